@@ -1,0 +1,1 @@
+//! Carrying out a plan: compare, apply what differs, record. Nothing is decided here.

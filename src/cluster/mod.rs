@@ -1,0 +1,152 @@
+//! The meaning of a configuration: a cluster that is valid by construction.
+//!
+//! Only `config` makes one (and test builders). A phase never meets an `Option` that validation could settle.
+
+pub mod duration;
+pub mod kubeadm;
+pub mod network;
+pub mod node;
+pub mod secret;
+pub mod token;
+pub mod version;
+
+pub use duration::GoDuration;
+pub use network::HostPort;
+pub use network::Networking;
+pub use node::Node;
+pub use node::Role;
+pub use secret::Secret;
+pub use token::BootstrapToken;
+pub use version::KubeVersion;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use std::net::IpAddr;
+
+/// Everything that planning must know about what is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// `metadata.name` of the `Cluster` document, or kubeadm's `clusterName`.
+    pub name: String,
+    /// kubeadm's own document with all defaults filled in, as it is stored in the cluster.
+    pub configuration: kubeadm::ClusterConfiguration,
+    pub version: KubeVersion,
+    pub layout: Layout,
+    pub networking: Networking,
+    /// Where clients find the API; `None` means the first control plane's own address.
+    pub endpoint: Option<HostPort>,
+    pub kubelet: ComponentConfig,
+    pub kube_proxy: ComponentConfig,
+    /// In the order of the document; the first control plane comes first.
+    pub nodes: Vec<Node>,
+    pub tokens: Vec<BootstrapToken>,
+    pub upload_certs: bool,
+    /// Encrypts the `kubeadm-certs` Secret: 64 hexadecimal digits.
+    pub certificate_key: Option<Secret>,
+    pub timeouts: kubeadm::Timeouts,
+    /// The operator's patches in the order in which they apply.
+    pub patches: Vec<Patch>,
+    pub prepare: Prepare,
+}
+
+/// Who signs what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// Five chains: kubernetes, kubelet, etcd, etcd peer, front proxy.
+    #[default]
+    Five,
+    /// kubeadm's three, so that kubeadm itself can go on with the cluster.
+    Kubeadm,
+}
+
+/// A document of another component (kubelet, kube-proxy) that is passed through with kubeadm's defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentConfig {
+    pub value: Value,
+    /// Whether the operator wrote the document: then no hash is stored, and an upgrade never regenerates it.
+    pub user_supplied: bool,
+}
+
+/// One patch of the operator, read from the patches directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patch {
+    /// `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kubeletconfiguration`,
+    /// `corednsdeployment`.
+    pub target: String,
+    pub kind: PatchKind,
+    pub value: Value,
+    /// Where it came from, for messages.
+    pub source: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchKind {
+    Strategic,
+    /// RFC 7386.
+    Merge,
+    /// RFC 6902.
+    Json,
+}
+
+/// How far `--prepare` goes in changing a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prepare {
+    pub selinux: Option<SelinuxMode>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SelinuxMode {
+    Enforcing,
+    Permissive,
+}
+
+impl Cluster {
+    pub fn control_planes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.is_control_plane())
+    }
+
+    /// The control plane that the API objects are written through.
+    ///
+    /// # Panics
+    /// Never for a cluster from `config`, which refuses one without a control plane.
+    pub fn first_control_plane(&self) -> &Node {
+        self.control_planes().next().expect("a valid cluster has a control plane")
+    }
+
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    pub fn certificates_dir(&self) -> &str {
+        &self.configuration.certificates_dir
+    }
+
+    /// The URL that clients outside the host use: `https://endpoint`, or the node's own API server.
+    pub fn control_plane_url(&self, node: &Node) -> String {
+        match &self.endpoint {
+            Some(endpoint) => format!("https://{endpoint}"),
+            None => self.local_url(node),
+        }
+    }
+
+    /// The URL of the API server on `node` itself.
+    pub fn local_url(&self, node: &Node) -> String {
+        format!("https://{}", HostPort::new(node.advertise_address.to_string(), node.bind_port))
+    }
+
+    pub fn has_local_etcd(&self) -> bool {
+        self.configuration.etcd.external.is_none()
+    }
+
+    pub fn five_chains(&self) -> bool {
+        self.layout == Layout::Five
+    }
+
+    /// The address of the cluster DNS service: index 10 of the first service network.
+    pub fn dns_address(&self) -> IpAddr {
+        self.networking.service_address(10)
+    }
+}

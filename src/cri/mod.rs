@@ -1,0 +1,1 @@
+//! The container runtime interface: gRPC over the runtime's socket.

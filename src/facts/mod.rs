@@ -1,0 +1,58 @@
+//! What is so on a host: plain data, gathered once, before anything is planned.
+
+use serde::Deserialize;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Facts that planning needs. What only preflight judges is in [`HostFacts::checks`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// The kernel's host name, lower case.
+    pub hostname: String,
+    pub init_system: InitSystem,
+    /// systemd-resolved runs, so the kubelet must read its real `resolv.conf`.
+    pub systemd_resolved: bool,
+    /// Which of the optional directories with root certificates exist.
+    pub ca_directories: BTreeSet<String>,
+    /// The variables whose name ends in `_proxy`, for the static pods.
+    pub proxy_env: BTreeMap<String, String>,
+    /// Paths that exist among those the plan asks about.
+    pub existing_paths: BTreeSet<String>,
+    /// Addresses on the host's interfaces.
+    pub addresses: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitSystem {
+    Systemd,
+    OpenRc,
+    None,
+}
+
+/// The directories that hold root certificates on one distribution or another; mounted where they exist.
+pub const CA_DIRECTORIES: [&str; 5] = [
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+impl HostFacts {
+    /// What is assumed of a host that nobody asked: systemd, no resolved, no optional directories, no proxy.
+    pub fn assumed(hostname: &str) -> Self {
+        Self {
+            hostname: hostname.to_owned(),
+            init_system: InitSystem::Systemd,
+            systemd_resolved: false,
+            ca_directories: BTreeSet::new(),
+            proxy_env: BTreeMap::new(),
+            existing_paths: BTreeSet::new(),
+            addresses: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Kubernetes documents as values: static pods, kubeconfigs, component configurations, API objects.

@@ -1,0 +1,21 @@
+//! kubewright turns Linux hosts into a Kubernetes cluster.
+//!
+//! A [`cluster::Cluster`] says what is wanted, [`facts`] say what is, a [`plan::Plan`] says what will be done,
+//! [`host`] and [`api`] are the two seams to the world, and [`report`] tells the operator.
+
+pub mod api;
+pub mod apply;
+pub mod cli;
+pub mod clock;
+pub mod cluster;
+pub mod config;
+pub mod cri;
+pub mod facts;
+pub mod host;
+pub mod kube;
+pub mod phase;
+pub mod pki;
+pub mod plan;
+pub mod preflight;
+pub mod report;
+pub mod template;

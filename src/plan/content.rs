@@ -1,0 +1,37 @@
+//! What goes into a file: text, or a reference to something that is secret or random.
+//!
+//! A plan holds no key, so it can be printed, saved and compared. Execution resolves the references.
+
+use crate::pki::CertName;
+use crate::pki::Part;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    Text(String),
+    /// A certificate or key of `node` (of the cluster, for an authority).
+    Pki {
+        node: String,
+        cert: CertName,
+        part: Part,
+    },
+    Kubeconfig(KubeconfigSpec),
+}
+
+/// A kubeconfig whose certificates are still references.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeconfigSpec {
+    pub node: String,
+    pub cluster_name: String,
+    pub server: String,
+    /// The user's name, which is also the certificate's common name.
+    pub user: String,
+    pub client: ClientCredential,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCredential {
+    /// Certificate and key inside the file.
+    Embedded(CertName),
+    /// Certificate and key in one file on the host, which the kubelet renews.
+    File(String),
+}

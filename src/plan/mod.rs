@@ -1,0 +1,32 @@
+//! The plan: all that will be done, in order, as a value that can be shown, rendered, compared or executed.
+
+pub mod content;
+pub mod object;
+pub mod step;
+pub mod wait;
+
+pub use content::ClientCredential;
+pub use content::Content;
+pub use content::KubeconfigSpec;
+pub use object::Fill;
+pub use object::Hole;
+pub use object::Object;
+pub use object::ObjectRef;
+pub use step::Action;
+pub use step::ApplyHow;
+pub use step::FileSpec;
+pub use step::Identity;
+pub use step::ImageSpec;
+pub use step::ObjectSpec;
+pub use step::Place;
+pub use step::RunSpec;
+pub use step::ServiceSpec;
+pub use step::Step;
+pub use wait::Probe;
+pub use wait::Wait;
+
+/// Steps in order. Steps of one phase on different hosts may run side by side; everything else runs as listed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}

@@ -1,0 +1,137 @@
+//! Steps: the closed list of things a plan can ask for.
+
+use crate::host::Command;
+use crate::plan::content::Content;
+use crate::plan::object::Object;
+use crate::plan::object::ObjectRef;
+use crate::plan::wait::Wait;
+
+/// One thing to be made true, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// `certs/apiserver`, in kubeadm's words.
+    pub phase: String,
+    pub place: Place,
+    /// What will be true: "static pod kube-apiserver".
+    pub title: String,
+    /// Why it is needed; shown when the plan is explained.
+    pub reason: String,
+    pub action: Action,
+}
+
+/// Where a step acts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// On the host of this name.
+    Host(String),
+    /// Through the Kubernetes API.
+    Cluster,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    File(FileSpec),
+    /// A directory with at least this mode at creation; an existing one keeps its mode.
+    Directory {
+        path: String,
+        mode: u32,
+    },
+    Link {
+        path: String,
+        target: String,
+    },
+    /// Nothing stands at this path.
+    Absent {
+        path: String,
+    },
+    /// A unit that runs, and is restarted when one of these files changed in this run.
+    Service(ServiceSpec),
+    Run(RunSpec),
+    /// An API object.
+    Object(ObjectSpec),
+    /// A condition that must come true in time.
+    Wait(Wait),
+    /// An image on the host, through its container runtime.
+    Image(ImageSpec),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSpec {
+    pub path: String,
+    pub mode: u32,
+    pub owner: Option<(u32, u32)>,
+    pub content: Content,
+    /// An existing file stays as it is: it was checked before planning, or it belongs to another program by now.
+    pub keep_existing: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSpec {
+    pub unit: String,
+    /// Whether it also starts at boot; `None` leaves that alone.
+    pub enabled: Option<bool>,
+    /// Paths whose change in this run asks for a restart.
+    pub restart_on: Vec<String>,
+    /// A failure to restart is a warning, as it is to kubeadm.
+    pub best_effort: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSpec {
+    pub command: Command,
+    /// When this one succeeds the work is already done.
+    pub unless: Option<Command>,
+    /// A failure is a warning.
+    pub best_effort: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectSpec {
+    pub object: Object,
+    pub how: ApplyHow,
+    pub identity: Identity,
+}
+
+/// How an object gets into the cluster. All of them leave alone what is already as wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyHow {
+    /// Created, or wholly replaced when it differs, as kubeadm does.
+    CreateOrReplace,
+    /// Created when missing; an existing one is kept as it is.
+    CreateOnly,
+    /// Only the given labels and taints of an existing Node are made so; others stay.
+    MarkNode,
+}
+
+/// On whose behalf the API is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    Admin,
+    /// Bypasses RBAC; used only to give `Admin` its rights.
+    SuperAdmin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSpec {
+    pub reference: String,
+    pub cri_socket: String,
+    /// Pull even when the image is there.
+    pub always: bool,
+}
+
+impl Step {
+    /// What the step is about, for lists: a path, a command, an object.
+    pub fn subject(&self) -> String {
+        match &self.action {
+            Action::File(FileSpec { path, .. })
+            | Action::Directory { path, .. }
+            | Action::Link { path, .. }
+            | Action::Absent { path } => path.clone(),
+            Action::Service(service) => service.unit.clone(),
+            Action::Run(run) => run.command.to_string(),
+            Action::Object(spec) => ObjectRef::of(&spec.object.value).to_string(),
+            Action::Wait(wait) => wait.probe.to_string(),
+            Action::Image(image) => image.reference.clone(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Conditions that a plan waits for. Waiting is a step, so a plan shows where time goes.
+
+use crate::cluster::GoDuration;
+use std::fmt;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    pub probe: Probe,
+    /// How long at most.
+    pub limit: GoDuration,
+    /// What to look at when it does not come true; one command a line.
+    pub advice: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// Status 200 on the host's own HTTP endpoint. TLS is not verified: the component made its certificate itself.
+    Http { tls: bool, host: String, port: u16, path: String },
+    /// Status 200 from the API server as the administrator.
+    Api { path: String },
+    /// The node is registered, that is, has its hostname label.
+    NodeRegistered { node: String },
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { tls, host, port, path } => {
+                let scheme = if *tls { "https" } else { "http" };
+                let host = crate::cluster::HostPort::new(host.clone(), *port);
+                write!(f, "{scheme}://{host}{path}")
+            }
+            Self::Api { path } => write!(f, "API server {path}"),
+            Self::NodeRegistered { node } => write!(f, "node {node} registered"),
+        }
+    }
+}

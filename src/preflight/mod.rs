@@ -1,0 +1,1 @@
+//! May we begin? Checks over what is wanted and what is so.

@@ -1,0 +1,1 @@
+//! Telling the operator: events in, one of three faces out.

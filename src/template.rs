@@ -1,0 +1,1 @@
+//! Embedded templates of files that belong to other programs.

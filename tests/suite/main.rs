@@ -1,0 +1,1 @@
+//! One test binary; every file of this folder is one of its modules.

@@ -1,1 +1,5 @@
-fn main() {}
+//! The thin binary: everything is in the library, so that tests can call it.
+
+fn main() -> std::process::ExitCode {
+    kubewright::cli::main(std::env::args_os())
+}

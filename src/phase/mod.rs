@@ -1,1 +1,124 @@
 //! The workflow: named phases, each a pure function from what is wanted and what is so to steps.
+//!
+//! The words are kubeadm's. One table ([`workflow`]) gives the help text, `--skip-phases`, the commands that run
+//! one phase alone, the order, and the headings of a plan.
+
+pub mod addon;
+pub mod bootstrap_token;
+pub mod build;
+pub mod certs;
+pub mod control_plane;
+pub mod etcd;
+pub mod kubeconfig;
+pub mod kubelet_finalize;
+pub mod kubelet_start;
+pub mod mark_control_plane;
+pub mod preflight;
+pub mod prepare;
+pub mod select;
+pub mod upload_certs;
+pub mod upload_config;
+pub mod wait_control_plane;
+pub mod workflow;
+
+use crate::cluster::Cluster;
+use crate::cluster::Node;
+use crate::facts::HostFacts;
+use crate::plan::Action;
+use std::collections::BTreeMap;
+
+/// A named part of a workflow.
+#[derive(Debug)]
+pub struct Phase {
+    /// `certs`; a child's full name is `certs/apiserver`.
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    /// One line for the help and the plan.
+    pub summary: &'static str,
+    /// Full names of phases whose work this one builds on.
+    pub needs: &'static [&'static str],
+    /// What shows on a host that this phase's work is already there, so that it may be left out.
+    pub done: Option<fn(&Context<'_>, &Node) -> bool>,
+    pub scope: Scope,
+    /// A phase with children may have steps of its own, which come first.
+    pub plan: Option<PlanFn>,
+    pub children: &'static [Phase],
+}
+
+/// Plans a phase for one node; the last argument is the phase's own name, so that one function can serve siblings.
+pub type PlanFn = fn(&Context<'_>, &Node, &str) -> anyhow::Result<Vec<Draft>>;
+
+/// A step that does not know its phase and place yet; [`build`] fills them in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    pub title: String,
+    pub reason: String,
+    pub action: Action,
+}
+
+impl Draft {
+    pub fn new(title: impl Into<String>, reason: impl Into<String>, action: Action) -> Self {
+        Self { title: title.into(), reason: reason.into(), action }
+    }
+}
+
+/// On which nodes a phase plans steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    AllNodes,
+    ControlPlanes,
+    /// Once for the cluster, through the first control plane.
+    FirstControlPlane,
+}
+
+/// All that a phase may look at.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub cluster: &'a Cluster,
+    pub facts: &'a BTreeMap<String, HostFacts>,
+    pub decisions: &'a crate::pki::Decisions,
+    pub options: &'a Options,
+}
+
+/// Choices of one run that are not part of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Where kubeconfig files go; `/etc/kubernetes` unless a phase is asked for another directory.
+    pub kubeconfig_dir: Option<String>,
+    /// Repair what can be repaired on the hosts.
+    pub prepare: bool,
+}
+
+impl Context<'_> {
+    /// The facts of a node.
+    ///
+    /// # Panics
+    /// When facts were not gathered for a node of the cluster, which is a mistake of the caller.
+    pub fn facts_of(&self, node: &Node) -> &HostFacts {
+        self.facts.get(&node.name).expect("facts are gathered for every node before planning")
+    }
+
+    pub fn kubeconfig_dir(&self) -> &str {
+        self.options.kubeconfig_dir.as_deref().unwrap_or("/etc/kubernetes")
+    }
+
+    /// The path of a file under the certificates directory.
+    pub fn pki_path(&self, file: &str) -> String {
+        format!("{}/{file}", self.cluster.certificates_dir())
+    }
+
+    fn exists(&self, node: &Node, path: &str) -> bool {
+        self.facts_of(node).existing_paths.contains(path)
+    }
+}
+
+impl Phase {
+    /// Nodes on which this phase plans steps.
+    pub fn nodes<'a>(&self, cluster: &'a Cluster) -> Vec<&'a Node> {
+        match self.scope {
+            Scope::AllNodes => cluster.nodes.iter().collect(),
+            Scope::ControlPlanes => cluster.control_planes().collect(),
+            Scope::FirstControlPlane => vec![cluster.first_control_plane()],
+        }
+    }
+}

@@ -1,0 +1,38 @@
+# The front door. `just` alone lists the recipes; CI calls the same ones.
+
+default:
+    @just --list
+
+# Everything that must hold before a commit.
+check: fmt-check lint
+    cargo test
+
+# Format the tree.
+fmt:
+    cargo fmt
+
+fmt-check:
+    cargo fmt --check
+
+# Lints, with warnings as errors.
+lint:
+    cargo clippy --all-targets -- -D warnings
+
+# Install what the tests need on Debian, then run every tier that can run.
+test:
+    tests/run
+
+# Accept the files that scenarios and error cases render now; review the diff.
+bless:
+    BLESS=1 cargo test --test suite
+
+# Measure the limits that the project keeps to.
+bench:
+    benches/limits
+
+# Licences, sources and bans of dependencies.
+deny:
+    cargo deny check
+
+ci:
+    .ci/run

@@ -1,0 +1,91 @@
+//! What was meant: flags, environment and terminal, looked at once.
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+
+use clap::Args;
+use clap::ValueEnum;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GlobalArgs {
+    /// How progress is told: live bars, plain lines, or JSON lines on standard output
+    #[arg(long, global = true, value_enum, value_name = "FACE", default_value_t, help_heading = "Global options")]
+    pub progress: Face,
+
+    /// Tell warnings, errors and results only
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+
+    /// Use colours: automatically, always or never; `NO_COLOR` is respected
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "Global options")]
+    pub color: When,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Face {
+    /// Bars on a terminal, lines elsewhere
+    #[default]
+    Auto,
+    /// A line for each event, on standard error
+    Plain,
+    /// A JSON object for each event, on standard output
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// The settings of one run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub face: Face,
+    pub quiet: bool,
+    pub color: bool,
+    /// Standard error is a terminal that can redraw a line.
+    pub terminal: bool,
+    /// Variables whose name ends in `_proxy`, in any case, that are not empty.
+    pub proxy_env: BTreeMap<String, String>,
+}
+
+impl Settings {
+    pub fn new(args: &GlobalArgs) -> Self {
+        let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        let terminal = std::io::stderr().is_terminal() && !dumb;
+        let no_color = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
+        Self {
+            face: args.progress,
+            quiet: args.quiet,
+            color: match args.color {
+                When::Always => true,
+                When::Never => false,
+                When::Auto => terminal && !no_color,
+            },
+            terminal,
+            proxy_env: proxies(std::env::vars()),
+        }
+    }
+}
+
+fn proxies(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    variables
+        .filter(|(name, value)| name.to_lowercase().ends_with("_proxy") && !value.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_proxy_variables_that_say_something() {
+        let variables = [("HTTPS_PROXY", "http://p:3128"), ("no_proxy", "10.0.0.0/8"), ("ZED_PROXY", ""), ("HOME", "/")];
+        let found = proxies(variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())));
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["HTTPS_PROXY", "no_proxy"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! Selected phases × nodes → the plan.
+
+use crate::kube::objects;
+use crate::phase::Context;
+use crate::phase::Draft;
+use crate::phase::select::Selected;
+use crate::plan::Action;
+use crate::plan::Identity;
+use crate::plan::Place;
+use crate::plan::Plan;
+use crate::plan::Probe;
+use crate::plan::Step;
+use crate::cluster::Node;
+use anyhow::Context as _;
+
+/// Builds the plan of the selected phases. Pure: the same input gives the same plan.
+///
+/// # Errors
+/// A patch does not apply, or a value of the configuration cannot be rendered.
+pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
+    let mut steps = Vec::new();
+    if cx.options.prepare {
+        for node in &cx.cluster.nodes {
+            let drafts = crate::phase::prepare::plan(cx.cluster, node, cx.facts_of(node));
+            steps.extend(drafts.into_iter().map(|draft| settle(draft, "prepare", node)));
+        }
+    }
+    for one in selected {
+        let Some(plan_phase) = one.phase.plan else { continue };
+        for node in one.phase.nodes(cx.cluster) {
+            let drafts = plan_phase(cx, node, one.phase.name)
+                .with_context(|| format!("cannot plan phase `{}` for {}", one.name, node.name))?;
+            steps.extend(drafts.into_iter().map(|draft| settle(draft, &one.name, node)));
+        }
+    }
+    grant_admin_rights(cx, &mut steps);
+    Ok(Plan { steps })
+}
+
+fn settle(draft: Draft, phase: &str, node: &Node) -> Step {
+    let place = match &draft.action {
+        Action::Object(_) => Place::Cluster,
+        Action::Wait(wait) if matches!(wait.probe, Probe::NodeRegistered { .. }) => Place::Cluster,
+        _ => Place::Host(node.name.clone()),
+    };
+    Step { phase: phase.to_owned(), place, title: draft.title, reason: draft.reason, action: draft.action }
+}
+
+/// Binds the administrators' group to its role before the first object is written. Since kubeadm 1.29 `admin.conf`
+/// has no rights of its own; `super-admin.conf` has, and is used for this one object. Where the operator has taken
+/// that file away, the binding must already be there.
+fn grant_admin_rights(cx: &Context<'_>, steps: &mut Vec<Step>) {
+    let Some(first) = steps.iter().position(|step| matches!(step.action, Action::Object(_))) else { return };
+    let node = cx.cluster.first_control_plane();
+    let path = format!("{}/super-admin.conf", cx.kubeconfig_dir());
+    let planned = steps[..first].iter().any(|step| step.subject() == path);
+    let identity = if planned || cx.exists(node, &path) { Identity::SuperAdmin } else { Identity::Admin };
+    let draft = Draft::new(
+        "administrators have their rights",
+        "admin.conf names a group; this binding gives the group its role, and can be revoked",
+        Action::Object(objects::create_or_replace(objects::cluster_admins_binding(), identity)),
+    );
+    let step = settle(draft, &steps[first].phase.clone(), node);
+    steps.insert(first, step);
+}

@@ -1,0 +1,100 @@
+//! Kubeconfig files: who may ask the API server, and at which address.
+
+use crate::cluster::Cluster;
+use crate::cluster::Node;
+use crate::phase::Context;
+use crate::phase::Draft;
+use crate::pki::CertName;
+use crate::plan::Action;
+use crate::plan::ClientCredential;
+use crate::plan::Content;
+use crate::plan::FileSpec;
+use crate::plan::KubeconfigSpec;
+
+/// One kubeconfig file.
+#[derive(Debug)]
+pub struct Entry {
+    /// The name of the phase, and of the file without `.conf`.
+    pub phase: &'static str,
+    pub cert: CertName,
+    /// Goes through the cluster's endpoint; the others talk to the API server of their own host, so that they work
+    /// while the endpoint does not.
+    pub through_endpoint: bool,
+    pub reason: &'static str,
+}
+
+/// Every kubeconfig file of a control plane.
+pub const ENTRIES: [Entry; 5] = [
+    Entry {
+        phase: "admin",
+        cert: CertName::Admin,
+        through_endpoint: true,
+        reason: "administers the cluster; bound to its role through a group, so it can be revoked",
+    },
+    Entry {
+        phase: "super-admin",
+        cert: CertName::SuperAdmin,
+        through_endpoint: true,
+        reason: "bypasses RBAC, for emergencies; keep it away from this host afterwards if you can",
+    },
+    Entry {
+        phase: "kubelet",
+        cert: CertName::KubeletClient,
+        through_endpoint: false,
+        reason: "the kubelet reports to the API server of its own host",
+    },
+    Entry {
+        phase: "controller-manager",
+        cert: CertName::ControllerManager,
+        through_endpoint: false,
+        reason: "the controller manager watches the API server of its own host",
+    },
+    Entry {
+        phase: "scheduler",
+        cert: CertName::Scheduler,
+        through_endpoint: false,
+        reason: "the scheduler watches the API server of its own host",
+    },
+];
+
+/// Plans the kubeconfig file that the sub-phase is named after.
+pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
+    let entry = ENTRIES.iter().find(|entry| entry.phase == phase);
+    Ok(entry.map(|entry| draft(cx, node, entry)).into_iter().collect())
+}
+
+fn draft(cx: &Context<'_>, node: &Node, entry: &Entry) -> Draft {
+    Draft::new(
+        format!("kubeconfig {}", entry.cert),
+        entry.reason,
+        Action::File(FileSpec {
+            path: format!("{}/{}", cx.kubeconfig_dir(), entry.cert),
+            mode: 0o600,
+            owner: None,
+            content: Content::Kubeconfig(spec(cx.cluster, node, entry)),
+            keep_existing: false,
+        }),
+    )
+}
+
+/// The kubeconfig of an entry with its client certificate embedded.
+pub fn spec(cluster: &Cluster, node: &Node, entry: &Entry) -> KubeconfigSpec {
+    KubeconfigSpec {
+        node: node.name.clone(),
+        cluster_name: cluster.configuration.cluster_name.clone(),
+        server: if entry.through_endpoint { cluster.control_plane_url(node) } else { cluster.local_url(node) },
+        user: user(entry.cert, node),
+        client: ClientCredential::Embedded(entry.cert),
+    }
+}
+
+/// The user that a client certificate stands for.
+pub fn user(cert: CertName, node: &Node) -> String {
+    match cert {
+        CertName::Admin => "kubernetes-admin".to_owned(),
+        CertName::SuperAdmin => "kubernetes-super-admin".to_owned(),
+        CertName::ControllerManager => "system:kube-controller-manager".to_owned(),
+        CertName::Scheduler => "system:kube-scheduler".to_owned(),
+        _ => format!("system:node:{}", node.registered_name()),
+    }
+}

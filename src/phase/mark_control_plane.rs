@@ -1,0 +1,36 @@
+//! Marking a node as a control plane: labels and taints.
+
+use crate::cluster::Node;
+use crate::kube::objects;
+use crate::phase::Context;
+use crate::phase::Draft;
+use crate::plan::Action;
+use crate::plan::ApplyHow;
+use crate::plan::Identity;
+use crate::plan::ObjectSpec;
+use crate::plan::Probe;
+use crate::plan::Wait;
+
+/// Plans the wait for the node's registration and its marks.
+pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    Ok(vec![
+        Draft::new(
+            format!("node {} registered", node.registered_name()),
+            "the kubelet creates the Node object",
+            Action::Wait(Wait {
+                probe: Probe::NodeRegistered { node: node.registered_name().to_owned() },
+                limit: cx.cluster.timeouts.kubernetes_api_call,
+                advice: vec!["journalctl -xeu kubelet".to_owned()],
+            }),
+        ),
+        Draft::new(
+            format!("node {} marked as control plane", node.registered_name()),
+            "workloads stay off it, and load balancers leave it out",
+            Action::Object(ObjectSpec {
+                object: objects::node_mark(node),
+                how: ApplyHow::MarkNode,
+                identity: Identity::Admin,
+            }),
+        ),
+    ])
+}

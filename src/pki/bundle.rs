@@ -89,7 +89,10 @@ impl Minting {
 
     fn validity(&self, period: GoDuration) -> Validity {
         let period = Duration::nanoseconds(period.as_nanos());
-        let not_after = self.now.checked_add(period).unwrap_or(OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT));
+        let not_after = self
+            .now
+            .checked_add(period)
+            .unwrap_or(OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT));
         Validity { not_before: self.now - mint::BACKDATE, not_after }
     }
 }
@@ -219,7 +222,9 @@ impl Bundle {
     pub fn resolve(&self, content: &Content) -> Result<SecretBytes, BundleError> {
         match content {
             Content::Text(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
-            Content::Pki { node, cert, part } => self.part(node, *cert, *part).ok_or_else(|| missing(node, *cert, *part)),
+            Content::Pki { node, cert, part } => {
+                self.part(node, *cert, *part).ok_or_else(|| missing(node, *cert, *part))
+            }
             Content::Kubeconfig(spec) => self.kubeconfig(spec),
         }
     }

@@ -46,11 +46,13 @@ fn path<'a>(
         return Some(vec![from]);
     }
     let steps = steps.checked_sub(1)?;
-    intermediates.iter().filter(|next| next.is_ca() && *next != from && from.is_signed_by(next)).find_map(|next| {
-        let mut rest = path(next, intermediates, root, steps)?;
-        rest.insert(0, from);
-        Some(rest)
-    })
+    intermediates.iter().filter(|next| next.is_ca() && *next != from && from.is_signed_by(next)).find_map(
+        |next| {
+            let mut rest = path(next, intermediates, root, steps)?;
+            rest.insert(0, from);
+            Some(rest)
+        },
+    )
 }
 
 fn day_and_time(time: OffsetDateTime) -> String {
@@ -114,7 +116,8 @@ mod tests {
         ] {
             let ca = authority("ca", days(authority_days.0, authority_days.1));
             let file = [leaf(&ca, days(leaf_days.0, leaf_days.1))];
-            let found = verify(&file, &ca.0, NOW).map_or_else(|error| error.to_string(), |()| "ok".to_owned());
+            let found =
+                verify(&file, &ca.0, NOW).map_or_else(|error| error.to_string(), |()| "ok".to_owned());
             assert_eq!(found, expected);
         }
     }

@@ -83,13 +83,19 @@ impl Decision {
     pub fn message(&self, spec: &CertSpec) -> String {
         let base = spec.name.base();
         match (spec.name, self) {
-            (CertName::Ca(_), Self::Existing(_)) => format!("[certs] Using existing {base} certificate authority"),
+            (CertName::Ca(_), Self::Existing(_)) => {
+                format!("[certs] Using existing {base} certificate authority")
+            }
             (CertName::Ca(_), Self::External(_)) => {
                 format!("[certs] Using existing {base} keyless certificate authority")
             }
-            (CertName::ServiceAccount, Self::Mint) => "[certs] Generating \"sa\" key and public key".to_owned(),
+            (CertName::ServiceAccount, Self::Mint) => {
+                "[certs] Generating \"sa\" key and public key".to_owned()
+            }
             (CertName::ServiceAccount, _) => "[certs] Using the existing \"sa\" key".to_owned(),
-            (name, Self::Mint) if name.is_kubeconfig() => format!("[kubeconfig] Writing \"{base}\" kubeconfig file"),
+            (name, Self::Mint) if name.is_kubeconfig() => {
+                format!("[kubeconfig] Writing \"{base}\" kubeconfig file")
+            }
             (name, _) if name.is_kubeconfig() => {
                 let path = spec.paths.kubeconfig.as_deref().unwrap_or(base);
                 format!("[kubeconfig] Using existing kubeconfig file: \"{path}\"")
@@ -185,7 +191,11 @@ impl<'a> Decider<'a> {
                 None if signs && !broken => {
                     let base = ca_base(ca);
                     let message = format!("couldn't load CA certificate {base}: it does not exist");
-                    self.problem(&Context { spec: &spec, node: "" }, message, format!("make it first: `init phase certs {name}`"));
+                    self.problem(
+                        &Context { spec: &spec, node: "" },
+                        message,
+                        format!("make it first: `init phase certs {name}`"),
+                    );
                 }
                 _ => {}
             }
@@ -207,7 +217,8 @@ impl<'a> Decider<'a> {
             let material = observed.material();
             let Some(certificate) = material.certificate() else {
                 if wanted {
-                    let message = format!("failure loading {base} certificate: {}", observed.certificate.trouble());
+                    let message =
+                        format!("failure loading {base} certificate: {}", observed.certificate.trouble());
                     self.problem(&context, message, restore(spec, "its certificate"));
                 }
                 continue;
@@ -218,8 +229,10 @@ impl<'a> Decider<'a> {
             match &mut kept {
                 None => kept = Some((&node.name, material)),
                 Some((first, other)) if other.certificate() != Some(certificate) => {
-                    let message = format!("the certificate authority {base} is another one than on `{first}`");
-                    let hint = "all control planes share one; keep the one that signed the cluster's certificates";
+                    let message =
+                        format!("the certificate authority {base} is another one than on `{first}`");
+                    let hint =
+                        "all control planes share one; keep the one that signed the cluster's certificates";
                     self.problem(&context, message, hint);
                 }
                 Some((_, other)) if other.key.is_none() => *other = material,
@@ -231,19 +244,34 @@ impl<'a> Decider<'a> {
         broken
     }
 
-    fn check_authority(&mut self, context: &Context<'_>, base: &str, observed: &Observed, material: &Material) {
+    fn check_authority(
+        &mut self,
+        context: &Context<'_>,
+        base: &str,
+        observed: &Observed,
+        material: &Material,
+    ) {
         let Some(certificate) = material.certificate() else { return };
         if !certificate.is_ca() {
             let message = format!("certificate {base} is not a CA");
-            self.problem(context, message, "its basic constraints must say CA:TRUE; put the authority's certificate there");
+            self.problem(
+                context,
+                message,
+                "its basic constraints must say CA:TRUE; put the authority's certificate there",
+            );
         }
         if let Err(error) = chain::check_time(certificate, self.request.now) {
-            let hint = "check the clock; an expired authority must be replaced by hand, with all that it signed";
+            let hint =
+                "check the clock; an expired authority must be replaced by hand, with all that it signed";
             self.problem(context, format!("the certificate authority {base} cannot be used: {error}"), hint);
         }
         match &observed.key {
             View::Bad(why) => {
-                self.problem(context, format!("failure loading {base} key: {why}"), restore(context.spec, "its key"));
+                self.problem(
+                    context,
+                    format!("failure loading {base} key: {why}"),
+                    restore(context.spec, "its key"),
+                );
             }
             View::Good { value, .. } if value.public_key_info() != certificate.public_key_info() => {
                 let message = format!("the key of {base} does not belong to its certificate");
@@ -261,8 +289,11 @@ impl<'a> Decider<'a> {
         }
         for (index, ca) in Ca::ALL.into_iter().enumerate() {
             for other in &Ca::ALL[..index] {
-                let (Some(one), Some(two)) = (self.authorities.get(&ca), self.authorities.get(other)) else { continue };
-                let info = |material: &Material| material.certificate().map(|it| it.public_key_info().to_vec());
+                let (Some(one), Some(two)) = (self.authorities.get(&ca), self.authorities.get(other)) else {
+                    continue;
+                };
+                let info =
+                    |material: &Material| material.certificate().map(|it| it.public_key_info().to_vec());
                 if info(one) != info(two) {
                     continue;
                 }
@@ -293,7 +324,9 @@ impl<'a> Decider<'a> {
                 self.problem(context, message, restore(spec, "its key"));
             }
             (View::Bad(_), View::Absent) => {
-                let message = format!("failure loading {base} key: it does not exist, and the certificate does not parse");
+                let message = format!(
+                    "failure loading {base} key: it does not exist, and the certificate does not parse"
+                );
                 self.problem(context, message, restore(spec, "the pair"));
             }
             (certificate, _) => {
@@ -351,7 +384,8 @@ impl<'a> Decider<'a> {
         let before = self.decisions.problems.len();
         if let Err(reason) = self.check_signer(spec, &material.certificates) {
             let signer = spec.signer.map(ca_base).unwrap_or_default();
-            let message = format!("{prefix}[certs] certificate {base} not signed by CA certificate {signer}: {reason}");
+            let message =
+                format!("{prefix}[certs] certificate {base} not signed by CA certificate {signer}: {reason}");
             self.problem(context, message, remove(spec));
         }
         if key.public_key_info() != certificate.public_key_info() {
@@ -360,12 +394,16 @@ impl<'a> Decider<'a> {
         }
         let missing = spec.sans.missing_in(certificate.sans());
         if !missing.is_empty() {
-            let message = format!("{prefix}certificate {base} is invalid: it does not cover {}", missing.join(", "));
+            let message =
+                format!("{prefix}certificate {base} is invalid: it does not cover {}", missing.join(", "));
             self.problem(context, message, remove(spec));
         }
         let lacks = spec.usages.iter().any(|usage| !certificate.usages().contains(usage));
         if lacks {
-            let message = format!("{prefix}certificate {base} is invalid: it lacks an extended key usage of {:?}", spec.usages);
+            let message = format!(
+                "{prefix}certificate {base} is invalid: it lacks an extended key usage of {:?}",
+                spec.usages
+            );
             self.problem(context, message, remove(spec));
         }
         self.decisions.problems.len() == before
@@ -384,7 +422,9 @@ impl<'a> Decider<'a> {
             None => return Err(format!("{}.crt does not exist", ca_base(ca))),
         }
         let signed_by = |(_, material): &(&Ca, &Material)| {
-            material.certificate().is_some_and(|root| chain::verify(file, root, now) != Err(ChainError::NotSigned))
+            material
+                .certificate()
+                .is_some_and(|root| chain::verify(file, root, now) != Err(ChainError::NotSigned))
         };
         Err(match self.authorities.iter().find(signed_by) {
             Some((other, _)) => format!("{} signed it", ca_base(*other)),
@@ -408,7 +448,11 @@ impl<'a> Decider<'a> {
                 match &kept {
                     Some((first, other)) if info(other) != info(&material) => {
                         let message = format!("the service-account key is another one than on `{first}`");
-                        self.problem(&context, message, "all control planes share one; keep the one that signed the tokens in use");
+                        self.problem(
+                            &context,
+                            message,
+                            "all control planes share one; keep the one that signed the tokens in use",
+                        );
                     }
                     Some(_) => {}
                     None => kept = Some((&node.name, material)),
@@ -437,7 +481,9 @@ impl<'a> Decider<'a> {
             if let View::Bad(why) = key {
                 self.problem(context, format!("failure loading sa key: {why}"), restore(context.spec, "it"));
             } else if !public.is_absent() {
-                let message = "sa.pub exists without sa.key; a new pair would void every service-account token".to_owned();
+                let message =
+                    "sa.pub exists without sa.key; a new pair would void every service-account token"
+                        .to_owned();
                 self.problem(context, message, "restore sa.key, or remove sa.pub to have a new pair made");
             }
             return None;
@@ -504,7 +550,8 @@ impl<'a> Decider<'a> {
         let spec = context.spec;
         let path = spec.paths.kubeconfig.as_deref().unwrap_or_default();
         let store = if spec.paths.store.is_some() { self.usable_store(context) } else { None };
-        let parsed = material::view(self.inventory(context.node), Some(path), |bytes| kubeconfig::parse(bytes));
+        let parsed =
+            material::view(self.inventory(context.node), Some(path), |bytes| kubeconfig::parse(bytes));
         match &parsed {
             View::Absent => match store {
                 Some(material) => self.keep(spec, Decision::Existing(material)),
@@ -517,8 +564,14 @@ impl<'a> Decider<'a> {
             View::Good { value, bytes } => {
                 if self.check_kubeconfig(context, path, value) {
                     let mut material = store.unwrap_or_else(|| client(value));
-                    if spec.paths.store.as_deref() == Some(&value.client_certificate_file) && material.key.is_none() {
-                        self.warn(context, format!("{path} is replaced: it points to a file that cannot be used"), "");
+                    if spec.paths.store.as_deref() == Some(&value.client_certificate_file)
+                        && material.key.is_none()
+                    {
+                        self.warn(
+                            context,
+                            format!("{path} is replaced: it points to a file that cannot be used"),
+                            "",
+                        );
                         return self.mint_leaf(context);
                     }
                     material.kubeconfig_file = Some(bytes.clone());
@@ -532,7 +585,8 @@ impl<'a> Decider<'a> {
     /// kubeadm's validation of an existing kubeconfig: the right authority, and a warning for another server.
     fn check_kubeconfig(&mut self, context: &Context<'_>, path: &str, parsed: &kubeconfig::Parsed) -> bool {
         let authority = if parsed.authority.is_empty() {
-            let state = self.inventory(context.node).and_then(|inventory| inventory.get(&parsed.authority_file));
+            let state =
+                self.inventory(context.node).and_then(|inventory| inventory.get(&parsed.authority_file));
             match state {
                 Some(FileState::Present { bytes, .. }) => bytes.to_vec(),
                 _ => Vec::new(),
@@ -552,7 +606,11 @@ impl<'a> Decider<'a> {
                 "{}a kubeconfig file \"{path}\" exists but does not contain a trusted CA in its current context's cluster",
                 self.prefix(context.spec)
             );
-            self.problem(context, message, format!("it belongs to another cluster; remove {path} to have it made anew"));
+            self.problem(
+                context,
+                message,
+                format!("it belongs to another cluster; remove {path} to have it made anew"),
+            );
             return false;
         }
         let server = expected_server(self.request.cluster, context);
@@ -589,7 +647,9 @@ impl<'a> Decider<'a> {
     /// copied about, so for them both are warnings.
     fn check_mode(&mut self, context: &Context<'_>, path: Option<&str>, strict: bool) {
         let Some(path) = path else { return };
-        let Some(FileState::Present { mode, .. }) = self.inventory(context.node).and_then(|found| found.get(path)) else {
+        let Some(FileState::Present { mode, .. }) =
+            self.inventory(context.node).and_then(|found| found.get(path))
+        else {
             return;
         };
         let hint = format!("`chmod 600 {path}`; if others may have read it, make a new one");
@@ -640,7 +700,8 @@ fn client(parsed: &kubeconfig::Parsed) -> Material {
     Material {
         certificates: load::certificates(&parsed.client_certificate).unwrap_or_default(),
         key: material::key(&parsed.client_key).ok(),
-        certificate_file: Some(parsed.client_certificate.clone().into()).filter(|_| !parsed.client_certificate.is_empty()),
+        certificate_file: Some(parsed.client_certificate.clone().into())
+            .filter(|_| !parsed.client_certificate.is_empty()),
         key_file: Some(parsed.client_key.clone()).filter(|key| !key.is_empty()),
         ..Material::default()
     }

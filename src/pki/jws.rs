@@ -24,9 +24,24 @@ mod tests {
         let hello = "Hello from the other side. I must have called a thousand times.";
         let info = crate::pki::kubeconfig::cluster_info("https://api.example.com:6443", "CA");
         for (content, id, secret, expected) in [
-            (hello, "joshua", voice, "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..VShe2taLd-YTrmWuRkcL_8QTNDHYxQIEBsAYYiIj1_8"),
-            ("", "joshua", voice, "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..7Ui1ALizW4jXphVUB7xUqC9vLYLL9RZeOFfVLoB7Tgk"),
-            (&info, "abcdef", "0123456789abcdef", "eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9..UA_qkEIzsUhxLIeYaccKjwpgsVkPfH9o1VPZxcfOXwg"),
+            (
+                hello,
+                "joshua",
+                voice,
+                "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..VShe2taLd-YTrmWuRkcL_8QTNDHYxQIEBsAYYiIj1_8",
+            ),
+            (
+                "",
+                "joshua",
+                voice,
+                "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..7Ui1ALizW4jXphVUB7xUqC9vLYLL9RZeOFfVLoB7Tgk",
+            ),
+            (
+                &info,
+                "abcdef",
+                "0123456789abcdef",
+                "eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9..UA_qkEIzsUhxLIeYaccKjwpgsVkPfH9o1VPZxcfOXwg",
+            ),
         ] {
             assert_eq!(detached(content.as_bytes(), id, &Secret::new(secret)), expected);
         }

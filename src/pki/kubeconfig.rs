@@ -22,7 +22,10 @@ pub struct Kubeconfig<'a> {
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// Certificate and key in PEM, inside the file.
-    Data { certificate: &'a [u8], key: &'a [u8] },
+    Data {
+        certificate: &'a [u8],
+        key: &'a [u8],
+    },
     /// Certificate and key in one file on the host.
     File(&'a str),
     /// The key alone, until its certificate is signed.
@@ -32,6 +35,7 @@ pub enum Credential<'a> {
 
 /// The parts of an existing kubeconfig that its validation looks at, all of its current context.
 #[derive(Clone, Default)]
+#[expect(missing_debug_implementations, reason = "it holds a key")]
 pub struct Parsed {
     pub server: String,
     /// `certificate-authority-data`, decoded.
@@ -155,7 +159,7 @@ fn data(value: &Value, key: &str) -> Result<Vec<u8>, String> {
 fn scalar(value: &str) -> String {
     const WORDS: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan"];
     let first = value.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'/');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@[]".contains(&byte);
     let word = WORDS.contains(&value.to_ascii_lowercase().as_str());
     if first && value.bytes().all(plain) && !value.ends_with(':') && !word {
         value.to_owned()
@@ -202,7 +206,9 @@ mod tests {
 
     #[test]
     fn names_read_back_as_strings() {
-        for name in ["kubernetes", "123", "1e3", "yes", "a: b", "it's", "", "null", "0x1f", "a#b", "ü", "-", "a:"] {
+        for name in
+            ["kubernetes", "123", "1e3", "yes", "a: b", "it's", "", "null", "0x1f", "a#b", "ü", "-", "a:"]
+        {
             let text = Kubeconfig { cluster_name: name, ..SAMPLE }.render();
             let value: Value = serde_yaml::from_str(&text).unwrap();
             assert_eq!(value["clusters"][0]["name"].as_str(), Some(name));
@@ -246,7 +252,9 @@ mod tests {
     #[test]
     fn cluster_info_has_no_names() {
         let text = cluster_info("https://api.example.com:6443", "CA");
-        assert!(text.starts_with("apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: Q0E=\n"));
+        assert!(
+            text.starts_with("apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: Q0E=\n")
+        );
         assert!(text.ends_with("contexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n"));
     }
 

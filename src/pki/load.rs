@@ -24,7 +24,9 @@ pub enum LoadError {
     Certificate(String),
     #[error("holds no private key of RSA or ECDSA that can be read (its PEM blocks: {0})")]
     NoKey(String),
-    #[error("holds an encrypted private key; store it without a passphrase (`openssl pkey -in FILE -out FILE.new`)")]
+    #[error(
+        "holds an encrypted private key; store it without a passphrase (`openssl pkey -in FILE -out FILE.new`)"
+    )]
     EncryptedKey,
     #[error("holds no public key (its PEM blocks: {0})")]
     NoPublicKey(String),
@@ -76,7 +78,8 @@ fn missing(blocks: &[::pem::Pem], error: fn(String) -> LoadError) -> LoadError {
         return LoadError::NoPem;
     }
     // Tags are the file's own words: printed, but not without end.
-    let tags: Vec<String> = blocks.iter().take(4).map(|block| block.tag().chars().take(40).collect()).collect();
+    let tags: Vec<String> =
+        blocks.iter().take(4).map(|block| block.tag().chars().take(40).collect()).collect();
     error(tags.join(", "))
 }
 
@@ -121,8 +124,10 @@ mod tests {
     fn sample() -> String {
         let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
         let now = time::OffsetDateTime::UNIX_EPOCH;
-        let validity = crate::pki::mint::Validity { not_before: now, not_after: now + time::Duration::days(1) };
-        let authority = crate::pki::mint::authority("test", &key, validity, &mut crate::pki::SystemRandom).unwrap();
+        let validity =
+            crate::pki::mint::Validity { not_before: now, not_after: now + time::Duration::days(1) };
+        let authority =
+            crate::pki::mint::authority("test", &key, validity, &mut crate::pki::SystemRandom).unwrap();
         format!("{}{}{}", authority.pem(), key.pem(), key.public_pem())
     }
 

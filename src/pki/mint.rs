@@ -232,12 +232,7 @@ fn signature_algorithm(writer: DERWriter<'_>, kind: KeyKind) {
     });
 }
 
-fn extension(
-    writer: &mut DERWriterSeq<'_>,
-    oid: &[u64],
-    critical: bool,
-    value: impl FnOnce(DERWriter<'_>),
-) {
+fn extension(writer: &mut DERWriterSeq<'_>, oid: &[u64], critical: bool, value: impl FnOnce(DERWriter<'_>)) {
     writer.next().write_sequence(|writer| {
         writer.next().write_oid(&ObjectIdentifier::from_slice(oid));
         if critical {
@@ -255,7 +250,17 @@ fn extended_key_usage(writer: &mut DERWriterSeq<'_>, usages: &[Usage]) {
     extension(writer, EXTENDED_KEY_USAGE, false, |writer| {
         writer.write_sequence(|writer| {
             for usage in usages {
-                writer.next().write_oid(&ObjectIdentifier::from_slice(&[1, 3, 6, 1, 5, 5, 7, 3, usage.number()]));
+                writer.next().write_oid(&ObjectIdentifier::from_slice(&[
+                    1,
+                    3,
+                    6,
+                    1,
+                    5,
+                    5,
+                    7,
+                    3,
+                    usage.number(),
+                ]));
             }
         });
     });

@@ -84,7 +84,8 @@ pub enum Part {
 }
 
 impl Ca {
-    pub const ALL: [Self; 5] = [Self::Kubernetes, Self::Kubelet, Self::FrontProxy, Self::Etcd, Self::EtcdPeer];
+    pub const ALL: [Self; 5] =
+        [Self::Kubernetes, Self::Kubelet, Self::FrontProxy, Self::Etcd, Self::EtcdPeer];
 }
 
 impl CertName {

@@ -19,7 +19,8 @@ pub(super) fn blocks(bytes: &[u8]) -> Vec<Pem> {
             rest = &rest[BEGIN.len() + next..];
             continue;
         }
-        let line_end = rest[end..].iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| end + at + 1);
+        let line_end =
+            rest[end..].iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| end + at + 1);
         found.extend(pem::parse(&rest[..line_end]).ok());
         rest = &rest[line_end..];
     }
@@ -52,7 +53,8 @@ mod tests {
             (a.replace('\n', "\r\n"), vec!["A"]),
             (String::new(), vec![]),
         ] {
-            let found: Vec<String> = blocks(input.as_bytes()).iter().map(|block| block.tag().to_owned()).collect();
+            let found: Vec<String> =
+                blocks(input.as_bytes()).iter().map(|block| block.tag().to_owned()).collect();
             assert_eq!(found, tags, "{input:?}");
         }
     }

@@ -19,12 +19,15 @@ pub fn matches(certificates: &[Certificate], pins: &[String]) -> Result<bool, St
     for text in pins {
         let valid = match text.split_once(':') {
             Some((algorithm, value)) => {
-                algorithm.eq_ignore_ascii_case("sha256") && random::unhex(value).is_some_and(|value| value.len() == 32)
+                algorithm.eq_ignore_ascii_case("sha256")
+                    && random::unhex(value).is_some_and(|value| value.len() == 32)
             }
             None => false,
         };
         if !valid {
-            return Err(format!("`{text}` is not a CA certificate hash; it must be `sha256:` and 64 hexadecimal digits"));
+            return Err(format!(
+                "`{text}` is not a CA certificate hash; it must be `sha256:` and 64 hexadecimal digits"
+            ));
         }
         found |= known.iter().any(|pin| pin.eq_ignore_ascii_case(text));
     }

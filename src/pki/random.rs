@@ -47,7 +47,11 @@ pub fn certificate_key(random: &mut dyn Random) -> Secret {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(|nibble| char::from(TOKEN_ALPHABET[usize::from(nibble)])).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .map(|nibble| char::from(TOKEN_ALPHABET[usize::from(nibble)]))
+        .collect()
 }
 
 /// The bytes of an even number of hexadecimal digits, in either case.

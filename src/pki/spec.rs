@@ -80,7 +80,15 @@ const CLIENT: &[Usage] = &[Usage::ClientAuth];
 const BOTH: &[Usage] = &[Usage::ServerAuth, Usage::ClientAuth];
 
 const fn authority(ca: Ca, base: &'static str, common_name: &'static str, long_name: &'static str) -> Row {
-    Row { name: CertName::Ca(ca), base, common_name, organization: None, signer: None, usages: &[], long_name }
+    Row {
+        name: CertName::Ca(ca),
+        base,
+        common_name,
+        organization: None,
+        signer: None,
+        usages: &[],
+        long_name,
+    }
 }
 
 const fn leaf(
@@ -145,7 +153,8 @@ const TABLE: [Row; 19] = [
 /// Every certificate that `node` needs, its cluster's authorities and service-account keys included, in the order of
 /// kubeadm's phases.
 pub fn specs(cluster: &Cluster, node: &Node) -> Vec<CertSpec> {
-    let wanted = |row: &&Row| exists(cluster, row.name) && (is_shared(row.name) || belongs(cluster, node, row.name));
+    let wanted =
+        |row: &&Row| exists(cluster, row.name) && (is_shared(row.name) || belongs(cluster, node, row.name));
     TABLE.iter().filter(wanted).map(|row| row.spec(cluster, node)).collect()
 }
 
@@ -438,7 +447,8 @@ fn is_dns_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let label = |label: &str| {
         let bytes = label.as_bytes();
-        let ends = bytes.first().is_some_and(|byte| inner(*byte)) && bytes.last().is_some_and(|byte| inner(*byte));
+        let ends =
+            bytes.first().is_some_and(|byte| inner(*byte)) && bytes.last().is_some_and(|byte| inner(*byte));
         ends && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
     };
     name.len() <= 253 && name.split('.').all(label)

@@ -1,4 +1,41 @@
 //! Identities: which certificates a cluster has, who signs them, and how they come to be.
+//!
+//! [`spec`] says which there are, [`inventory`] what was found on the hosts, [`decide`] what is kept and what is
+//! made, [`bundle`] makes it and gives out the bytes. All of it is pure but for the keys themselves, which come from
+//! the operating system's generator.
+
+pub mod bundle;
+pub mod certificate;
+pub mod chain;
+pub mod csr;
+pub mod decide;
+pub mod expiry;
+pub mod finding;
+pub mod inventory;
+pub mod jws;
+pub mod key;
+pub mod kubeconfig;
+pub mod load;
+pub mod material;
+pub mod mint;
+mod pem;
+pub mod pin;
+pub mod random;
+pub mod seal;
+pub mod spec;
+
+pub use bundle::Bundle;
+pub use bundle::Minting;
+pub use certificate::Certificate;
+pub use decide::Decision;
+pub use decide::Decisions;
+pub use finding::Finding;
+pub use inventory::FileState;
+pub use inventory::Inventory;
+pub use key::PrivateKey;
+pub use random::Random;
+pub use random::SystemRandom;
+pub use spec::CertSpec;
 
 use std::fmt;
 
@@ -44,6 +81,11 @@ pub enum Part {
     /// Certificate followed by key in one file, as the kubelet keeps them.
     Pair,
     PublicKey,
+}
+
+impl Ca {
+    pub const ALL: [Self; 5] =
+        [Self::Kubernetes, Self::Kubelet, Self::FrontProxy, Self::Etcd, Self::EtcdPeer];
 }
 
 impl CertName {

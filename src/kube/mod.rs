@@ -1,1 +1,6 @@
-//! Kubernetes documents as values: static pods, kubeconfigs, component configurations, API objects.
+//! Kubernetes documents as values: static pods, component configurations, API objects.
+
+pub mod args;
+pub mod images;
+pub mod static_pod;
+pub mod yaml;

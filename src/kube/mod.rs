@@ -2,5 +2,6 @@
 
 pub mod args;
 pub mod images;
+pub mod patch;
 pub mod static_pod;
 pub mod yaml;

@@ -1,0 +1,49 @@
+//! The cluster's own record of its configuration, which joining nodes and later runs read.
+
+use crate::cluster::Cluster;
+use crate::cluster::kubeadm::API_VERSION;
+use crate::cluster::token::DEFAULT_GROUP;
+use crate::kube::kubelet;
+use crate::kube::objects::KUBE_SYSTEM;
+use crate::kube::objects::NODES;
+use crate::kube::objects::build::Subject;
+use crate::kube::objects::build::annotate_with_hash;
+use crate::kube::objects::build::config_map;
+use crate::kube::objects::build::reader;
+use crate::kube::yaml;
+use crate::plan::Object;
+use serde_json::json;
+
+pub const KUBEADM_CONFIG: &str = "kubeadm-config";
+pub const KUBELET_CONFIG: &str = "kubelet-config";
+
+/// `kubeadm-config` and who may read it. Of an existing one only the key `ClusterConfiguration` is ours.
+pub fn kubeadm_config(cluster: &Cluster) -> Vec<Object> {
+    let mut configuration = json!(cluster.configuration);
+    configuration["apiVersion"] = json!(API_VERSION);
+    configuration["kind"] = json!("ClusterConfiguration");
+    let data = json!({"ClusterConfiguration": yaml::to_string(&configuration)});
+    let readers = [Subject::Group(DEFAULT_GROUP), Subject::Group(NODES)];
+    let mut objects = vec![Object::plain(config_map(KUBE_SYSTEM, KUBEADM_CONFIG, &data))];
+    objects.extend(reader(
+        KUBE_SYSTEM,
+        "kubeadm:nodes-kubeadm-config",
+        "configmaps",
+        KUBEADM_CONFIG,
+        &readers,
+    ));
+    objects
+}
+
+/// `kubelet-config` and who may read it.
+pub fn kubelet_config(cluster: &Cluster) -> Vec<Object> {
+    let data = json!({"kubelet": yaml::to_string(&kubelet::shared_config(cluster))});
+    let mut map = config_map(KUBE_SYSTEM, KUBELET_CONFIG, &data);
+    if !cluster.kubelet.user_supplied {
+        annotate_with_hash(&mut map);
+    }
+    let readers = [Subject::Group(NODES), Subject::Group(DEFAULT_GROUP)];
+    let mut objects = vec![Object::plain(map)];
+    objects.extend(reader(KUBE_SYSTEM, "kubeadm:kubelet-config", "configmaps", KUBELET_CONFIG, &readers));
+    objects
+}

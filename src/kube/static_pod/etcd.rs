@@ -1,0 +1,177 @@
+//! etcd, where the cluster brings its own.
+
+use crate::cluster::HostPort;
+use crate::cluster::Node;
+use crate::cluster::kubeadm::Arg;
+use crate::cluster::kubeadm::LocalEtcd;
+use crate::kube::args;
+use crate::kube::args::Flags;
+use crate::kube::images;
+use crate::kube::static_pod::Site;
+use crate::kube::static_pod::pod::Blueprint;
+use crate::kube::static_pod::pod::ProbePaths;
+use crate::kube::static_pod::probe::Endpoint;
+use crate::kube::static_pod::rootless::Security;
+use crate::kube::static_pod::volume::DIRECTORY;
+use crate::kube::static_pod::volume::Volumes;
+use serde_json::Value;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Names the client URL of the member in this pod; kubeadm finds the members by it.
+pub const URL_ANNOTATION: &str = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
+
+const NAME: &str = "etcd";
+const CLIENT_PORT: u16 = 2379;
+const PEER_PORT: u16 = 2380;
+const METRICS_PORT: u16 = 2381;
+
+/// The members that an etcd looks for when it starts without data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialCluster {
+    /// In the order in which the flag names them; the starting member is among them.
+    pub members: Vec<Member>,
+    /// They run already (`--initial-cluster-state=existing`); a member of a new cluster says nothing.
+    pub existing: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub name: String,
+    pub peer_url: String,
+}
+
+impl Member {
+    /// The member that a control plane runs.
+    pub fn of(node: &Node) -> Self {
+        Self { name: node.name.clone(), peer_url: url(node.advertise_address, PEER_PORT) }
+    }
+}
+
+impl InitialCluster {
+    /// A new cluster of these hosts, all started together; of one host for `init`.
+    pub fn new<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
+        Self { members: nodes.into_iter().map(Member::of).collect(), existing: false }
+    }
+
+    /// A running cluster that a member joins, as etcd itself lists it.
+    pub fn existing(members: Vec<Member>) -> Self {
+        Self { members, existing: true }
+    }
+
+    fn flag(&self) -> String {
+        let member = |member: &Member| format!("{}={}", member.name, member.peer_url);
+        self.members.iter().map(member).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// The pod as kubeadm writes it, before the operator's patches.
+pub fn etcd(site: &Site, initial: &InitialCluster) -> Value {
+    let configuration = &site.cluster.configuration;
+    let assumed = LocalEtcd { data_dir: "/var/lib/etcd".to_owned(), ..Default::default() };
+    let local = configuration.etcd.local.as_ref().unwrap_or(&assumed);
+    Blueprint {
+        name: NAME,
+        annotation: Some((URL_ANNOTATION, url(site.node.advertise_address, CLIENT_PORT))),
+        image: images::etcd(configuration, &site.cluster.version),
+        flags: flags(site, initial, &local.data_dir).overlaid(&local.extra_args),
+        env: args::env(&BTreeMap::new(), &local.extra_envs),
+        endpoint: metrics_endpoint(site.loopback(), &local.extra_args),
+        paths: ProbePaths { liveness: "/livez", readiness: Some("/readyz"), startup: "/readyz" },
+        start_limit: site.cluster.timeouts.control_plane_component_health_check,
+        requests: json!({"cpu": "100m", "memory": "100Mi"}),
+        volumes: Volumes::default().writable("etcd-data", &local.data_dir, DIRECTORY).writable(
+            "etcd-certs",
+            &site.pki("etcd"),
+            DIRECTORY,
+        ),
+        security: Security::new(site.rootless.map(|ids| ids.etcd)),
+    }
+    .pod()
+}
+
+fn flags(site: &Site, initial: &InitialCluster, data_dir: &str) -> Flags {
+    let address = site.node.advertise_address;
+    let client_url = url(address, CLIENT_PORT);
+    let local = |port| HostPort::new(site.loopback(), port);
+    let peer_ca = if site.cluster.five_chains() { "etcd/peer-ca.crt" } else { "etcd/ca.crt" };
+    let flags = Flags::default()
+        .with_all([
+            ("client-cert-auth", "true"),
+            ("data-dir", data_dir),
+            ("feature-gates", "InitialCorruptCheck=true"),
+            ("name", site.node.name.as_str()),
+            ("peer-client-cert-auth", "true"),
+            ("snapshot-count", "10000"),
+            ("watch-progress-notify-interval", "5s"),
+        ])
+        .with_all([
+            ("cert-file", site.pki("etcd/server.crt")),
+            ("key-file", site.pki("etcd/server.key")),
+            ("peer-cert-file", site.pki("etcd/peer.crt")),
+            ("peer-key-file", site.pki("etcd/peer.key")),
+            ("peer-trusted-ca-file", site.pki(peer_ca)),
+            ("trusted-ca-file", site.pki("etcd/ca.crt")),
+        ])
+        .with_all([
+            ("initial-advertise-peer-urls", url(address, PEER_PORT)),
+            ("initial-cluster", initial.flag()),
+            ("listen-client-urls", format!("https://{},{client_url}", local(CLIENT_PORT))),
+            ("listen-metrics-urls", format!("http://{}", local(METRICS_PORT))),
+            ("listen-peer-urls", url(address, PEER_PORT)),
+            ("advertise-client-urls", client_url),
+        ]);
+    if initial.existing { flags.with("initial-cluster-state", "existing") } else { flags }
+}
+
+fn url(address: IpAddr, port: u16) -> String {
+    format!("https://{}", HostPort::new(address.to_string(), port))
+}
+
+/// Where etcd answers probes: the first URL that the operator gave, and the defaults for what it leaves out.
+fn metrics_endpoint(loopback: &str, extra: &[Arg]) -> Endpoint {
+    let given = args::last(extra, "listen-metrics-urls").unwrap_or_default();
+    let given = given.split(',').next().unwrap_or_default();
+    let (scheme, rest) = given.split_once("://").unwrap_or(("", given));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = host_and_port(authority);
+    Endpoint {
+        scheme: if scheme == "https" { "HTTPS" } else { "HTTP" },
+        host: if host.is_empty() { loopback } else { host }.to_owned(),
+        port: port.parse().ok().filter(|port| *port > 0).unwrap_or(METRICS_PORT),
+    }
+}
+
+/// The parts of `host:port`; either may be missing, and an IPv6 address is in brackets.
+fn host_and_port(authority: &str) -> (&str, &str) {
+    if let Some((host, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, rest.strip_prefix(':').unwrap_or_default());
+    }
+    authority.split_once(':').unwrap_or((authority, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_go_to_the_first_metrics_url() {
+        for (urls, scheme, host, port) in [
+            (None, "HTTP", "127.0.0.1", 2381),
+            (Some("https://192.0.2.10:2399,http://127.0.0.1:2381"), "HTTPS", "192.0.2.10", 2399),
+            (Some("http://[2001:db8::1]:9000/metrics"), "HTTP", "2001:db8::1", 9000),
+            (Some("https://192.0.2.10"), "HTTPS", "192.0.2.10", 2381),
+            (Some("http://:9"), "HTTP", "127.0.0.1", 9),
+        ] {
+            let arg = |value: &str| Arg { name: "listen-metrics-urls".to_owned(), value: value.to_owned() };
+            let extra: Vec<Arg> = urls.map(arg).into_iter().collect();
+            let endpoint = metrics_endpoint("127.0.0.1", &extra);
+            assert_eq!(
+                (endpoint.scheme, endpoint.host.as_str(), endpoint.port),
+                (scheme, host, port),
+                "{urls:?}"
+            );
+        }
+    }
+}

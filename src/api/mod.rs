@@ -1,5 +1,19 @@
 //! The other seam: the Kubernetes API, in its own words.
 
+pub mod dry_run;
+pub mod fake;
+pub mod kube;
+pub mod merge;
+pub mod provider;
+pub mod resources;
+
+pub use dry_run::DryRun;
+pub use fake::Fake;
+pub use kube::KubeApi;
+pub use provider::ApiProvider;
+pub use provider::Kubeconfigs;
+pub use provider::NoApi;
+
 use crate::plan::ObjectRef;
 use serde_json::Value;
 
@@ -46,9 +60,41 @@ pub enum ApiError {
     Unreachable { server: String, message: String },
     #[error("not done in a dry run: {what}")]
     DryRun { what: String },
+    /// Nobody to ask on behalf of.
+    #[error("cannot use {identity}: {why}")]
+    Credentials { identity: &'static str, why: String },
+    #[error("the kubeconfig cannot be used: {why}")]
+    Kubeconfig { why: String },
+    /// Our own mistake, found before anything was sent.
+    #[error("cannot ask for {what}")]
+    Invalid { what: String },
 }
 
 impl ApiError {
+    /// What a server says to the creation of an object that exists.
+    pub(crate) fn exists(object: &ObjectRef) -> Self {
+        let (reason, message) = ("AlreadyExists".to_owned(), format!("{object} already exists"));
+        Self::Status { code: 409, reason, message }
+    }
+
+    /// What a server says to a change of an object that does not exist.
+    pub(crate) fn missing(object: &ObjectRef) -> Self {
+        Self::Status { code: 404, reason: "NotFound".to_owned(), message: format!("{object} not found") }
+    }
+
+    /// Whether the same request may succeed later: everything but a request that is wrong in itself.
+    /// Forbidden and unknown heal, since roles and namespaces of a new cluster appear a moment after it answers.
+    pub fn may_heal(&self) -> bool {
+        match self {
+            Self::Status { code, .. } => !matches!(code, 400 | 405 | 406 | 413 | 415 | 422),
+            Self::Unreachable { .. } => true,
+            Self::DryRun { .. }
+            | Self::Credentials { .. }
+            | Self::Kubeconfig { .. }
+            | Self::Invalid { .. } => false,
+        }
+    }
+
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Status { code: 403, .. })
     }

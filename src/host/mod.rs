@@ -2,15 +2,30 @@
 //!
 //! It speaks the machine's language (commands, files, sockets) and knows nothing of Kubernetes.
 
+pub mod blank;
 pub mod command;
+pub mod dry_run;
 pub mod error;
+pub mod fake;
+pub mod fleet;
+pub mod local;
+mod process;
 
+pub use blank::Blank;
 pub use command::Command;
 pub use command::Output;
+pub use dry_run::DryRun;
 pub use error::HostError;
+pub use fake::Fake;
+pub use fleet::Fleet;
+pub use local::Local;
 
+use std::fmt;
+use std::io;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A machine that can be looked at and changed.
 pub trait Host: Send + Sync {
@@ -47,6 +62,32 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Nobody listens, or the machine cannot be reached.
     fn connect(&self, to: &Socket) -> Result<Stream, HostError>;
+}
+
+impl<H: Host + ?Sized> Host for Arc<H> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, HostError> {
+        (**self).run(command)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Entry>, HostError> {
+        (**self).read(path)
+    }
+
+    fn write(&self, path: &str, entry: &Entry) -> Result<(), HostError> {
+        (**self).write(path, entry)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), HostError> {
+        (**self).remove(path)
+    }
+
+    fn connect(&self, to: &Socket) -> Result<Stream, HostError> {
+        (**self).connect(to)
+    }
 }
 
 /// What stands at a path.
@@ -101,15 +142,69 @@ impl Entry {
     }
 }
 
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Stream {
+    /// Limits every single read and write.
+    ///
+    /// # Errors
+    /// The operating system refuses the limit.
+    pub fn set_timeout(&self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(limit))?;
+                stream.set_write_timeout(Some(limit))
+            }
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(limit))?;
+                stream.set_write_timeout(Some(limit))
+            }
+        }
+    }
+}
+
+impl io::Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buffer),
+            Self::Unix(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.flush(),
+            Self::Unix(stream) => stream.flush(),
+        }
+    }
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix { path } => f.write_str(path),
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, mode {:04o}", self.kind, self.mode)
     }
 }
 
 /// Shows the kind and the size only: a file may hold a key.
-impl std::fmt::Debug for EntryKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for EntryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(content) => write!(f, "file of {} bytes", content.len()),
             Self::Directory => f.write_str("directory"),

@@ -1,0 +1,134 @@
+//! An API that is looked at but not changed.
+
+use crate::api::Api;
+use crate::api::ApiError;
+use crate::api::merge::merge;
+use crate::plan::ObjectRef;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+/// Looking goes to the real API where there is one that answers; otherwise nothing exists. Writing is only
+/// remembered, so that a later look sees it.
+pub struct DryRun {
+    real: Option<Arc<dyn Api>>,
+    silent: AtomicBool,
+    written: Mutex<BTreeMap<ObjectRef, Value>>,
+}
+
+impl DryRun {
+    pub fn new(real: Option<Arc<dyn Api>>) -> Self {
+        let silent = AtomicBool::new(real.is_none());
+        Self { real, silent, written: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Whether answers are about a cluster that nobody could ask.
+    pub fn assumes_nothing_there(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// What would have been written, by name.
+    pub fn written(&self) -> BTreeMap<ObjectRef, Value> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectRef, Value>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the real API, once: one that does not answer is not asked again.
+    fn ask<T>(&self, question: impl FnOnce(&dyn Api) -> Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+        match self.real.as_deref().filter(|_| !self.assumes_nothing_there()).map(question) {
+            None => Ok(None),
+            Some(Err(ApiError::Unreachable { .. })) => {
+                self.silent.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Some(answer) => answer.map(Some),
+        }
+    }
+
+    fn remember(&self, object: &Value) -> Value {
+        self.lock().insert(ObjectRef::of(object), object.clone());
+        object.clone()
+    }
+}
+
+impl Api for DryRun {
+    fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError> {
+        if let Some(written) = self.lock().get(object) {
+            return Ok(Some(written.clone()));
+        }
+        self.ask(|api| api.get(object)).map(Option::flatten)
+    }
+
+    fn create(&self, object: &Value) -> Result<Value, ApiError> {
+        let name = ObjectRef::of(object);
+        if self.get(&name)?.is_some() {
+            return Err(ApiError::exists(&name));
+        }
+        Ok(self.remember(object))
+    }
+
+    fn replace(&self, object: &Value) -> Result<Value, ApiError> {
+        let name = ObjectRef::of(object);
+        self.get(&name)?.ok_or_else(|| ApiError::missing(&name))?;
+        Ok(self.remember(object))
+    }
+
+    fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError> {
+        let mut value = self.get(object)?.ok_or_else(|| ApiError::missing(object))?;
+        merge(&mut value, patch);
+        Ok(self.remember(&value))
+    }
+
+    fn raw(&self, path: &str) -> Result<String, ApiError> {
+        self.ask(|api| api.raw(path))?.ok_or_else(|| ApiError::DryRun { what: format!("asking for {path}") })
+    }
+}
+
+impl fmt::Debug for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DryRun").field("silent", &self.silent).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fake::Fake;
+    use serde_json::json;
+
+    fn config_map(name: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}})
+    }
+
+    #[test]
+    fn reads_through_and_remembers_writes() {
+        let fake = Arc::new(Fake::new());
+        fake.put(config_map("there"));
+        let api = DryRun::new(Some(fake.clone()));
+        assert!(api.create(&config_map("there")).unwrap_err().is_conflict());
+        api.create(&config_map("new")).unwrap();
+        let new = ObjectRef::of(&config_map("new"));
+        api.patch(&new, &json!({"data": {"a": "b"}})).unwrap();
+        assert_eq!(api.get(&new).unwrap().unwrap()["data"]["a"], "b");
+        assert_eq!(fake.mutations(), 0);
+    }
+
+    #[test]
+    fn an_api_that_does_not_answer_counts_as_empty() {
+        let fake = Arc::new(Fake::new());
+        fake.put(config_map("there"));
+        fake.unplug(true);
+        let api = DryRun::new(Some(fake));
+        assert_eq!(api.get(&ObjectRef::of(&config_map("there"))).unwrap(), None);
+        assert!(api.assumes_nothing_there());
+    }
+}

@@ -1,0 +1,233 @@
+//! An API server in memory, with the habits of the real one that callers depend on.
+
+use crate::api::Api;
+use crate::api::ApiError;
+use crate::api::ApiProvider;
+use crate::api::merge::merge;
+use crate::plan::Identity;
+use crate::plan::ObjectRef;
+use serde_json::Value;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+/// Clones share one store. As a provider, it knows the two identities apart.
+#[derive(Debug, Clone)]
+pub struct Fake {
+    identity: Identity,
+    store: Arc<Mutex<Store>>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    objects: BTreeMap<ObjectRef, Value>,
+    pages: BTreeMap<String, String>,
+    version: u64,
+    mutations: usize,
+    fault: Option<(usize, Fault)>,
+    unplugged: bool,
+    admin_needs: Option<ObjectRef>,
+}
+
+/// What happens at the n-th change (counted from 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is answered with this status and not made; later ones succeed.
+    Refuse(u16),
+    /// The connection is lost before it is made, and the API stays silent.
+    DieBefore,
+    /// The connection is lost after it was made, and the API stays silent.
+    DieAfter,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fake {
+    pub fn new() -> Self {
+        Self { identity: Identity::Admin, store: Arc::default() }
+    }
+
+    /// The administrator may do nothing until this object exists, as with kubeadm's first cluster role binding.
+    #[must_use]
+    pub fn admin_needs(self, object: ObjectRef) -> Self {
+        self.lock().admin_needs = Some(object);
+        self
+    }
+
+    /// Puts an object there from outside, as a controller would.
+    pub fn put(&self, object: Value) {
+        let mut store = self.lock();
+        let object = store.stamped(object, None);
+        store.objects.insert(ObjectRef::of(&object), object);
+    }
+
+    pub fn delete(&self, object: &ObjectRef) {
+        self.lock().objects.remove(object);
+    }
+
+    /// The answer to a plain GET.
+    pub fn page(&self, path: &str, text: &str) {
+        self.lock().pages.insert(path.to_owned(), text.to_owned());
+    }
+
+    pub fn break_at(&self, turn: usize, fault: Fault) {
+        self.lock().fault = Some((turn, fault));
+    }
+
+    /// Stops or goes on answering.
+    pub fn unplug(&self, unplugged: bool) {
+        self.lock().unplugged = unplugged;
+    }
+
+    /// Ends every fault.
+    pub fn heal(&self) {
+        let mut store = self.lock();
+        store.fault = None;
+        store.unplugged = false;
+    }
+
+    pub fn objects(&self) -> BTreeMap<ObjectRef, Value> {
+        self.lock().objects.clone()
+    }
+
+    /// How many changes were asked for so far.
+    pub fn mutations(&self) -> usize {
+        self.lock().mutations
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) -> Result<MutexGuard<'_, Store>, ApiError> {
+        let store = self.lock();
+        if store.unplugged {
+            return Err(silent());
+        }
+        let needed = store.admin_needs.as_ref().filter(|_| self.identity == Identity::Admin);
+        if needed.is_some_and(|needed| !store.objects.contains_key(needed)) {
+            return Err(status(403, "Forbidden", "User \"kubernetes-admin\" cannot do that"));
+        }
+        Ok(store)
+    }
+
+    fn change(&self, work: impl FnOnce(&mut Store) -> Result<Value, ApiError>) -> Result<Value, ApiError> {
+        let mut store = self.look()?;
+        let turn = store.mutations;
+        store.mutations += 1;
+        let fault = store.fault.filter(|(at, _)| *at == turn).map(|(_, fault)| fault);
+        match fault {
+            None => work(&mut store),
+            Some(Fault::Refuse(code)) => Err(status(code, "Injected", "refused by the test")),
+            Some(Fault::DieBefore) => {
+                store.unplugged = true;
+                Err(silent())
+            }
+            Some(Fault::DieAfter) => {
+                let _ = work(&mut store);
+                store.unplugged = true;
+                Err(silent())
+            }
+        }
+    }
+}
+
+impl Store {
+    /// What the server adds: a UID for ever, a resource version with every change.
+    fn stamped(&mut self, mut object: Value, old: Option<&Value>) -> Value {
+        self.version += 1;
+        let uid =
+            old.map_or_else(|| json!(format!("uid-{}", self.version)), |old| old["metadata"]["uid"].clone());
+        object["metadata"]["uid"] = uid;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        object
+    }
+
+    fn set(&mut self, object: Value) -> Result<Value, ApiError> {
+        let name = ObjectRef::of(&object);
+        let old = self.objects.get(&name).cloned().ok_or_else(|| ApiError::missing(&name))?;
+        let expected =
+            object.pointer("/metadata/resourceVersion").filter(|version| version.as_str() != Some("0"));
+        if expected.is_some_and(|version| *version != old["metadata"]["resourceVersion"]) {
+            return Err(status(409, "Conflict", "the object has been modified"));
+        }
+        let object = self.stamped(object, Some(&old));
+        self.objects.insert(name, object.clone());
+        Ok(object)
+    }
+}
+
+impl Api for Fake {
+    fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError> {
+        Ok(self.look()?.objects.get(object).cloned())
+    }
+
+    fn create(&self, object: &Value) -> Result<Value, ApiError> {
+        self.change(|store| {
+            let name = ObjectRef::of(object);
+            if store.objects.contains_key(&name) {
+                return Err(ApiError::exists(&name));
+            }
+            let object = store.stamped(object.clone(), None);
+            store.objects.insert(name, object.clone());
+            Ok(object)
+        })
+    }
+
+    fn replace(&self, object: &Value) -> Result<Value, ApiError> {
+        self.change(|store| store.set(object.clone()))
+    }
+
+    fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError> {
+        self.change(|store| {
+            let mut value = store.objects.get(object).cloned().ok_or_else(|| ApiError::missing(object))?;
+            merge(&mut value, patch);
+            store.set(value)
+        })
+    }
+
+    fn raw(&self, path: &str) -> Result<String, ApiError> {
+        let store = self.look()?;
+        store.pages.get(path).cloned().ok_or_else(|| status(404, "NotFound", "no such page"))
+    }
+}
+
+impl ApiProvider for Fake {
+    fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
+        Ok(Arc::new(Self { identity, store: Arc::clone(&self.store) }))
+    }
+}
+
+fn silent() -> ApiError {
+    ApiError::Unreachable { server: "https://fake".to_owned(), message: "connection refused".to_owned() }
+}
+
+fn status(code: u16, reason: &str, message: &str) -> ApiError {
+    ApiError::Status { code, reason: reason.to_owned(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behaves_like_the_server() {
+        let api = Fake::new();
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}});
+        let name = ObjectRef::of(&object);
+        assert!(matches!(api.replace(&object), Err(ApiError::Status { code: 404, .. })));
+        let first = api.create(&object).unwrap();
+        assert!(api.create(&object).unwrap_err().is_conflict());
+        let second = api.patch(&name, &json!({"metadata": {"labels": {"a": "b"}}})).unwrap();
+        assert_eq!(first["metadata"]["uid"], second["metadata"]["uid"]);
+        assert!(api.replace(&first).unwrap_err().is_conflict(), "an old version is refused");
+        api.replace(&second).unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+//! From an identity to a client, made when it is first needed.
+
+use crate::api::Api;
+use crate::api::ApiError;
+use crate::api::kube::KubeApi;
+use crate::plan::Identity;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// Gives out clients of one cluster.
+pub trait ApiProvider: Send + Sync {
+    /// The API on behalf of an identity.
+    ///
+    /// # Errors
+    /// There are no credentials for it, or they cannot be used.
+    fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError>;
+}
+
+type ReadKubeconfig<'a> = dyn Fn(Identity) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'a;
+
+/// Clients from kubeconfig files, which may come into being during the run.
+pub struct Kubeconfigs<'a> {
+    read: Box<ReadKubeconfig<'a>>,
+    server: Option<String>,
+    clients: Mutex<BTreeMap<Identity, (Vec<u8>, Arc<dyn Api>)>>,
+}
+
+impl<'a> Kubeconfigs<'a> {
+    /// `read` gives the bytes of an identity's kubeconfig, `None` when there is none; `server` (a URL) replaces
+    /// the server of every cluster in it.
+    pub fn new<F>(read: F, server: Option<String>) -> Self
+    where
+        F: Fn(Identity) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'a,
+    {
+        Self { read: Box::new(read), server, clients: Mutex::new(BTreeMap::new()) }
+    }
+}
+
+impl ApiProvider for Kubeconfigs<'_> {
+    fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
+        let missing = |why| ApiError::Credentials { identity: file_name(identity), why };
+        let bytes = (self.read)(identity).map_err(missing)?;
+        let bytes = bytes.ok_or_else(|| missing("the file does not exist".to_owned()))?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.get(&identity).filter(|(known, _)| *known == bytes) {
+            return Ok(Arc::clone(client));
+        }
+        let client: Arc<dyn Api> = Arc::new(KubeApi::connect(&bytes, self.server.as_deref())?);
+        clients.insert(identity, (bytes, Arc::clone(&client)));
+        Ok(client)
+    }
+}
+
+impl fmt::Debug for Kubeconfigs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kubeconfigs").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// No cluster at all: every request for a client fails. For plans that never reach one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoApi;
+
+impl ApiProvider for NoApi {
+    fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
+        Err(ApiError::Credentials { identity: file_name(identity), why: "there is no cluster".to_owned() })
+    }
+}
+
+fn file_name(identity: Identity) -> &'static str {
+    match identity {
+        Identity::Admin => "admin.conf",
+        Identity::SuperAdmin => "super-admin.conf",
+    }
+}

@@ -1,0 +1,135 @@
+//! Where objects live: from a kind to the path of its collection.
+
+use crate::api::ApiError;
+use crate::plan::ObjectRef;
+use std::fmt::Write;
+
+/// One row of the table of kinds that this program writes or reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resource {
+    pub kind: &'static str,
+    /// As in `apiVersion`.
+    pub api_version: &'static str,
+    pub plural: &'static str,
+    pub namespaced: bool,
+}
+
+const fn row(
+    kind: &'static str,
+    api_version: &'static str,
+    plural: &'static str,
+    namespaced: bool,
+) -> Resource {
+    Resource { kind, api_version, plural, namespaced }
+}
+
+pub const RESOURCES: [Resource; 16] = [
+    row("ConfigMap", "v1", "configmaps", true),
+    row("Endpoints", "v1", "endpoints", true),
+    row("Namespace", "v1", "namespaces", false),
+    row("Node", "v1", "nodes", false),
+    row("Pod", "v1", "pods", true),
+    row("Secret", "v1", "secrets", true),
+    row("Service", "v1", "services", true),
+    row("ServiceAccount", "v1", "serviceaccounts", true),
+    row("DaemonSet", "apps/v1", "daemonsets", true),
+    row("Deployment", "apps/v1", "deployments", true),
+    row("CertificateSigningRequest", "certificates.k8s.io/v1", "certificatesigningrequests", false),
+    row("Lease", "coordination.k8s.io/v1", "leases", true),
+    row("ClusterRole", "rbac.authorization.k8s.io/v1", "clusterroles", false),
+    row("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings", false),
+    row("Role", "rbac.authorization.k8s.io/v1", "roles", true),
+    row("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", true),
+];
+
+/// The path to an object: `/api/v1/namespaces/kube-system/configmaps/coredns`.
+///
+/// # Errors
+/// The kind is not in the table, or the name is missing.
+pub fn object_path(object: &ObjectRef) -> Result<String, ApiError> {
+    if object.name.is_empty() {
+        return Err(ApiError::Invalid { what: format!("{} without a name", object.kind) });
+    }
+    Ok(format!("{}/{}", collection_path(object)?, escaped(&object.name)))
+}
+
+/// The path to the collection that an object belongs to.
+///
+/// # Errors
+/// The kind is not in the table, or the namespace does not fit it.
+pub fn collection_path(object: &ObjectRef) -> Result<String, ApiError> {
+    let resource =
+        RESOURCES.iter().find(|row| row.kind == object.kind && row.api_version == object.api_version);
+    let Some(resource) = resource else {
+        let what =
+            format!("kind {} of {}, which this program does not know", object.kind, object.api_version);
+        return Err(ApiError::Invalid { what });
+    };
+    if resource.namespaced == object.namespace.is_empty() {
+        let what = format!("{object}: a {} lives {}", object.kind, home(resource));
+        return Err(ApiError::Invalid { what });
+    }
+    let root = if resource.api_version.contains('/') { "/apis" } else { "/api" };
+    let mut path = format!("{root}/{}", resource.api_version);
+    if resource.namespaced {
+        let _ = write!(path, "/namespaces/{}", escaped(&object.namespace));
+    }
+    let _ = write!(path, "/{}", resource.plural);
+    Ok(path)
+}
+
+fn home(resource: &Resource) -> &'static str {
+    if resource.namespaced { "in a namespace" } else { "outside of namespaces" }
+}
+
+/// RFC 3986: what may not stand in a path segment is percent-encoded. RBAC names may hold nearly anything.
+fn escaped(segment: &str) -> String {
+    let mut text = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_paths() {
+        let rbac = "rbac.authorization.k8s.io/v1";
+        for (object, path) in [
+            (("v1", "Node", "", "cp1"), "/api/v1/nodes/cp1"),
+            (
+                ("apps/v1", "Deployment", "kube-system", "coredns"),
+                "/apis/apps/v1/namespaces/kube-system/deployments/coredns",
+            ),
+            (
+                (rbac, "ClusterRole", "", "system:coredns"),
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:coredns",
+            ),
+            ((rbac, "ClusterRole", "", "a/b c"), "/apis/rbac.authorization.k8s.io/v1/clusterroles/a%2Fb%20c"),
+        ] {
+            let (api_version, kind, namespace, name) = object;
+            assert_eq!(object_path(&ObjectRef::new(api_version, kind, namespace, name)).unwrap(), path);
+        }
+    }
+
+    #[test]
+    fn refuses_what_has_no_path() {
+        for (api_version, kind, namespace, name) in [
+            ("v1", "Gadget", "", "x"),
+            ("apps/v1", "Node", "", "x"),
+            ("v1", "Node", "kube-system", "x"),
+            ("v1", "Secret", "", "x"),
+            ("v1", "Node", "", ""),
+        ] {
+            let object = ObjectRef::new(api_version, kind, namespace, name);
+            assert!(object_path(&object).is_err(), "{object:?}");
+        }
+    }
+}

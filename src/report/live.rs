@@ -1,0 +1,97 @@
+//! Progress on a terminal: one bar for the run, one line for what each host is doing, and a line for each phase
+//! that is done.
+
+use crate::report::Event;
+use crate::report::Face;
+use crate::report::Outcome;
+use crate::report::Settings;
+use crate::report::elapsed;
+use crate::report::plain;
+use indicatif::MultiProgress;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct Live {
+    bars: MultiProgress,
+    run: ProgressBar,
+    hosts: BTreeMap<String, ProgressBar>,
+    settings: Settings,
+}
+
+impl Live {
+    pub fn new(colour: bool) -> Self {
+        let settings = Settings { colour, ..Settings::default() };
+        Self { bars: MultiProgress::new(), run: ProgressBar::hidden(), hosts: BTreeMap::new(), settings }
+    }
+
+    fn start(&mut self, steps: usize) {
+        let bar = self.bars.add(ProgressBar::new(steps as u64));
+        bar.set_style(style("{elapsed_precise} {wide_bar} {pos}/{len}", self.settings.colour));
+        bar.enable_steady_tick(Duration::from_millis(250));
+        self.run = bar;
+    }
+
+    fn host(&mut self, host: Option<&str>) -> &ProgressBar {
+        let name = host.unwrap_or("cluster");
+        let (bars, run, colour) = (&self.bars, &self.run, self.settings.colour);
+        self.hosts.entry(name.to_owned()).or_insert_with(|| {
+            let bar = bars.insert_before(run, ProgressBar::new_spinner());
+            bar.set_style(style("{spinner} {prefix} {wide_msg}", colour));
+            bar.set_prefix(name.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        })
+    }
+
+    fn rest(&mut self) {
+        for (_, bar) in std::mem::take(&mut self.hosts) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn print(&self, event: &Event) {
+        if let Some(text) = plain::line(event, self.settings) {
+            // Losing a line of progress is no reason to stop.
+            let _ = self.bars.println(text);
+        }
+    }
+}
+
+impl Face for Live {
+    fn tell(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { steps, .. } => self.start(*steps),
+            Event::StepStarted { host, title, .. } => self.host(host.as_deref()).set_message(title.clone()),
+            Event::Waiting { host, subject, elapsed_ms, limit_ms, last, .. } => {
+                let (passed, limit) = (elapsed(*elapsed_ms), elapsed(*limit_ms));
+                self.host(host.as_deref()).set_message(format!("{subject} ({passed} of {limit}): {last}"));
+            }
+            Event::StepFinished { outcome, diff, .. } => {
+                self.run.inc(1);
+                if diff.is_some() || matches!(outcome, Outcome::Warned) {
+                    self.print(event);
+                }
+            }
+            Event::PhaseFinished { .. } => {
+                self.rest();
+                self.print(event);
+            }
+            Event::Warning { .. } => self.print(event),
+            Event::Failed { .. } | Event::RunFinished { .. } => {
+                self.rest();
+                self.run.finish_and_clear();
+                self.print(event);
+            }
+            Event::PhaseStarted { .. } => {}
+        }
+    }
+}
+
+fn style(template: &str, colour: bool) -> ProgressStyle {
+    let coloured = if colour { template.replace("{prefix}", "{prefix:.bold}") } else { template.to_owned() };
+    let style = ProgressStyle::with_template(&coloured).expect("the templates of this file are well formed");
+    style.progress_chars("=> ").tick_chars("|/-\\ ")
+}

@@ -56,3 +56,12 @@ impl HostFacts {
         }
     }
 }
+
+/// What the API of a running cluster says; empty where there is none yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterFacts {
+    /// How many CoreDNS pods the operator wants by now.
+    pub coredns_replicas: Option<u32>,
+    /// The Corefile in use.
+    pub corefile: Option<String>,
+}

@@ -1,10 +1,12 @@
 //! Selected phases × nodes → the plan.
 
-use crate::kube::objects;
+use crate::kube::objects::admins;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::objects;
 use crate::phase::select::Selected;
 use crate::plan::Action;
+use crate::plan::ApplyHow;
 use crate::plan::Identity;
 use crate::plan::Place;
 use crate::plan::Plan;
@@ -55,10 +57,11 @@ fn grant_admin_rights(cx: &Context<'_>, steps: &mut Vec<Step>) {
     let path = format!("{}/super-admin.conf", cx.kubeconfig_dir());
     let planned = steps[..first].iter().any(|step| step.subject() == path);
     let identity = if planned || cx.exists(node, &path) { Identity::SuperAdmin } else { Identity::Admin };
-    let draft = Draft::new(
-        "administrators have their rights",
+    let draft = objects::draft(
+        admins::cluster_admins(),
+        ApplyHow::CreateOnly,
+        identity,
         "admin.conf names a group; this binding gives the group its role, and can be revoked",
-        Action::Object(objects::create_or_replace(objects::cluster_admins_binding(), identity)),
     );
     let step = settle(draft, &steps[first].phase.clone(), node);
     steps.insert(first, step);

@@ -1,52 +1,63 @@
 //! The static pods of the control plane.
 
 use crate::cluster::Node;
+use crate::kube::patch;
+use crate::kube::patch::Target;
 use crate::kube::static_pod;
+use crate::kube::static_pod::MANIFESTS_DIR;
+use crate::kube::static_pod::SigningKeys;
+use crate::kube::static_pod::Site;
 use crate::kube::yaml;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::pki::Ca;
-use crate::pki::CertName;
 use crate::plan::Action;
 use crate::plan::Content;
 use crate::plan::FileSpec;
 use serde_json::Value;
 
-pub const MANIFESTS: &str = "/etc/kubernetes/manifests";
-
 /// Plans the static pod that the sub-phase is named after.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
-    let facts = cx.facts_of(node);
-    let (name, pod) = match phase {
-        "apiserver" => ("kube-apiserver", static_pod::apiserver(cx.cluster, node, facts)?),
-        "controller-manager" => {
-            let external_ca = cx.decisions.is_external(node, CertName::Ca(Ca::Kubernetes));
-            ("kube-controller-manager", static_pod::controller_manager(cx.cluster, node, facts, external_ca)?)
-        }
-        _ => ("kube-scheduler", static_pod::scheduler(cx.cluster, node, facts)?),
+    let site = site(cx, node);
+    let (target, pod) = match phase {
+        "apiserver" => (Target::KubeApiserver, static_pod::kube_apiserver(&site)),
+        "controller-manager" => (Target::KubeControllerManager, static_pod::kube_controller_manager(&site)),
+        _ => (Target::KubeScheduler, static_pod::kube_scheduler(&site)),
     };
-    Ok(vec![directory(), manifest(name, &pod)])
+    Ok(vec![manifests_directory(), manifest(cx, target, pod)?])
 }
 
-fn directory() -> Draft {
+/// The host as those see it who write its static pods.
+pub fn site<'a>(cx: &'a Context<'_>, node: &'a Node) -> Site<'a> {
+    let has_key = |ca| !cx.external.contains(&ca);
+    let signing = SigningKeys { kubernetes: has_key(Ca::Kubernetes), kubelet: has_key(Ca::Kubelet) };
+    Site { signing, ..Site::new(cx.cluster, node, cx.facts_of(node)) }
+}
+
+/// The directory that static pods are read from.
+pub fn manifests_directory() -> Draft {
     Draft::new(
         "directory of static pods",
         "the kubelet runs whatever manifests it finds there",
-        Action::Directory { path: MANIFESTS.to_owned(), mode: 0o700 },
+        Action::Directory { path: MANIFESTS_DIR.to_owned(), mode: 0o700 },
     )
 }
 
-/// A static pod's manifest in the kubelet's directory.
-pub fn manifest(name: &str, pod: &Value) -> Draft {
-    Draft::new(
-        format!("static pod {name}"),
+/// A static pod's manifest, patched, in the kubelet's directory.
+///
+/// # Errors
+/// A patch of the operator does not apply.
+pub fn manifest(cx: &Context<'_>, target: Target, pod: Value) -> anyhow::Result<Draft> {
+    let pod = patch::apply(&cx.cluster.patches, target, pod)?;
+    Ok(Draft::new(
+        format!("static pod {}", target.as_str()),
         "the kubelet starts it without an API server",
         Action::File(FileSpec {
-            path: format!("{MANIFESTS}/{name}.yaml"),
+            path: static_pod::manifest_path(target.as_str()),
             mode: 0o600,
             owner: None,
-            content: Content::Text(yaml::to_string(pod)),
+            content: Content::Text(yaml::to_string(&pod)),
             keep_existing: false,
         }),
-    )
+    ))
 }

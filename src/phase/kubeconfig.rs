@@ -71,14 +71,14 @@ fn draft(cx: &Context<'_>, node: &Node, entry: &Entry) -> Draft {
             path: format!("{}/{}", cx.kubeconfig_dir(), entry.cert),
             mode: 0o600,
             owner: None,
-            content: Content::Kubeconfig(spec(cx.cluster, node, entry)),
+            content: Content::Kubeconfig(kubeconfig(cx.cluster, node, entry)),
             keep_existing: false,
         }),
     )
 }
 
 /// The kubeconfig of an entry with its client certificate embedded.
-pub fn spec(cluster: &Cluster, node: &Node, entry: &Entry) -> KubeconfigSpec {
+pub fn kubeconfig(cluster: &Cluster, node: &Node, entry: &Entry) -> KubeconfigSpec {
     KubeconfigSpec {
         node: node.name.clone(),
         cluster_name: cluster.configuration.cluster_name.clone(),

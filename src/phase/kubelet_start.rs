@@ -6,6 +6,7 @@ use crate::phase::Context;
 use crate::phase::Draft;
 use crate::pki::CertName;
 use crate::pki::Part;
+use crate::pki::spec;
 use crate::plan::Action;
 use crate::plan::Content;
 use crate::plan::FileSpec;
@@ -18,26 +19,34 @@ const DIRECTORY: &str = "/var/lib/kubelet";
 /// Its certificates are put where it keeps them itself, so that it asks for none when it starts: a kubelet whose
 /// client certificate is only embedded in `kubelet.conf` requests a new one at once.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    let files = kubelet::files(cx.cluster, node, cx.facts_of(node))?;
     let mut drafts = vec![Draft::new(
         "kubelet's directory",
         "holds keys of pods and of the node",
         Action::Directory { path: DIRECTORY.to_owned(), mode: 0o700 },
     )];
-    drafts.extend(stored_pair(cx, node, CertName::KubeletClient, "kubelet-client"));
+    drafts.extend(stored_pair(cx, node, CertName::KubeletClient));
     if cx.cluster.five_chains() {
-        drafts.extend(stored_pair(cx, node, CertName::KubeletServing, "kubelet-server"));
+        drafts.extend(stored_pair(cx, node, CertName::KubeletServing));
     }
     let mut restart_on: Vec<String> = drafts.iter().filter_map(changed_file).collect();
-    for (name, content, reason) in [
-        ("kubeadm-flags.env", Some(files.flags_env), "flags that the kubelet's unit reads"),
-        ("instance-config.yaml", files.instance_config, "what is peculiar to this host: its container runtime"),
-        ("config.yaml", Some(files.config), "the cluster's kubelet configuration, as this host uses it"),
+    let facts = cx.facts_of(node);
+    for (path, content, reason) in [
+        (kubelet::FLAGS_PATH, Some(kubelet::flags_env(cx.cluster, node, facts)), "flags that the kubelet's unit reads"),
+        (
+            kubelet::INSTANCE_CONFIG_PATH,
+            kubelet::instance_config(cx.cluster, node),
+            "what is peculiar to this host: its container runtime",
+        ),
+        (
+            kubelet::CONFIG_PATH,
+            Some(kubelet::config(cx.cluster, node, facts)?),
+            "the cluster's kubelet configuration, as this host uses it",
+        ),
     ] {
         let Some(content) = content else { continue };
-        let path = format!("{DIRECTORY}/{name}");
-        restart_on.push(path.clone());
-        drafts.push(Draft::new(format!("kubelet's {name}"), reason, text_file(path, content)));
+        restart_on.push(path.to_owned());
+        let name = path.rsplit('/').next().unwrap_or(path);
+        drafts.push(Draft::new(format!("kubelet's {name}"), reason, text_file(path.to_owned(), content)));
     }
     restart_on.push(format!("{}/kubelet.conf", cx.kubeconfig_dir()));
     drafts.push(Draft::new(
@@ -66,13 +75,13 @@ fn text_file(path: String, text: String) -> Action {
 
 /// A certificate in the kubelet's own store: a dated file, and a link named `current` that the kubelet moves when
 /// it renews. Where the link exists the kubelet is in charge, and nothing is planned.
-fn stored_pair(cx: &Context<'_>, node: &Node, cert: CertName, prefix: &str) -> Vec<Draft> {
-    let directory = kubelet::cert_dir(node);
-    let link = format!("{directory}/{prefix}-current.pem");
-    if cx.exists(node, &link) || cx.decisions.is_external(node, cert) {
+fn stored_pair(cx: &Context<'_>, node: &Node, cert: CertName) -> Vec<Draft> {
+    let Some(link) = spec::spec(cx.cluster, node, cert).paths.store else { return Vec::new() };
+    let signer = cert.signer(cx.cluster);
+    if cx.exists(node, &link) || signer.is_some_and(|ca| cx.external.contains(&ca)) {
         return Vec::new();
     }
-    let file = format!("{directory}/{prefix}-initial.pem");
+    let file = link.replace("-current.pem", "-initial.pem");
     let reason = "the kubelet finds it in its own store, so it need not ask for one, and renews it from there";
     vec![
         Draft::new(

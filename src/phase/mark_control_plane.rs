@@ -13,6 +13,7 @@ use crate::plan::Wait;
 
 /// Plans the wait for the node's registration and its marks.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    let Some(mark) = objects::node::mark(node) else { return Ok(Vec::new()) };
     Ok(vec![
         Draft::new(
             format!("node {} registered", node.registered_name()),
@@ -27,7 +28,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             format!("node {} marked as control plane", node.registered_name()),
             "workloads stay off it, and load balancers leave it out",
             Action::Object(ObjectSpec {
-                object: objects::node_mark(node),
+                object: mark,
                 how: ApplyHow::MarkNode,
                 identity: Identity::Admin,
             }),

@@ -13,8 +13,8 @@ pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
 pub mod mark_control_plane;
+pub mod objects;
 pub mod preflight;
-pub mod prepare;
 pub mod select;
 pub mod upload_certs;
 pub mod upload_config;
@@ -23,9 +23,12 @@ pub mod workflow;
 
 use crate::cluster::Cluster;
 use crate::cluster::Node;
+use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
+use crate::pki::Ca;
 use crate::plan::Action;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A named part of a workflow.
 #[derive(Debug)]
@@ -76,7 +79,10 @@ pub enum Scope {
 pub struct Context<'a> {
     pub cluster: &'a Cluster,
     pub facts: &'a BTreeMap<String, HostFacts>,
-    pub decisions: &'a crate::pki::Decisions,
+    /// What the running cluster says, where there is one.
+    pub running: &'a ClusterFacts,
+    /// The authorities whose key is kept elsewhere.
+    pub external: &'a BTreeSet<Ca>,
     pub options: &'a Options,
 }
 
@@ -87,6 +93,8 @@ pub struct Options {
     pub kubeconfig_dir: Option<String>,
     /// Repair what can be repaired on the hosts.
     pub prepare: bool,
+    /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
+    pub ttl_token_id: String,
 }
 
 impl Context<'_> {
@@ -107,7 +115,8 @@ impl Context<'_> {
         format!("{}/{file}", self.cluster.certificates_dir())
     }
 
-    fn exists(&self, node: &Node, path: &str) -> bool {
+    /// Whether the host has something at this path, as far as the facts were asked.
+    pub fn exists(&self, node: &Node, path: &str) -> bool {
         self.facts_of(node).existing_paths.contains(path)
     }
 }

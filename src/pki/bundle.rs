@@ -236,8 +236,10 @@ impl Bundle {
             ClientCredential::File(_) => CertName::KubeletClient,
         };
         let material = self.entry(&spec.node, name);
-        if let Some(file) = material.and_then(|material| material.kubeconfig_file.clone()) {
-            return Ok(file);
+        if let Some(file) = material.and_then(|material| material.kubeconfig_file.as_ref())
+            && keeps(file, &spec.client)
+        {
+            return Ok(file.clone());
         }
         let certificate;
         let credential = match &spec.client {
@@ -310,6 +312,17 @@ pub fn generate(algorithm: KeyAlgorithm, count: usize) -> Vec<Result<PrivateKey,
         let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         handles.into_iter().flat_map(|handle| handle.join().expect("making a key does not panic")).collect()
     })
+}
+
+/// Whether an existing kubeconfig stays as it is. One that embeds its certificate gives way to one that points to a
+/// file; the other way round it stays, for the kubelet has taken over.
+fn keeps(file: &[u8], client: &ClientCredential) -> bool {
+    match client {
+        ClientCredential::Embedded(_) => true,
+        ClientCredential::File(path) => {
+            kubeconfig::parse(file).is_ok_and(|parsed| parsed.client_certificate_file == *path)
+        }
+    }
 }
 
 fn minted(certificate: Option<Certificate>, key: PrivateKey) -> Material {

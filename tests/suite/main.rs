@@ -1,1 +1,6 @@
 //! One test binary; every file of this folder is one of its modules.
+
+mod bare_host;
+mod cri;
+mod facts;
+mod preflight;

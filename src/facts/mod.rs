@@ -1,5 +1,17 @@
 //! What is so on a host: plain data, gathered once, before anything is planned.
 
+pub mod checks;
+pub mod gather;
+mod local;
+mod parse;
+pub mod question;
+pub mod runtime;
+pub mod sync;
+
+pub use checks::PreflightFacts;
+pub use question::Questions;
+pub use runtime::RuntimeFacts;
+
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,6 +35,9 @@ pub struct HostFacts {
     pub existing_paths: BTreeSet<String>,
     /// Addresses on the host's interfaces.
     pub addresses: Vec<IpAddr>,
+    /// What only preflight and host preparation ask.
+    #[serde(default)]
+    pub checks: PreflightFacts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +68,7 @@ impl HostFacts {
             proxy_env: BTreeMap::new(),
             existing_paths: BTreeSet::new(),
             addresses: Vec::new(),
+            checks: PreflightFacts::default(),
         }
     }
 }

@@ -21,12 +21,6 @@ use anyhow::Context as _;
 /// A patch does not apply, or a value of the configuration cannot be rendered.
 pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
-    if cx.options.prepare {
-        for node in &cx.cluster.nodes {
-            let drafts = crate::phase::prepare::plan(cx.cluster, node, cx.facts_of(node));
-            steps.extend(drafts.into_iter().map(|draft| settle(draft, "prepare", node)));
-        }
-    }
     for one in selected {
         let Some(plan_phase) = one.phase.plan else { continue };
         for node in one.phase.nodes(cx.cluster) {

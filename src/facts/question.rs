@@ -1,0 +1,155 @@
+//! What to ask a host, derived from what is wanted.
+
+use crate::cluster::Cluster;
+use crate::cluster::Node;
+use crate::facts::CA_DIRECTORIES;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+/// Where runtimes listen, in kubeadm's order of preference.
+pub const CRI_SOCKETS: [&str; 3] = [
+    "unix:///var/run/containerd/containerd.sock",
+    "unix:///var/run/crio/crio.sock",
+    "unix:///var/run/cri-dockerd.sock",
+];
+
+/// Programs that kubeadm, the kubelet or we need.
+pub const PROGRAMS: [&str; 10] = [
+    "conntrack",
+    "losetup",
+    "mount",
+    "cp",
+    "modprobe",
+    "sysctl",
+    "swapoff",
+    "setenforce",
+    "systemctl",
+    "crictl",
+];
+
+/// Services whose state matters, without `.service`.
+pub const SERVICES: [&str; 14] = [
+    "kubelet",
+    "firewalld",
+    "ufw",
+    "nftables",
+    "systemd-resolved",
+    "containerd",
+    "crio",
+    "chronyd",
+    "chrony",
+    "ntpd",
+    "ntp",
+    "ntpsec",
+    "openntpd",
+    "systemd-timesyncd",
+];
+
+/// Where a cluster keeps its things; what stands here makes a host used.
+pub const CLUSTER_PATHS: [&str; 9] = [
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/super-admin.conf",
+    "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/bootstrap-kubelet.conf",
+    "/etc/kubernetes/controller-manager.conf",
+    "/etc/kubernetes/scheduler.conf",
+    "/var/lib/kubelet/config.yaml",
+    "/var/lib/kubelet/pki/kubelet-client-current.pem",
+    "/var/lib/etcd/member",
+];
+
+/// Names of the components whose static pods a control plane runs.
+pub const STATIC_PODS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
+
+pub const KUBELET_PORT: u16 = 10250;
+pub const SCHEDULER_PORT: u16 = 10259;
+pub const CONTROLLER_MANAGER_PORT: u16 = 10257;
+pub const ETCD_CLIENT_PORT: u16 = 2379;
+pub const ETCD_PEER_PORT: u16 = 2380;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// Whether the machine is the one we run on, so that the kernel can be asked without a command.
+    pub local: bool,
+    pub paths: BTreeSet<String>,
+    pub names: BTreeSet<String>,
+    /// Directories whose free space matters; they need not exist.
+    pub directories: BTreeSet<String>,
+    pub ports: BTreeSet<u16>,
+    /// The runtime to talk to; `None` leaves all of [`RuntimeFacts`](crate::facts::RuntimeFacts) unknown.
+    pub cri_socket: Option<String>,
+    pub images: BTreeSet<String>,
+    /// Ask the kubelet for its version. It takes the kubelet some 40 ms to say it.
+    pub kubelet: bool,
+    /// Try how long a synchronous write takes in this directory (nearest existing parent). Takes up to a second.
+    pub measure_sync: Option<String>,
+    /// The process environment in which the cluster is made; only `*_proxy` is kept.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Questions {
+    /// What every host is asked, before anything is known of a cluster.
+    pub fn general() -> Self {
+        let fixed = CA_DIRECTORIES.iter().chain(&CLUSTER_PATHS);
+        Self { paths: fixed.map(|&path| path.to_owned()).collect(), kubelet: true, ..Self::default() }
+    }
+
+    /// What `init` asks of `node`. `images` are those that the node will run.
+    pub fn for_node(cluster: &Cluster, node: &Node, images: &[String]) -> Self {
+        let mut questions = Self::general();
+        questions.paths.extend(cluster_paths(cluster));
+        questions.names.insert(node.name.clone());
+        questions.directories = directories(cluster);
+        questions.ports = ports(cluster, node);
+        questions.cri_socket = Some(node.cri_socket.clone());
+        questions.images = images.iter().cloned().collect();
+        questions
+    }
+
+    /// The same for the machine that we run on, with its environment.
+    #[must_use]
+    pub fn local(mut self, environment: BTreeMap<String, String>) -> Self {
+        self.local = true;
+        self.environment = environment;
+        self
+    }
+}
+
+/// The manifest of a static pod.
+pub fn manifest_path(component: &str) -> String {
+    format!("/etc/kubernetes/manifests/{component}.yaml")
+}
+
+fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
+    let mut paths: BTreeSet<String> = STATIC_PODS.iter().map(|name| manifest_path(name)).collect();
+    let pki = cluster.certificates_dir();
+    for file in ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key"]
+    {
+        paths.insert(format!("{pki}/{file}"));
+    }
+    let etcd = &cluster.configuration.etcd;
+    paths.extend(etcd.local.iter().map(|local| local.data_dir.clone()));
+    if let Some(external) = &etcd.external {
+        let files = [&external.ca_file, &external.cert_file, &external.key_file];
+        paths.extend(files.into_iter().filter(|file| !file.is_empty()).cloned());
+    }
+    paths
+}
+
+fn directories(cluster: &Cluster) -> BTreeSet<String> {
+    let mut directories: BTreeSet<String> =
+        ["/var/lib/kubelet", "/var/lib/containerd", "/var/log"].map(str::to_owned).into();
+    directories.extend(cluster.configuration.etcd.local.iter().map(|local| local.data_dir.clone()));
+    directories
+}
+
+fn ports(cluster: &Cluster, node: &Node) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::from([KUBELET_PORT]);
+    if node.is_control_plane() {
+        ports.extend([node.bind_port, SCHEDULER_PORT, CONTROLLER_MANAGER_PORT]);
+        if cluster.has_local_etcd() {
+            ports.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
+        }
+    }
+    ports
+}

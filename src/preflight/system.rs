@@ -1,0 +1,1 @@
+pub const KERNEL_OPTIONS: &[&str] = &["NAMESPACES"];

@@ -1,0 +1,113 @@
+//! Facts gathered from the machine that the tests run on.
+
+use crate::bare_host::BareHost;
+use kubewright::facts::Questions;
+use kubewright::facts::checks::CgroupVersion;
+use kubewright::facts::checks::Kubelet;
+use kubewright::facts::checks::PathState;
+use kubewright::facts::gather;
+use kubewright::facts::sync;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::time::Instant;
+
+fn questions() -> Questions {
+    let mut questions = Questions::general();
+    questions.paths.extend(["/etc/passwd", "/etc", "/nowhere/at/all"].map(str::to_owned));
+    questions.names.extend(["localhost", "no-such-host.invalid"].map(str::to_owned));
+    questions.directories.extend(["/var/lib/etcd", "/nowhere/at/all"].map(str::to_owned));
+    questions
+}
+
+#[test]
+fn gathers_this_machine_with_and_without_sysinfo() {
+    for local in [false, true] {
+        let environment = BTreeMap::from([("https_proxy".to_owned(), "http://proxy:1".to_owned())]);
+        let questions = if local { questions().local(environment) } else { questions() };
+        let facts = gather::gather(&BareHost, &questions).unwrap();
+        let checks = &facts.checks;
+        assert!(!facts.hostname.is_empty());
+        assert!(checks.uid.is_some() && checks.cpus.unwrap() >= 1, "{checks:?}");
+        assert!(checks.memory.unwrap() > 64 << 20);
+        assert_eq!(checks.kernel.name, "Linux");
+        assert!(checks.kernel.release.starts_with(|c: char| c.is_ascii_digit()));
+        assert_ne!(checks.cgroups.version, CgroupVersion::Unknown);
+        assert_eq!(checks.paths.get("/etc/passwd"), Some(&PathState::File));
+        assert_eq!(checks.paths.get("/etc"), Some(&PathState::Directory));
+        assert_eq!(checks.paths.get("/nowhere/at/all"), None);
+        assert!(checks.programs.as_ref().unwrap().contains("cp"));
+        assert!(checks.disks["/nowhere/at/all"].total > checks.disks["/nowhere/at/all"].free);
+        assert!(checks.names["localhost"].iter().any(|address| address.is_loopback()));
+        assert!(checks.names["no-such-host.invalid"].is_empty());
+        assert!(facts.addresses.iter().any(|address| address.is_loopback()));
+        assert!(checks.interfaces.contains("lo"));
+        assert_ne!(checks.kubelet, Kubelet::Unknown);
+        assert_eq!(facts.proxy_env.len(), usize::from(local));
+    }
+}
+
+#[test]
+fn both_ways_to_addresses_and_disks_agree() {
+    let remote = gather::gather(&BareHost, &questions()).unwrap();
+    let local = gather::gather(&BareHost, &questions().local(BTreeMap::new())).unwrap();
+    let set = |addresses: Vec<_>| addresses.into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(set(remote.addresses), set(local.addresses));
+    assert_eq!(remote.checks.default_addresses, local.checks.default_addresses);
+    assert_eq!(remote.checks.memory, local.checks.memory);
+    assert_eq!(remote.checks.disks["/var/lib/etcd"].total, local.checks.disks["/var/lib/etcd"].total);
+}
+
+#[test]
+fn basics_agree_with_the_probe() {
+    let basics = gather::basics(&BareHost).unwrap();
+    let facts = gather::gather(&BareHost, &Questions::general()).unwrap();
+    assert_eq!(basics.hostname, facts.hostname);
+    assert_eq!(basics.default_addresses, facts.checks.default_addresses);
+}
+
+#[test]
+fn sees_a_listening_socket_and_its_process() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut questions = Questions::general();
+    questions.ports.insert(port);
+    let facts = gather::gather(&BareHost, &questions).unwrap();
+    let seen = facts.checks.listener(port).expect("the socket listens");
+    if let Some(process) = &seen.process {
+        assert_eq!(process.id, std::process::id());
+    }
+    drop(listener);
+    let facts = gather::gather(&BareHost, &questions).unwrap();
+    assert_eq!(facts.checks.listener(port), None);
+}
+
+#[test]
+fn measures_the_disk_within_a_second() {
+    let directory = tempfile::tempdir().unwrap();
+    let begin = clock();
+    let micros = sync::latency(&BareHost, directory.path().to_str().unwrap()).unwrap();
+    assert!(begin.elapsed().as_secs_f32() < 2.0, "the measurement is bounded");
+    assert!(micros.is_none_or(|micros| micros > 0));
+    assert_eq!(directory.path().read_dir().unwrap().count(), 0, "nothing stays behind");
+}
+
+#[test]
+fn tells_how_long_a_probe_takes() {
+    let questions = Questions { kubelet: false, ..questions().local(BTreeMap::new()) };
+    let mut times: Vec<u128> = (0..9)
+        .map(|_| {
+            let begin = clock();
+            gather::gather(&BareHost, &questions).unwrap();
+            begin.elapsed().as_micros()
+        })
+        .collect();
+    times.sort_unstable();
+    println!("a probe without the kubelet takes {} µs (median of 9)", times[4]);
+    assert!(times[0] < 500_000, "even a busy machine answers in half a second: {times:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+fn clock() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,134 @@
+//! Kubeconfig files and the client certificates in them.
+
+use super::Context;
+use super::Decider;
+use super::Decision;
+use crate::cluster::Cluster;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::chain;
+use crate::pki::inventory::FileState;
+use crate::pki::kubeconfig;
+use crate::pki::load;
+use crate::pki::material;
+use crate::pki::material::Material;
+use crate::pki::material::View;
+
+impl<'a> Decider<'a> {
+    pub(super) fn kubeconfig(&mut self, context: &Context<'a>) {
+        let spec = context.spec;
+        let path = spec.paths.kubeconfig.as_deref().unwrap_or_default();
+        let store = if spec.paths.store.is_some() { self.usable_store(context) } else { None };
+        let parsed =
+            material::view(self.inventory(context.node), Some(path), |bytes| kubeconfig::parse(bytes));
+        match &parsed {
+            View::Absent => match store {
+                Some(material) => self.keep(spec, Decision::Existing(material)),
+                None => self.mint_leaf(context),
+            },
+            View::Bad(why) => {
+                let message = format!("{}the kubeconfig file {path} does not load: {why}", self.prefix(spec));
+                self.problem(context, message, format!("remove {path} to have it made anew"));
+            }
+            View::Good { value, bytes } => {
+                if self.check_kubeconfig(context, path, value) {
+                    let mut material = store.unwrap_or_else(|| client(value));
+                    if spec.paths.store.as_deref() == Some(&value.client_certificate_file)
+                        && material.key.is_none()
+                    {
+                        self.warn(
+                            context,
+                            format!("{path} is replaced: it points to a file that cannot be used"),
+                            "",
+                        );
+                        return self.mint_leaf(context);
+                    }
+                    material.kubeconfig_file = Some(bytes.clone());
+                    self.check_client(context, path, &material);
+                    self.keep(spec, Decision::Existing(material));
+                }
+            }
+        }
+    }
+
+    /// kubeadm's validation of an existing kubeconfig: the right authority, and a warning for another server.
+    fn check_kubeconfig(&mut self, context: &Context<'_>, path: &str, parsed: &kubeconfig::Parsed) -> bool {
+        let authority = if parsed.authority.is_empty() {
+            let state =
+                self.inventory(context.node).and_then(|inventory| inventory.get(&parsed.authority_file));
+            match state {
+                Some(FileState::Present { bytes, .. }) => bytes.to_vec(),
+                _ => Vec::new(),
+            }
+        } else {
+            parsed.authority.clone()
+        };
+        let theirs = load::certificates(&authority).unwrap_or_default();
+        let ours = self.authorities.get(&Ca::Kubernetes);
+        // Without its key, the authority may be any certificate of its file.
+        let expected = ours.map_or(&[][..], |ours| match ours.key {
+            Some(_) => &ours.certificates[..1],
+            None => &ours.certificates,
+        });
+        if !theirs.first().is_some_and(|first| expected.contains(first)) {
+            let message = format!(
+                "{}a kubeconfig file \"{path}\" exists but does not contain a trusted CA in its current context's cluster",
+                self.prefix(context.spec)
+            );
+            self.problem(
+                context,
+                message,
+                format!("it belongs to another cluster; remove {path} to have it made anew"),
+            );
+            return false;
+        }
+        let server = expected_server(self.request.cluster, context);
+        if server.as_ref().is_some_and(|server| *server != parsed.server) {
+            let message = format!(
+                "the kubeconfig file \"{path}\" has the server \"{}\" where \"{}\" is expected",
+                parsed.server,
+                server.unwrap_or_default()
+            );
+            self.warn(context, message, format!("remove {path} to have it made anew"));
+        }
+        self.check_mode(context, Some(path), false);
+        true
+    }
+
+    /// The client's own certificate; kubeadm does not look at it, so it is worth a warning only.
+    fn check_client(&mut self, context: &Context<'_>, path: &str, material: &Material) {
+        let Some(certificate) = material.certificate() else { return };
+        let reason = match chain::check_time(certificate, self.request.now) {
+            Err(error) => Some(error.to_string()),
+            Ok(()) => self.check_signer(context.spec, &material.certificates).err(),
+        };
+        if let Some(reason) = reason {
+            let message = format!("the client certificate in {path} will be refused: {reason}");
+            self.warn(context, message, format!("renew it, or remove {path} to have it made anew"));
+        }
+    }
+}
+
+/// Where the user of a kubeconfig should look for the API; `None` when its node is unknown.
+fn expected_server(cluster: &Cluster, context: &Context<'_>) -> Option<String> {
+    let node = cluster.node(context.node)?;
+    let local = match context.spec.name {
+        CertName::ControllerManager | CertName::Scheduler => true,
+        CertName::KubeletClient => node.is_control_plane(),
+        _ => false,
+    };
+    let peer = if node.is_control_plane() { node } else { cluster.first_control_plane() };
+    Some(if local { cluster.local_url(node) } else { cluster.control_plane_url(peer) })
+}
+
+/// The certificate and key inside a kubeconfig, as far as they can be read.
+fn client(parsed: &kubeconfig::Parsed) -> Material {
+    Material {
+        certificates: load::certificates(&parsed.client_certificate).unwrap_or_default(),
+        key: material::key(&parsed.client_key).ok(),
+        certificate_file: Some(parsed.client_certificate.clone().into())
+            .filter(|_| !parsed.client_certificate.is_empty()),
+        key_file: Some(parsed.client_key.clone()).filter(|key| !key.is_empty()),
+        ..Material::default()
+    }
+}

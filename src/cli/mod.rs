@@ -1,1 +1,67 @@
 //! What can be typed, and what happens then.
+
+pub mod error;
+pub mod exit;
+mod images;
+mod init;
+mod init_args;
+mod interrupt;
+mod phase_command;
+mod pki_files;
+mod resolver;
+mod session;
+mod settings;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::settings::GlobalArgs;
+use crate::cli::settings::Settings;
+use clap::Parser;
+use clap::Subcommand;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Turns Linux hosts into a production Kubernetes cluster
+#[derive(Debug, Parser)]
+#[command(name = "kubewright", version, propagate_version = true, arg_required_else_help = true)]
+#[command(max_term_width = 110, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    global: GlobalArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::InitCommand),
+}
+
+/// Parses, runs, prints the error if there is one, and turns it into a number. The only place that does.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            // A closed pipe is no reason to complain.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let settings = Settings::new(&cli.global);
+    match run(cli.command, &settings) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            error.exit.into()
+        }
+    }
+}
+
+fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
+    match command {
+        Command::Init(command) => init::run(command, settings),
+    }
+}

@@ -1,0 +1,145 @@
+//! Reading what a host has of a PKI, and completing it.
+
+use crate::cluster::Cluster;
+use crate::host::EntryKind;
+use crate::host::Host;
+use crate::host::HostError;
+use crate::pki::Bundle;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::Decisions;
+use crate::pki::decide;
+use crate::pki::decide::Request;
+use crate::pki::inventory;
+use crate::pki::inventory::FileState;
+use crate::pki::inventory::Inventory;
+use crate::pki::spec;
+use crate::pki::spec::CertSpec;
+use crate::plan::Action;
+use crate::plan::ClientCredential;
+use crate::plan::Content;
+use crate::plan::Fill;
+use crate::plan::Plan;
+use crate::pki::bundle::BundleError;
+use crate::pki::bundle::Minting;
+use crate::pki::random::SystemRandom;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use time::OffsetDateTime;
+
+/// Links in the kubelet's store lead to a dated file; more than a few would be a loop.
+const MAX_LINKS: usize = 8;
+
+/// Reads every file that a decision about these certificates may look at.
+///
+/// # Errors
+/// The host cannot be reached; a file that cannot be read is a state, not an error.
+pub fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
+    let mut found = Inventory::default();
+    for path in inventory::paths(cluster, specs) {
+        let state = state(host, &path)?;
+        found.insert(path, state);
+    }
+    Ok(found)
+}
+
+fn state(host: &dyn Host, path: &str) -> Result<FileState, HostError> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let entry = match host.read(&path) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(FileState::Absent),
+            Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
+            Err(error) => return Err(error),
+        };
+        match entry.kind {
+            EntryKind::File(content) => return Ok(FileState::present(content, entry.mode)),
+            EntryKind::Directory => return Ok(FileState::Unreadable("it is a directory".to_owned())),
+            EntryKind::Link(target) if target.starts_with('/') => path = target,
+            EntryKind::Link(target) => {
+                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+                path = format!("{directory}/{target}");
+            }
+        }
+    }
+    Ok(FileState::Unreadable("its links never end".to_owned()))
+}
+
+fn reason(error: &HostError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// The authorities whose certificate is here and whose key is not.
+pub fn external(cluster: &Cluster, inventories: &BTreeMap<String, Inventory>, now: OffsetDateTime) -> BTreeSet<Ca> {
+    let specs: Vec<CertSpec> =
+        spec::all_specs(cluster).into_iter().filter(|spec| matches!(spec.name, CertName::Ca(_))).collect();
+    let decisions = decide::decide(&Request { cluster, specs: &specs, inventories, now });
+    Ca::ALL.into_iter().filter(|ca| decisions.is_external(*ca)).collect()
+}
+
+/// The certificates that a plan names, directly or through a kubeconfig or an object.
+pub fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
+    let mut named = BTreeSet::new();
+    for step in &plan.steps {
+        match &step.action {
+            Action::File(file) => name_content(&file.content, &mut named),
+            Action::Object(object) => {
+                for hole in &object.object.holes {
+                    name_fill(&hole.fill, cluster, &mut named);
+                }
+            }
+            _ => {}
+        }
+    }
+    spec::all_specs(cluster)
+        .into_iter()
+        .filter(|spec| named.iter().any(|(node, name)| *name == spec.name && (spec.is_shared() || *node == spec.node)))
+        .collect()
+}
+
+type Named = BTreeSet<(String, CertName)>;
+
+fn name_content(content: &Content, named: &mut Named) {
+    match content {
+        Content::Text(_) => {}
+        Content::Pki { node, cert, .. } => {
+            named.insert((node.clone(), *cert));
+        }
+        Content::Kubeconfig(spec) => {
+            named.insert((String::new(), CertName::Ca(Ca::Kubernetes)));
+            let name = match &spec.client {
+                ClientCredential::Embedded(name) => *name,
+                ClientCredential::File(_) => CertName::KubeletClient,
+            };
+            named.insert((spec.node.clone(), name));
+        }
+    }
+}
+
+fn name_fill(fill: &Fill, cluster: &Cluster, named: &mut Named) {
+    match fill {
+        Fill::ClusterInfo { .. } => {
+            named.insert((String::new(), CertName::Ca(Ca::Kubernetes)));
+        }
+        Fill::Encrypted { cert, .. } => {
+            named.insert((cluster.first_control_plane().name.clone(), *cert));
+        }
+        _ => {}
+    }
+}
+
+/// Completes the bundle. In a dry run nothing is made: what does not exist is simply not in it.
+///
+/// # Errors
+/// The decisions hold problems, or an authority that must sign has no key.
+pub fn bundle(
+    cluster: &Cluster,
+    specs: &[CertSpec],
+    decisions: Decisions,
+    now: OffsetDateTime,
+    dry_run: bool,
+) -> Result<Bundle, BundleError> {
+    let minting = Minting::new(&cluster.configuration, now);
+    let specs = if dry_run { &[] } else { specs };
+    Bundle::complete(specs, decisions, &minting, &mut SystemRandom)
+}

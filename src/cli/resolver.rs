@@ -1,0 +1,113 @@
+//! From what a plan names to bytes: certificates, kubeconfigs, tokens, encrypted files.
+
+use crate::apply::Resolve;
+use crate::cluster::Cluster;
+use crate::cluster::Secret;
+use crate::host::Host;
+use crate::pki::Bundle;
+use crate::pki::CertName;
+use crate::pki::Part;
+use crate::pki::random::SystemRandom;
+use crate::pki::seal;
+use crate::plan::Content;
+use crate::plan::Fill;
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+
+/// What a dry run shows in the place of something that is only made when the plan is carried out.
+pub const NOT_MADE_YET: &str = "<made when the plan is carried out>\n";
+
+/// Resolves the references of a plan.
+pub struct Resolver<'a> {
+    pub bundle: Bundle,
+    /// The secret parts of tokens, by id.
+    pub tokens: BTreeMap<String, Secret>,
+    pub certificate_key: Option<Secret>,
+    pub host: &'a dyn Host,
+    /// Nothing is minted; what does not exist stands as [`NOT_MADE_YET`].
+    pub dry_run: bool,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver for a cluster's tokens and certificate key; `ttl_token` limits the life of uploaded certificates.
+    pub fn new(
+        cluster: &Cluster,
+        bundle: Bundle,
+        ttl_token: (String, Secret),
+        host: &'a dyn Host,
+        dry_run: bool,
+    ) -> Self {
+        let tokens = cluster.tokens.iter().map(|token| (token.id.clone(), token.secret.clone()));
+        Self {
+            bundle,
+            tokens: tokens.chain([ttl_token]).collect(),
+            certificate_key: cluster.certificate_key.clone(),
+            host,
+            dry_run,
+        }
+    }
+
+    fn encrypted(&self, plain: &[u8]) -> anyhow::Result<String> {
+        let key = self.certificate_key.as_ref().context("there is no certificate key to encrypt with")?;
+        Ok(STANDARD.encode(seal::seal(key, plain, &mut SystemRandom)?))
+    }
+
+    /// An authority without its key is stored with an empty key, as kubeadm stores it.
+    fn file_of(&self, node: &str, cert: CertName, part: Part) -> Vec<u8> {
+        self.bundle.part(node, cert, part).map(|bytes| bytes.to_vec()).unwrap_or_default()
+    }
+}
+
+impl Resolve for Resolver<'_> {
+    fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>> {
+        match self.bundle.resolve(content) {
+            Ok(bytes) => Ok(bytes.to_vec()),
+            Err(_) if self.dry_run => Ok(NOT_MADE_YET.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn fill(&self, fill: &Fill) -> anyhow::Result<Option<String>> {
+        match fill {
+            Fill::TokenSecret(id) => {
+                let secret = self.tokens.get(id).with_context(|| format!("there is no token {id}"))?;
+                Ok(Some(STANDARD.encode(secret.expose())))
+            }
+            Fill::ClusterInfo { server } => match self.bundle.cluster_info(server) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) if self.dry_run => Ok(Some(NOT_MADE_YET.to_owned())),
+                Err(error) => Err(error.into()),
+            },
+            Fill::Encrypted { .. } | Fill::EncryptedFile { .. } if self.dry_run => {
+                Ok(Some(STANDARD.encode(NOT_MADE_YET)))
+            }
+            Fill::Encrypted { node, cert, part } => {
+                self.encrypted(&self.file_of(node, *cert, *part)).map(Some)
+            }
+            Fill::EncryptedFile { path } => {
+                let entry = self.host.read(path)?;
+                let content = entry.as_ref().and_then(|entry| entry.content()).unwrap_or_default();
+                self.encrypted(content).map(Some)
+            }
+            Fill::Expiration(_) | Fill::UidOf(_) => Ok(None),
+        }
+    }
+
+    fn is_current(&self, fill: &Fill, live: &str) -> anyhow::Result<Option<bool>> {
+        let plain = match fill {
+            Fill::Encrypted { node, cert, part } => self.file_of(node, *cert, *part),
+            _ => return Ok(None),
+        };
+        let Some(key) = &self.certificate_key else { return Ok(Some(false)) };
+        let Ok(stored) = STANDARD.decode(live) else { return Ok(Some(false)) };
+        Ok(Some(seal::unseal(key, &stored).is_ok_and(|bytes| *bytes == plain)))
+    }
+}
+
+impl std::fmt::Debug for Resolver<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("bundle", &self.bundle).finish_non_exhaustive()
+    }
+}

@@ -19,13 +19,16 @@ pub trait ApiProvider: Send + Sync {
     fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError>;
 }
 
+/// A client, and the kubeconfig that it was made from.
+type Known = (Vec<u8>, Arc<dyn Api>);
+
 type ReadKubeconfig<'a> = dyn Fn(Identity) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'a;
 
 /// Clients from kubeconfig files, which may come into being during the run.
 pub struct Kubeconfigs<'a> {
     read: Box<ReadKubeconfig<'a>>,
     server: Option<String>,
-    clients: Mutex<BTreeMap<Identity, (Vec<u8>, Arc<dyn Api>)>>,
+    clients: Mutex<BTreeMap<Identity, Known>>,
 }
 
 impl<'a> Kubeconfigs<'a> {

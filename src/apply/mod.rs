@@ -1,1 +1,135 @@
 //! Carrying out a plan: compare, apply what differs, record. Nothing is decided here.
+//!
+//! A run can be interrupted at any moment, and repeated: what is as wanted is left alone, and what an earlier run
+//! began is finished. The record on each host ([`receipt`]) is written before an error is returned.
+
+pub mod compare;
+pub mod diff;
+mod failure;
+mod file;
+mod http;
+mod ledger;
+mod object;
+pub mod receipt;
+mod run;
+mod service;
+mod step;
+mod taint;
+mod wait;
+
+use crate::api::ApiProvider;
+use crate::clock::Clock;
+use crate::host::Fleet;
+use crate::host::Host;
+use crate::plan::Content;
+use crate::plan::Fill;
+use crate::plan::Plan;
+use crate::report::Event;
+use crate::report::Report;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Everything that execution meets.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    pub hosts: &'a Fleet,
+    pub api: &'a dyn ApiProvider,
+    pub resolver: &'a dyn Resolve,
+    pub images: &'a dyn Images,
+    pub clock: &'a dyn Clock,
+    /// Called from any of the run's threads.
+    pub events: &'a (dyn Fn(Event) + Sync),
+    /// Set by Ctrl-C: the run ends after the step at hand, or within a wait.
+    pub interrupt: &'a AtomicBool,
+    pub options: &'a Options,
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Only look: every host and the API are wrapped so that nothing can be changed.
+    pub dry_run: bool,
+    /// Add a diff to the event of every file and object that differs.
+    pub diff: bool,
+    /// How many hosts are worked on at the same time.
+    pub parallel: usize,
+    /// How long a refused or unanswered API request is repeated (`kubernetesAPICall`).
+    pub api_timeout: Duration,
+    /// Where each host keeps its receipt; `None` for none at all.
+    pub receipt: Option<String>,
+    /// The last hint of every failure: how to go on.
+    pub resume: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dry_run: false,
+            diff: false,
+            parallel: 10,
+            api_timeout: Duration::from_mins(1),
+            receipt: Some(receipt::PATH.to_owned()),
+            resume:
+                "when it is mended, run the same command again: what is done already is found and skipped"
+                    .to_owned(),
+        }
+    }
+}
+
+/// Makes bytes of what a plan only names.
+pub trait Resolve: Sync {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// There is no such certificate or key.
+    fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>>;
+
+    /// What belongs into a hole; `None` leaves it out. Never asked for [`Fill::UidOf`] and [`Fill::Expiration`].
+    ///
+    /// # Errors
+    /// There is no such token, certificate or file.
+    fn fill(&self, fill: &Fill) -> anyhow::Result<Option<String>>;
+
+    /// Whether the value that stands in a live object's hole already says the same, for those that differ each time
+    /// they are made (encryption with a random nonce). `None`: compare with [`Resolve::fill`].
+    ///
+    /// # Errors
+    /// As for [`Resolve::fill`].
+    fn is_current(&self, fill: &Fill, live: &str) -> anyhow::Result<Option<bool>> {
+        let _ = (fill, live);
+        Ok(None)
+    }
+}
+
+/// Images on a host, through its container runtime.
+pub trait Images: Sync {
+    /// Whether the runtime behind this socket has the image.
+    ///
+    /// # Errors
+    /// The runtime does not answer.
+    fn present(&self, host: &dyn Host, socket: &str, reference: &str) -> anyhow::Result<bool>;
+
+    /// Pulls the image.
+    ///
+    /// # Errors
+    /// The runtime does not answer, or cannot get the image.
+    fn pull(&self, host: &dyn Host, socket: &str, reference: &str) -> anyhow::Result<()>;
+}
+
+/// Makes a plan true.
+///
+/// Steps of one phase on different hosts run side by side, everything else in the order of the plan. A host that
+/// fails stops; the others finish the phase; then the run ends.
+pub fn execute(plan: &Plan, world: &World<'_>) -> Report {
+    run::Run::new(plan, world).go()
+}
+
+impl fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("hosts", self.hosts)
+            .field("options", self.options)
+            .finish_non_exhaustive()
+    }
+}

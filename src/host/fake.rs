@@ -11,6 +11,7 @@ use crate::host::HostError;
 use crate::host::Output;
 use crate::host::Socket;
 use crate::host::Stream;
+use crate::host::command::Word;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -279,9 +280,8 @@ fn insert(files: &mut Files, path: &str, entry: Entry) {
 }
 
 fn answer(state: &mut State, command: &Command) -> io::Result<Output> {
-    let words: Vec<&str> = std::iter::once(command.program.as_str())
-        .chain(command.args.iter().map(|arg| arg.expose()))
-        .collect();
+    let words: Vec<&str> =
+        std::iter::once(command.program.as_str()).chain(command.args.iter().map(Word::expose)).collect();
     if !command.changes {
         state.log.push(format!("query {command}"));
     }

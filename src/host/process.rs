@@ -4,6 +4,7 @@
 use crate::host::Command;
 use crate::host::HostError;
 use crate::host::Output;
+use crate::host::command::Word;
 use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::WaitId;
@@ -75,7 +76,7 @@ pub(crate) fn run(host: &str, command: &Command) -> Result<Output, HostError> {
 fn start(command: &Command) -> std::io::Result<Child> {
     let mut process = std::process::Command::new(&command.program);
     process
-        .args(command.args.iter().map(|word| word.expose()))
+        .args(command.args.iter().map(Word::expose))
         .env("LC_ALL", "C") // what is read from the output must not depend on the operator's language
         .envs(command.env.iter().map(|(name, value)| (name, value.expose())))
         .stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() })

@@ -1,6 +1,7 @@
 //! The plan: all that will be done, in order, as a value that can be shown, rendered, compared or executed.
 
 pub mod content;
+pub mod display;
 pub mod object;
 pub mod step;
 pub mod wait;
@@ -19,6 +20,7 @@ pub use step::Identity;
 pub use step::ImageSpec;
 pub use step::ObjectSpec;
 pub use step::Place;
+pub use step::Remember;
 pub use step::RunSpec;
 pub use step::ServiceSpec;
 pub use step::Step;

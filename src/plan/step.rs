@@ -81,8 +81,19 @@ pub struct RunSpec {
     pub command: Command,
     /// When this one succeeds the work is already done.
     pub unless: Option<Command>,
+    /// What to write down before it runs for the first time, so that reset can restore it.
+    pub remember: Vec<Remember>,
     /// A failure is a warning.
     pub best_effort: bool,
+}
+
+/// A piece of a host's state as it was before this program: `sysctl net.ipv4.ip_forward`, and how to ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remember {
+    /// Its name in the receipt.
+    pub key: String,
+    /// Its output is what is remembered.
+    pub query: Command,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -25,10 +25,7 @@ use std::sync::PoisonError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
     pub format: Format,
-    /// Only warnings, failures and the result.
-    pub quiet: bool,
-    /// A line for steps that found nothing to do as well.
-    pub verbose: bool,
+    pub verbosity: Verbosity,
     pub colour: bool,
     /// Whether standard error is a terminal.
     pub terminal: bool,
@@ -41,6 +38,16 @@ pub enum Format {
     Auto,
     Plain,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verbosity {
+    /// Only warnings, failures and the result.
+    Quiet,
+    #[default]
+    Normal,
+    /// A line for steps that found nothing to do as well.
+    Verbose,
 }
 
 /// Receives events from any thread.
@@ -58,7 +65,7 @@ impl Reporter {
     pub fn new(settings: Settings, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
         let face: Box<dyn Face> = match settings.format {
             Format::Json => Box::new(json::Json::new(out)),
-            Format::Auto if settings.terminal && !settings.quiet && !settings.verbose => {
+            Format::Auto if settings.terminal && settings.verbosity == Verbosity::Normal => {
                 Box::new(live::Live::new(settings.colour))
             }
             Format::Auto | Format::Plain => Box::new(plain::Plain::new(err, settings)),

@@ -4,6 +4,7 @@ use crate::report::Event;
 use crate::report::Face;
 use crate::report::Outcome;
 use crate::report::Settings;
+use crate::report::Verbosity;
 use crate::report::elapsed;
 use console::Style;
 use std::fmt;
@@ -37,12 +38,13 @@ impl fmt::Debug for Plain {
 
 /// The line of an event; `None` when the settings leave it out.
 pub fn line(event: &Event, settings: Settings) -> Option<String> {
-    let calm = settings.quiet;
+    let calm = settings.verbosity == Verbosity::Quiet;
     let style = |outcome| painted(outcome, settings.colour);
     Some(match event {
         Event::StepFinished { phase, host, title, subject, outcome, detail, diff, elapsed_ms } => {
             let loud = matches!(outcome, Outcome::Warned | Outcome::Failed);
-            let nothing = *outcome == Outcome::Ok && !settings.verbose && *elapsed_ms < 1000;
+            let nothing =
+                *outcome == Outcome::Ok && settings.verbosity != Verbosity::Verbose && *elapsed_ms < 1000;
             if (calm && !loud) || nothing {
                 return None;
             }
@@ -113,7 +115,8 @@ mod tests {
     #[test]
     fn says_what_the_settings_allow() {
         let normal = Settings::default();
-        let (quiet, verbose) = (Settings { quiet: true, ..normal }, Settings { verbose: true, ..normal });
+        let quiet = Settings { verbosity: Verbosity::Quiet, ..normal };
+        let verbose = Settings { verbosity: Verbosity::Verbose, ..normal };
         for (outcome, settings, expected) in [
             (Outcome::Changed, normal, Some("[certs/ca] cp1: changed: the CA (/ca.crt)")),
             (Outcome::Ok, normal, None),

@@ -1,0 +1,130 @@
+//! Why a step did not succeed, with what helps to mend it.
+
+use crate::api::ApiError;
+use crate::host::Command;
+use crate::host::HostError;
+use crate::host::Output;
+use crate::plan::Place;
+use crate::plan::Step;
+use crate::report::Failure;
+use crate::report::FailureKind;
+use std::io::ErrorKind;
+
+#[derive(Debug)]
+pub(crate) struct StepError {
+    pub kind: FailureKind,
+    pub cause: anyhow::Error,
+    pub details: Vec<(String, String)>,
+    pub hints: Vec<String>,
+}
+
+impl StepError {
+    pub(crate) fn new(kind: FailureKind, cause: impl Into<anyhow::Error>) -> Self {
+        Self { kind, cause: cause.into(), details: Vec::new(), hints: Vec::new() }
+    }
+
+    pub(crate) fn plan(message: String) -> Self {
+        Self::new(FailureKind::Plan, anyhow::Error::msg(message))
+            .hint("this is a mistake of kubewright; report it")
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::new(FailureKind::Interrupted, anyhow::Error::msg("interrupted"))
+    }
+
+    pub(crate) fn detail(mut self, label: &str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        if !text.trim().is_empty() {
+            self.details.push((label.to_owned(), text));
+        }
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// A command that ended with an error status.
+    pub(crate) fn command(command: &Command, output: &Output) -> Self {
+        let cause = anyhow::anyhow!("`{}` ended with status {}", command.program, output.status);
+        let tail = if output.stderr.is_empty() {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            Output { stderr: text.into_bytes(), ..output.clone() }.error_tail()
+        } else {
+            output.error_tail()
+        };
+        Self::new(FailureKind::Command, cause).detail("command", command.to_string()).detail("output", tail)
+    }
+
+    /// One line, for a failure that is only a warning.
+    pub(crate) fn line(&self) -> String {
+        let output = self.details.iter().find(|(label, _)| label == "output");
+        let last = output.and_then(|(_, text)| text.lines().last()).map(|line| format!(": {line}"));
+        format!("{:#}{}", self.cause, last.unwrap_or_default())
+    }
+
+    /// The failure of a step as the operator meets it; `resume` says how to go on.
+    pub(crate) fn of_step(self, step: &Step, resume: &str) -> Failure {
+        let host = match &step.place {
+            Place::Host(name) => Some(name.clone()),
+            Place::Cluster => None,
+        };
+        let mut causes: Vec<String> = self.cause.chain().map(ToString::to_string).collect();
+        causes.dedup();
+        let mut hints = self.hints;
+        hints.push(resume.to_owned());
+        Failure {
+            kind: self.kind,
+            host,
+            phase: step.phase.clone(),
+            title: step.title.clone(),
+            subject: step.subject(),
+            causes,
+            details: self.details,
+            hints,
+        }
+    }
+}
+
+impl From<HostError> for StepError {
+    fn from(error: HostError) -> Self {
+        let kind = match error {
+            HostError::Timeout { .. } => FailureKind::Timeout,
+            _ => FailureKind::Host,
+        };
+        let hint = hint_for(&error);
+        let step = Self::new(kind, error);
+        match hint {
+            Some(hint) => step.hint(hint),
+            None => step,
+        }
+    }
+}
+
+impl From<ApiError> for StepError {
+    fn from(error: ApiError) -> Self {
+        Self::new(FailureKind::Api, error)
+    }
+}
+
+fn hint_for(error: &HostError) -> Option<String> {
+    Some(match (error, error.io_kind()?) {
+        (HostError::File { path, .. }, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            format!("the file system is full; `df -h {path}` shows which; what was at the path is untouched")
+        }
+        (HostError::File { path, .. }, ErrorKind::ReadOnlyFilesystem) => {
+            format!("the file system is read-only; see `findmnt -T {path}`")
+        }
+        (HostError::File { path, .. }, ErrorKind::DirectoryNotEmpty) => {
+            format!("look at what is in it with `ls -la {path}`, and move it away")
+        }
+        (_, ErrorKind::PermissionDenied) => "run kubewright as root".to_owned(),
+        (HostError::Start { command, .. }, ErrorKind::NotFound) => {
+            let program = command.split(' ').next().unwrap_or_default();
+            format!("install the package that has `{program}`, or put its directory into PATH")
+        }
+        (HostError::Unreachable { host, .. }, _) => format!("see whether {host} is up and can be reached"),
+        _ => return None,
+    })
+}

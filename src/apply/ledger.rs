@@ -1,0 +1,151 @@
+//! The receipt of one host during a run: when what is written down.
+//!
+//! What was there before, and which units will need a restart, is written before the change. What was done is
+//! written before anything that takes long or can go wrong for long, before an error is returned, and at the end.
+
+use crate::apply::failure::StepError;
+use crate::apply::receipt::Before;
+use crate::apply::receipt::Receipt;
+use crate::apply::receipt::ReceiptError;
+use crate::apply::receipt::StepReceipt;
+use crate::host::Host;
+use crate::plan::Action;
+use crate::plan::Step;
+use crate::report::FailureKind;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: String,
+    receipt: Receipt,
+    /// Every path of the plan on this host.
+    paths: BTreeSet<String>,
+    /// The units that each path makes restart.
+    watchers: BTreeMap<String, Vec<String>>,
+    dirty: bool,
+}
+
+impl Ledger {
+    /// Reads the host's receipt, and notes what the plan will touch there.
+    pub(crate) fn open(host: &dyn Host, path: &str, steps: &[&Step]) -> Result<Self, StepError> {
+        let receipt = Receipt::load(host, path).map_err(unreadable)?;
+        let mut ledger = Self {
+            path: path.to_owned(),
+            receipt: receipt.unwrap_or_else(|| Receipt::new(host.name())),
+            paths: BTreeSet::new(),
+            watchers: BTreeMap::new(),
+            dirty: false,
+        };
+        for step in steps {
+            match &step.action {
+                Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. } => {
+                    ledger.paths.insert(step.subject());
+                }
+                Action::Service(service) => {
+                    for path in &service.restart_on {
+                        ledger.watchers.entry(path.clone()).or_default().push(service.unit.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// To be called before a path is changed. The first call of a run writes down all paths of the plan at once,
+    /// which costs one write instead of one for each.
+    pub(crate) fn before_path(&mut self, host: &dyn Host, path: &str) -> Result<(), StepError> {
+        if !self.receipt.knows_before(path) {
+            let paths: Vec<String> = self.paths.iter().cloned().chain([path.to_owned()]).collect();
+            for path in
+                paths.iter().filter(|path| !self.receipt.knows_before(path)).cloned().collect::<Vec<_>>()
+            {
+                self.receipt.remember(&path, &Before::of(host.read(&path)?.as_ref()));
+            }
+            self.dirty = true;
+        }
+        for unit in self.watchers.get(path).into_iter().flatten() {
+            let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
+            self.dirty |= files.insert(path.to_owned());
+        }
+        self.save(host)
+    }
+
+    /// To be called before something else is changed; `state` is only asked the first time ever.
+    pub(crate) fn before(
+        &mut self,
+        host: &dyn Host,
+        key: &str,
+        state: impl FnOnce() -> Result<Before, StepError>,
+    ) -> Result<(), StepError> {
+        if !self.receipt.knows_before(key) {
+            self.receipt.remember(key, &state()?);
+            self.dirty = true;
+        }
+        self.save(host)
+    }
+
+    /// The files because of which a unit still has to be restarted.
+    pub(crate) fn pending(&self, unit: &str) -> Option<&BTreeSet<String>> {
+        self.receipt.pending_restarts.get(unit)
+    }
+
+    /// A unit runs with its files as they are.
+    pub(crate) fn restarted(&mut self, unit: &str) {
+        self.dirty |= self.receipt.pending_restarts.remove(unit).is_some();
+    }
+
+    /// Notes a finished step. One that changed nothing and is known with the same digest leaves no trace, so that a
+    /// run without changes writes nothing.
+    pub(crate) fn done(&mut self, step: &Step, changed: bool, digest: Option<String>, now: OffsetDateTime) {
+        let subject = step.subject();
+        let key = format!("{} {subject}", step.phase);
+        let known = self.receipt.steps.get(&key);
+        if !changed && known.is_some_and(|known| known.digest == digest || digest.is_none()) {
+            return;
+        }
+        let entry = StepReceipt {
+            phase: step.phase.clone(),
+            subject,
+            changed: changed || known.is_some_and(|known| known.changed),
+            digest,
+            time: now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default(),
+        };
+        self.receipt.steps.insert(key, entry);
+        self.dirty = true;
+    }
+
+    /// Writes the receipt, if there is something new in it.
+    pub(crate) fn save(&mut self, host: &dyn Host) -> Result<(), StepError> {
+        if self.dirty {
+            self.receipt.save(host, &self.path)?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: ReceiptError) -> StepError {
+    let hint = match &error {
+        ReceiptError::Host(_) => None,
+        ReceiptError::Corrupt { path, .. } => Some(format!(
+            "restore `{path}` from a backup, or move it away with `mv {path} {path}.broken`: the work is then found \
+             again by comparing, but what was there before it is forgotten, and reset cannot restore that"
+        )),
+        ReceiptError::NotAFile { path } => Some(format!("move away what is at `{path}`")),
+        ReceiptError::TooNew { .. } => {
+            Some("use the version of kubewright that wrote it, or a newer one".to_owned())
+        }
+    };
+    let error = match error {
+        ReceiptError::Host(error) => return error.into(),
+        other => StepError::new(FailureKind::Receipt, other),
+    };
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}

@@ -1,0 +1,385 @@
+//! The run: which step when, what is told, what is written down.
+
+use crate::api;
+use crate::api::Api;
+use crate::api::ApiError;
+use crate::apply::World;
+use crate::apply::failure::StepError;
+use crate::apply::ledger::Ledger;
+use crate::apply::step;
+use crate::host::DryRun;
+use crate::host::Host;
+use crate::host::fleet::side_by_side;
+use crate::plan::Action;
+use crate::plan::Identity;
+use crate::plan::Place;
+use crate::plan::Plan;
+use crate::plan::Step;
+use crate::report::Event;
+use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Outcome;
+use crate::report::Record;
+use crate::report::Report;
+use crate::report::Totals;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::OnceLock;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+/// The state of a run.
+pub(crate) struct Run<'a> {
+    pub plan: &'a Plan,
+    pub world: &'a World<'a>,
+    sites: BTreeMap<String, Mutex<Site>>,
+    /// Where steps through the API are written down: the first host of the plan.
+    chronicler: Option<String>,
+    dry_api: OnceLock<Arc<api::DryRun>>,
+    /// By position in the plan.
+    records: Mutex<BTreeMap<usize, Record>>,
+    failures: Mutex<Vec<Failure>>,
+}
+
+/// One host during a run.
+pub(crate) struct Site {
+    pub host: Arc<dyn Host>,
+    /// Paths that this run changed.
+    pub changed: BTreeSet<String>,
+    pub ledger: Option<Ledger>,
+}
+
+/// What a step came to.
+pub(crate) struct Done {
+    pub outcome: Outcome,
+    pub detail: Option<String>,
+    pub diff: Option<String>,
+    /// Of what is there now.
+    pub digest: Option<String>,
+}
+
+/// Steps that may run side by side: one phase, and either hosts or the API.
+struct Group<'a> {
+    phase: &'a str,
+    steps: Vec<(usize, &'a Step)>,
+}
+
+impl Done {
+    pub(crate) fn new(outcome: Outcome) -> Self {
+        Self { outcome, detail: None, diff: None, digest: None }
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(plan: &'a Plan, world: &'a World<'a>) -> Self {
+        let hosts = plan.steps.iter().filter_map(|step| match &step.place {
+            Place::Host(name) => Some(name),
+            Place::Cluster => None,
+        });
+        let chronicler = hosts.clone().next().cloned();
+        let sites = hosts.filter_map(|name| {
+            let host = Arc::clone(world.hosts.get(name)?);
+            let host: Arc<dyn Host> = if world.options.dry_run { Arc::new(DryRun::new(host)) } else { host };
+            Some((name.clone(), Mutex::new(Site { host, changed: BTreeSet::new(), ledger: None })))
+        });
+        Self {
+            plan,
+            world,
+            sites: sites.collect(),
+            chronicler,
+            dry_api: OnceLock::new(),
+            records: Mutex::default(),
+            failures: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn go(self) -> Report {
+        let start = self.world.clock.monotonic();
+        self.tell(Event::RunStarted {
+            hosts: self.sites.keys().cloned().collect(),
+            steps: self.plan.steps.len(),
+            dry_run: self.world.options.dry_run,
+        });
+        self.open_ledgers();
+        for group in groups(self.plan) {
+            if self.failed() || self.interrupted() {
+                break;
+            }
+            self.perform(&group);
+        }
+        self.close_ledgers();
+        self.warn_of_silence();
+        let interrupted = self.interrupted() && self.records().len() < self.plan.steps.len();
+        let elapsed_ms = self.millis_since(start);
+        let totals = Totals::of(self.records().values());
+        self.tell(Event::RunFinished { totals, interrupted, elapsed_ms });
+        self.into_report(interrupted, elapsed_ms)
+    }
+
+    /// Does the steps of a group, each host on its own thread.
+    fn perform(&self, group: &Group<'a>) {
+        let start = self.world.clock.monotonic();
+        let mut places: Vec<(&Place, Vec<(usize, &Step)>)> = Vec::new();
+        for &(index, step) in &group.steps {
+            match places.iter_mut().find(|(place, _)| **place == step.place) {
+                Some((_, steps)) => steps.push((index, step)),
+                None => places.push((&step.place, vec![(index, step)])),
+            }
+        }
+        let hosts = places.iter().filter_map(|(place, _)| host_of(place)).collect();
+        let steps = group.steps.len();
+        self.tell(Event::PhaseStarted { phase: group.phase.to_owned(), hosts, steps });
+        side_by_side(places, self.world.options.parallel, |(place, steps)| self.perform_at(place, &steps));
+        let totals = {
+            let records = self.records();
+            Totals::of(group.steps.iter().filter_map(|(index, _)| records.get(index)))
+        };
+        let elapsed_ms = self.millis_since(start);
+        self.tell(Event::PhaseFinished { phase: group.phase.to_owned(), totals, elapsed_ms });
+    }
+
+    /// Does the steps of one place in order, until one fails.
+    fn perform_at(&self, place: &Place, steps: &[(usize, &Step)]) {
+        let name = match place {
+            Place::Host(name) => Some(name),
+            Place::Cluster => self.chronicler.as_ref(),
+        };
+        let mut site = name.and_then(|name| self.sites.get(name)).map(lock);
+        for &(index, step) in steps {
+            if self.interrupted() || !self.perform_step(index, step, site.as_deref_mut()) {
+                break;
+            }
+        }
+    }
+
+    /// Does one step, tells and writes down what came of it; whether to go on.
+    fn perform_step(&self, index: usize, step: &Step, mut site: Option<&mut Site>) -> bool {
+        let (start, host) = (self.world.clock.monotonic(), host_of(&step.place));
+        let (phase, title, subject) = (step.phase.clone(), step.title.clone(), step.subject());
+        self.tell(Event::StepStarted {
+            phase: phase.clone(),
+            host: host.clone(),
+            title: title.clone(),
+            subject: subject.clone(),
+        });
+        let result = step::perform(self, step, site.as_deref_mut()).and_then(|done| {
+            if let Some(site) = site.as_deref_mut() {
+                self.write_down(step, &done, site)?;
+            }
+            Ok(done)
+        });
+        let elapsed_ms = self.millis_since(start);
+        let (done, error) = match result {
+            Ok(done) => (done, None),
+            Err(error) if error.kind == FailureKind::Interrupted => {
+                (Done::new(Outcome::Skipped).detail("interrupted"), Some(error))
+            }
+            Err(error) => (Done::new(Outcome::Failed).detail(error.line()), Some(error)),
+        };
+        let Done { outcome, detail, diff, .. } = done;
+        let record = Record {
+            phase: phase.clone(),
+            host: host.clone(),
+            title: title.clone(),
+            subject: subject.clone(),
+            outcome,
+            detail: detail.clone(),
+            elapsed_ms,
+        };
+        if outcome != Outcome::Skipped || error.is_none() {
+            self.records().insert(index, record);
+        }
+        self.tell(Event::StepFinished { phase, host, title, subject, outcome, detail, diff, elapsed_ms });
+        let go_on = error.is_none();
+        if let Some(error) = error {
+            self.stop(step, error, site);
+        }
+        go_on
+    }
+
+    fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
+        let told = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
+        if !told || matches!(step.action, Action::Wait(_)) {
+            return Ok(());
+        }
+        let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
+        let changed = done.outcome == Outcome::Changed;
+        ledger.done(step, changed, done.digest.clone(), self.world.clock.now());
+        // Files come by the dozen; whatever else is done is worth a write of its own.
+        let file = matches!(
+            step.action,
+            Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. }
+        );
+        if changed && !file { ledger.save(host.as_ref()) } else { Ok(()) }
+    }
+
+    /// Writes the record, then keeps the failure.
+    fn stop(&self, step: &Step, error: StepError, site: Option<&mut Site>) {
+        let mut error = error;
+        if let Some(Err(unwritten)) = site.map(save) {
+            error = error.detail("receipt", format!("not written: {}", unwritten.line()));
+        }
+        if error.kind == FailureKind::Interrupted {
+            return;
+        }
+        let failure = error.of_step(step, &self.world.options.resume);
+        self.tell(Event::Failed { failure: failure.clone() });
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
+
+    fn open_ledgers(&self) {
+        let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
+        for step in &self.plan.steps {
+            if let Place::Host(name) = &step.place {
+                first.entry(name).or_insert(step);
+            }
+        }
+        side_by_side(first.into_iter().collect(), self.world.options.parallel, |(name, step)| {
+            if let Err(error) = self.open_ledger(name) {
+                self.stop(step, error, None);
+            }
+        });
+    }
+
+    fn open_ledger(&self, name: &str) -> Result<(), StepError> {
+        let site =
+            self.sites.get(name).ok_or_else(|| StepError::plan(format!("no host is called {name}")))?;
+        let Some(path) = &self.world.options.receipt else { return Ok(()) };
+        let here = |step: &&Step| matches!(&step.place, Place::Host(host) if host == name);
+        let steps: Vec<&Step> = self.plan.steps.iter().filter(here).collect();
+        let mut site = lock(site);
+        site.ledger = Some(Ledger::open(site.host.as_ref(), path, &steps)?);
+        Ok(())
+    }
+
+    fn close_ledgers(&self) {
+        if self.world.options.dry_run {
+            return;
+        }
+        let failed: BTreeSet<Option<String>> = {
+            let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.iter().map(|failure| failure.host.clone()).collect()
+        };
+        for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
+            let last = self.plan.steps.iter().rev().find(|step| host_of(&step.place).as_ref() == Some(name));
+            if let (Err(error), Some(step)) = (save(&mut lock(site)), last) {
+                self.stop(step, error, None);
+            }
+        }
+    }
+
+    fn warn_of_silence(&self) {
+        let asked = self.dry_api.get();
+        if asked.is_some_and(|api| api.assumes_nothing_there())
+            && self.world.api.client(Identity::Admin).is_ok()
+        {
+            self.tell(Event::Warning {
+                host: None,
+                message: "the API server does not answer, so every object counts as missing".to_owned(),
+                hint: None,
+            });
+        }
+    }
+
+    /// A client; in a dry run one that changes nothing and knows what would have been changed.
+    pub(crate) fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
+        if !self.world.options.dry_run {
+            return self.world.api.client(identity);
+        }
+        let dry = self.dry_api.get_or_init(|| {
+            let real = self.world.api.client(Identity::Admin);
+            Arc::new(api::DryRun::new(real.ok()))
+        });
+        Ok(Arc::clone(dry) as Arc<dyn Api>)
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        (self.world.events)(event);
+    }
+
+    pub(crate) fn interrupted(&self) -> bool {
+        self.world.interrupt.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn millis_since(&self, start: std::time::Duration) -> u64 {
+        let passed = self.world.clock.monotonic().saturating_sub(start);
+        u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The outcome of something that differs: made so, or in a dry run only found to differ.
+    pub(crate) fn changed(&self) -> Outcome {
+        if self.world.options.dry_run { Outcome::WouldChange } else { Outcome::Changed }
+    }
+
+    fn failed(&self) -> bool {
+        !self.failures.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    fn records(&self) -> MutexGuard<'_, BTreeMap<usize, Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_report(self, interrupted: bool, elapsed_ms: u64) -> Report {
+        let records = self.records.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Report {
+            dry_run: self.world.options.dry_run,
+            not_begun: self.plan.steps.len() - records.len(),
+            records: records.into_values().collect(),
+            failures: self.failures.into_inner().unwrap_or_else(PoisonError::into_inner),
+            interrupted,
+            elapsed_ms,
+        }
+    }
+}
+
+impl Site {
+    /// To be called before a path is changed.
+    pub(crate) fn before_path(&mut self, path: &str) -> Result<(), StepError> {
+        match &mut self.ledger {
+            Some(ledger) => ledger.before_path(self.host.as_ref(), path),
+            None => Ok(()),
+        }
+    }
+}
+
+fn save(site: &mut Site) -> Result<(), StepError> {
+    match &mut site.ledger {
+        Some(ledger) => ledger.save(site.host.as_ref()),
+        None => Ok(()),
+    }
+}
+
+fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
+    site.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn host_of(place: &Place) -> Option<String> {
+    match place {
+        Place::Host(name) => Some(name.clone()),
+        Place::Cluster => None,
+    }
+}
+
+/// Consecutive steps of one phase; steps through the API stand apart, since hosts may depend on their order.
+fn groups(plan: &Plan) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        let fits = |group: &&mut Group<'_>| {
+            let cluster = |step: &Step| step.place == Place::Cluster;
+            group.phase == step.phase && group.steps.iter().all(|(_, other)| cluster(other) == cluster(step))
+        };
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.steps.push((index, step)),
+            None => groups.push(Group { phase: &step.phase, steps: vec![(index, step)] }),
+        }
+    }
+    groups
+}

@@ -1,0 +1,108 @@
+//! One match from what a plan can ask for to how it is done.
+
+use crate::apply::failure::StepError;
+use crate::apply::file;
+use crate::apply::object;
+use crate::apply::receipt::Before;
+use crate::apply::run::Done;
+use crate::apply::run::Run;
+use crate::apply::run::Site;
+use crate::apply::service;
+use crate::apply::wait;
+use crate::host::Entry;
+use crate::host::Host;
+use crate::plan::Action;
+use crate::plan::ImageSpec;
+use crate::plan::Place;
+use crate::plan::RunSpec;
+use crate::plan::Step;
+use crate::report::FailureKind;
+use crate::report::Outcome;
+
+/// Makes a step true, or in a dry run says whether it is. `site` is the step's host; for a step through the API it
+/// is the host on which it is written down.
+pub(crate) fn perform(run: &Run<'_>, step: &Step, site: Option<&mut Site>) -> Result<Done, StepError> {
+    match &step.action {
+        Action::Object(spec) => object::apply(run, spec),
+        Action::Wait(wait) => {
+            let host = site.filter(|_| step.place != Place::Cluster).map(|site| site.host.as_ref());
+            wait::hold(run, step, wait, host)
+        }
+        action => {
+            let site = site.filter(|_| step.place != Place::Cluster);
+            let site = site.ok_or_else(|| StepError::plan(format!("`{}` needs a host", step.subject())))?;
+            on_host(run, action, site)
+        }
+    }
+}
+
+fn on_host(run: &Run<'_>, action: &Action, site: &mut Site) -> Result<Done, StepError> {
+    match action {
+        Action::File(spec) => file::file(run, spec, site),
+        Action::Directory { path, mode } => file::directory(run, path, *mode, site),
+        Action::Link { path, target } => {
+            let wanted = Entry::link(target.clone());
+            let there = site.host.read(path)?.is_some_and(|entry| entry.kind == wanted.kind);
+            if there { Ok(Done::new(Outcome::Ok)) } else { file::put(run, path, &wanted, site) }
+        }
+        Action::Absent { path } => file::absent(run, path, site),
+        Action::Service(spec) => service::converge(run, spec, site),
+        Action::Run(spec) => command(run, spec, site),
+        Action::Image(spec) => image(run, spec, site.host.as_ref()),
+        Action::Object(_) | Action::Wait(_) => Err(StepError::plan("this needs no host".to_owned())),
+    }
+}
+
+fn command(run: &Run<'_>, spec: &RunSpec, site: &mut Site) -> Result<Done, StepError> {
+    match run_unless(run, spec, site) {
+        Err(error) if spec.best_effort => Ok(Done::new(Outcome::Warned).detail(error.line())),
+        other => other,
+    }
+}
+
+fn run_unless(run: &Run<'_>, spec: &RunSpec, site: &mut Site) -> Result<Done, StepError> {
+    if let Some(unless) = &spec.unless
+        && site.host.run(unless)?.success()
+    {
+        return Ok(Done::new(Outcome::Ok));
+    }
+    if !run.world.options.dry_run {
+        remember(spec, site)?;
+    }
+    let output = site.host.run(&spec.command)?;
+    if !output.success() {
+        return Err(StepError::command(&spec.command, &output));
+    }
+    Ok(Done::new(run.changed()))
+}
+
+fn remember(spec: &RunSpec, site: &mut Site) -> Result<(), StepError> {
+    let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
+    for memory in &spec.remember {
+        ledger.before(host.as_ref(), &memory.key, || {
+            let output = host.run(&memory.query)?;
+            if !output.success() {
+                return Err(StepError::command(&memory.query, &output));
+            }
+            Ok(Before::Value { text: output.text() })
+        })?;
+    }
+    Ok(())
+}
+
+fn image(run: &Run<'_>, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepError> {
+    let images = run.world.images;
+    let failed = |error: anyhow::Error| StepError::new(FailureKind::Command, error);
+    let present = images.present(host, &spec.cri_socket, &spec.reference);
+    if run.world.options.dry_run {
+        // Without a runtime to ask, all that can be said is that the image is wanted.
+        let there = present.as_ref().is_ok_and(|present| *present);
+        return Ok(Done::new(if there { Outcome::Ok } else { Outcome::WouldChange }));
+    }
+    let present = present.map_err(failed)?;
+    if present && !spec.always {
+        return Ok(Done::new(Outcome::Ok));
+    }
+    images.pull(host, &spec.cri_socket, &spec.reference).map_err(failed)?;
+    Ok(if present { Done::new(Outcome::Ok).detail("pulled again") } else { Done::new(Outcome::Changed) })
+}

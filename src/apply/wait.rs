@@ -1,0 +1,130 @@
+//! Waiting for a condition, with a limit, and with the last answer kept for whoever must find out why.
+
+use crate::apply::failure::StepError;
+use crate::apply::http;
+use crate::apply::object::RETRY_INTERVAL;
+use crate::apply::run::Done;
+use crate::apply::run::Run;
+use crate::apply::taint;
+use crate::host::Host;
+use crate::host::Socket;
+use crate::plan::Identity;
+use crate::plan::ObjectRef;
+use crate::plan::Place;
+use crate::plan::Probe;
+use crate::plan::Step;
+use crate::plan::Wait;
+use crate::report::Event;
+use crate::report::FailureKind;
+use crate::report::Outcome;
+use std::time::Duration;
+
+/// How long one attempt at a health endpoint may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a wait that goes on is told.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Waits until the probe succeeds. A dry run only looks once.
+pub(crate) fn hold(
+    run: &Run<'_>,
+    step: &Step,
+    wait: &Wait,
+    host: Option<&dyn Host>,
+) -> Result<Done, StepError> {
+    let clock = run.world.clock;
+    let (start, limit) = (clock.monotonic(), wait.limit.to_std());
+    let mut told = Duration::ZERO;
+    loop {
+        let last = match ask(run, &wait.probe, host)? {
+            Ok(()) => return Ok(Done::new(Outcome::Ok)),
+            Err(answer) => answer,
+        };
+        if run.world.options.dry_run {
+            return Ok(Done::new(Outcome::Skipped).detail(format!("not so now: {last}")));
+        }
+        let waited = clock.monotonic().saturating_sub(start);
+        if run.interrupted() {
+            return Err(StepError::interrupted());
+        }
+        if waited >= limit {
+            return Err(too_late(wait, waited, &last));
+        }
+        if waited >= told + TELL_INTERVAL {
+            told = waited;
+            tell(run, step, wait, waited, last);
+        }
+        clock.sleep(RETRY_INTERVAL.min(limit.saturating_sub(waited)));
+    }
+}
+
+fn tell(run: &Run<'_>, step: &Step, wait: &Wait, waited: Duration, last: String) {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    run.tell(Event::Waiting {
+        phase: step.phase.clone(),
+        host: match &step.place {
+            Place::Host(name) => Some(name.clone()),
+            Place::Cluster => None,
+        },
+        subject: wait.probe.to_string(),
+        elapsed_ms: millis(waited),
+        limit_ms: millis(wait.limit.to_std()),
+        last,
+    });
+}
+
+fn too_late(wait: &Wait, waited: Duration, last: &str) -> StepError {
+    let cause = anyhow::anyhow!("{} did not come true within {}", wait.probe, wait.limit);
+    let mut error = StepError::new(FailureKind::Timeout, cause)
+        .detail("waited", format!("{:.1} s, last answer: {last}", waited.as_secs_f32()));
+    if !wait.advice.is_empty() {
+        error = error.detail("look at", wait.advice.join("\n"));
+    }
+    error
+}
+
+/// `Err` inside: not yet, and why.
+fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(), String>, StepError> {
+    match probe {
+        Probe::Http { tls, host: address, port, path } => {
+            let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
+            Ok(ask_http(host, *tls, address, *port, path))
+        }
+        Probe::Api { path } => Ok(run
+            .client(Identity::Admin)
+            .and_then(|api| api.raw(path))
+            .map(drop)
+            .map_err(|error| error.to_string())),
+        Probe::NodeRegistered { node } => {
+            let name = ObjectRef::new("v1", "Node", "", node);
+            Ok(match run.client(Identity::Admin).and_then(|api| api.get(&name)) {
+                Ok(Some(node)) if taint::is_registered(&node) => Ok(()),
+                Ok(Some(_)) => Err(format!("it has no label {} yet", taint::HOSTNAME_LABEL)),
+                Ok(None) => Err("there is no such node".to_owned()),
+                Err(error) => Err(error.to_string()),
+            })
+        }
+    }
+}
+
+fn ask_http(host: &dyn Host, tls: bool, address: &str, port: u16, path: &str) -> Result<(), String> {
+    let socket = Socket::Tcp { host: address.to_owned(), port };
+    let stream = host.connect(&socket).map_err(|error| {
+        let reason = std::error::Error::source(&error).map(ToString::to_string);
+        reason.unwrap_or_else(|| error.to_string())
+    })?;
+    stream.set_timeout(ATTEMPT_TIMEOUT).map_err(|error| error.to_string())?;
+    let (status, body) = if tls {
+        http::get_unverified_tls(stream, address, &socket, path)
+    } else {
+        http::get(stream, &socket, path)
+    }
+    .map_err(|error| error.to_string())?;
+    if status == 200 { Ok(()) } else { Err(format!("status {status}: {}", last_line(&body))) }
+}
+
+fn last_line(body: &str) -> String {
+    // Health endpoints list their checks; the ones that fail say so.
+    let failing: Vec<&str> = body.lines().filter(|line| line.starts_with("[-]")).collect();
+    if failing.is_empty() { body.trim().chars().take(200).collect() } else { failing.join(", ") }
+}

@@ -1,0 +1,235 @@
+//! A plan for people (what, or what and why) and for programs. None of the forms holds a secret: contents that are
+//! secret are references, and a command's secret words are masked.
+
+use crate::plan::Action;
+use crate::plan::ApplyHow;
+use crate::plan::ClientCredential;
+use crate::plan::Content;
+use crate::plan::Fill;
+use crate::plan::Hole;
+use crate::plan::Identity;
+use crate::plan::Place;
+use crate::plan::Plan;
+use crate::plan::Step;
+use serde_json::Value;
+use serde_json::json;
+use std::fmt::Write;
+
+/// The version of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    Short,
+    /// With the reason of every step.
+    Explained,
+}
+
+/// The steps by phase and host, one a line.
+pub fn text(plan: &Plan, detail: Detail) -> String {
+    let mut text = String::new();
+    let mut heading = String::new();
+    for step in &plan.steps {
+        let place = place(step).unwrap_or("through the Kubernetes API");
+        let next = format!("{}: {place}", step.phase);
+        if next != heading {
+            let gap = if heading.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{next}");
+            heading = next;
+        }
+        let _ = writeln!(text, "  {}", line(step));
+        if detail == Detail::Explained && !step.reason.is_empty() {
+            let _ = writeln!(text, "      {}", step.reason);
+        }
+    }
+    text
+}
+
+/// The plan as JSON: `schema`, and `steps` with `phase`, `host`, `title`, `reason`, `subject` and an `action` whose
+/// `kind` says what else is in it.
+pub fn json(plan: &Plan) -> Value {
+    let steps = plan.steps.iter().map(|step| {
+        json!({
+            "phase": step.phase,
+            "host": place(step),
+            "title": step.title,
+            "reason": step.reason,
+            "subject": step.subject(),
+            "action": action(&step.action),
+        })
+    });
+    json!({"schema": SCHEMA, "steps": steps.collect::<Vec<_>>()})
+}
+
+fn place(step: &Step) -> Option<&str> {
+    match &step.place {
+        Place::Host(name) => Some(name),
+        Place::Cluster => None,
+    }
+}
+
+fn line(step: &Step) -> String {
+    let (verb, subject) = (verb(&step.action), step.subject());
+    let note = note(&step.action).map(|note| format!(", {note}")).unwrap_or_default();
+    format!("{verb:<8} {}  {subject}{note}", step.title)
+}
+
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::File(_) => "file",
+        Action::Directory { .. } => "dir",
+        Action::Link { .. } => "link",
+        Action::Absent { .. } => "remove",
+        Action::Service(_) => "service",
+        Action::Run(_) => "run",
+        Action::Object(_) => "object",
+        Action::Wait(_) => "wait",
+        Action::Image(_) => "image",
+    }
+}
+
+fn note(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::File(spec) if spec.keep_existing => format!("{:04o}, an existing one is kept", spec.mode),
+        Action::File(spec) => format!("{:04o}", spec.mode),
+        Action::Directory { mode, .. } => format!("{mode:04o}"),
+        Action::Link { target, .. } => format!("to {target}"),
+        Action::Service(spec) if !spec.restart_on.is_empty() => {
+            format!("restarted when {} changes", spec.restart_on.join(" or "))
+        }
+        Action::Run(spec) => format!("unless `{}` succeeds", spec.unless.as_ref()?),
+        Action::Wait(wait) => format!("at most {}", wait.limit),
+        Action::Object(spec) => match spec.how {
+            ApplyHow::CreateOrReplace => return None,
+            ApplyHow::CreateOnly => "an existing one is kept".to_owned(),
+            ApplyHow::MarkNode => "labels and taints".to_owned(),
+        },
+        _ => return None,
+    })
+}
+
+fn action(action: &Action) -> Value {
+    match action {
+        Action::File(spec) => json!({
+            "kind": "file", "path": spec.path, "mode": format!("{:04o}", spec.mode), "owner": spec.owner,
+            "keepExisting": spec.keep_existing, "content": content(&spec.content),
+        }),
+        Action::Directory { path, mode } => {
+            json!({"kind": "directory", "path": path, "mode": format!("{mode:04o}")})
+        }
+        Action::Link { path, target } => json!({"kind": "link", "path": path, "target": target}),
+        Action::Absent { path } => json!({"kind": "absent", "path": path}),
+        Action::Service(spec) => json!({
+            "kind": "service", "unit": spec.unit, "enabled": spec.enabled, "restartOn": spec.restart_on,
+            "bestEffort": spec.best_effort,
+        }),
+        Action::Run(spec) => json!({
+            "kind": "run", "command": spec.command.to_string(), "bestEffort": spec.best_effort,
+            "unless": spec.unless.as_ref().map(ToString::to_string),
+            "remember": spec.remember.iter().map(|memory| memory.key.as_str()).collect::<Vec<_>>(),
+        }),
+        Action::Object(spec) => json!({
+            "kind": "object", "how": how(spec.how), "identity": identity(spec.identity),
+            "object": spec.object.value, "holes": spec.object.holes.iter().map(hole).collect::<Vec<_>>(),
+        }),
+        Action::Wait(wait) => json!({
+            "kind": "wait", "for": wait.probe.to_string(), "limit": wait.limit.to_string(), "advice": wait.advice,
+        }),
+        Action::Image(spec) => json!({
+            "kind": "image", "reference": spec.reference, "criSocket": spec.cri_socket, "always": spec.always,
+        }),
+    }
+}
+
+fn content(content: &Content) -> Value {
+    match content {
+        Content::Text(text) => json!({"text": text}),
+        Content::Pki { node, cert, part } => {
+            json!({"pki": cert.as_str(), "part": format!("{part:?}").to_lowercase(), "node": node})
+        }
+        Content::Kubeconfig(spec) => json!({"kubeconfig": {
+            "cluster": spec.cluster_name, "server": spec.server, "user": spec.user, "node": spec.node,
+            "client": match &spec.client {
+                ClientCredential::Embedded(cert) => json!({"pki": cert.as_str()}),
+                ClientCredential::File(path) => json!({"file": path}),
+            },
+        }}),
+    }
+}
+
+fn hole(hole: &Hole) -> Value {
+    let what = match &hole.fill {
+        Fill::TokenSecret(id) => format!("secret of the bootstrap token {id}"),
+        Fill::Expiration(after) => format!("time of expiry, {after} after it is written"),
+        Fill::ClusterInfo { server } => format!("kubeconfig with {server} and the CA"),
+        Fill::Encrypted { node, cert, part } => {
+            format!("{cert} of {node}, {}, encrypted", format!("{part:?}").to_lowercase())
+        }
+        Fill::EncryptedFile { path } => format!("{path}, encrypted"),
+        Fill::UidOf(object) => format!("UID of {object}"),
+    };
+    json!({"pointer": hole.pointer, "fill": what})
+}
+
+fn how(how: ApplyHow) -> &'static str {
+    match how {
+        ApplyHow::CreateOrReplace => "create-or-replace",
+        ApplyHow::CreateOnly => "create-only",
+        ApplyHow::MarkNode => "mark-node",
+    }
+}
+
+fn identity(identity: Identity) -> &'static str {
+    match identity {
+        Identity::Admin => "admin",
+        Identity::SuperAdmin => "super-admin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Command;
+    use crate::host::command::Word;
+    use crate::pki::CertName;
+    use crate::pki::Part;
+    use crate::plan::FileSpec;
+    use crate::plan::RunSpec;
+
+    fn plan() -> Plan {
+        let step = |phase: &str, title: &str, action| Step {
+            phase: phase.to_owned(),
+            place: Place::Host("cp1".to_owned()),
+            title: title.to_owned(),
+            reason: "because".to_owned(),
+            action,
+        };
+        let mut command = Command::change("tool");
+        command.args.push(Word::Secret("hunter2".to_owned()));
+        let run = RunSpec { command, unless: None, remember: Vec::new(), best_effort: false };
+        let key = Content::Pki { node: "cp1".into(), cert: CertName::Admin, part: Part::Key };
+        let file =
+            FileSpec { path: "/a.key".into(), mode: 0o600, owner: None, content: key, keep_existing: true };
+        Plan {
+            steps: vec![
+                step("one", "the key", Action::File(file)),
+                step("two", "the tool", Action::Run(run)),
+            ],
+        }
+    }
+
+    #[test]
+    fn prints_what_and_why() {
+        let short = "one: cp1\n  file     the key  /a.key, 0600, an existing one is kept\n\ntwo: cp1\n  run      the tool  \
+                     tool '<secret>'\n";
+        assert_eq!(text(&plan(), Detail::Short), short);
+        assert_eq!(text(&plan(), Detail::Explained).matches("      because\n").count(), 2);
+    }
+
+    #[test]
+    fn the_json_form_names_secrets_and_holds_none() {
+        let value = json(&plan());
+        assert_eq!(value["steps"][0]["action"]["content"]["pki"], "admin.conf");
+        assert!(!value.to_string().contains("hunter2"));
+    }
+}

@@ -71,7 +71,7 @@ pub struct InitArgs {
     pub cert_dir: Option<String>,
 
     /// Key that encrypts uploaded certificates: 64 hexadecimal digits
-    #[arg(long, value_name = "KEY", hide_env_values = true, help_heading = NETWORK)]
+    #[arg(long, value_name = "KEY", help_heading = NETWORK)]
     pub certificate_key: Option<String>,
 
     /// Stable address of the API, `host` or `host:port`

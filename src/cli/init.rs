@@ -1,0 +1,207 @@
+//! `kubewright init`: a control plane on this host, whole or one phase of it.
+
+use crate::apply;
+use crate::cli::error::CliError;
+use crate::cli::error::OrExit;
+use crate::cli::exit::Exit;
+use crate::cli::init_args::InitArgs;
+use crate::cli::init_args::PhaseArgs;
+use crate::cli::load;
+use crate::cli::load::Loaded;
+use crate::cli::output;
+use crate::cli::phase_command::PhaseCommand;
+use crate::cli::resolver::Resolver;
+use crate::cli::session::ADMIN_CONF;
+use crate::cli::session::Probe;
+use crate::cli::session::Session;
+use crate::cli::settings::Settings;
+use crate::kube::images;
+use crate::kube::join_command;
+use crate::kube::join_command::JoinCommand;
+use crate::kube::join_command::WITHHELD;
+use crate::phase::Options;
+use crate::phase::select;
+use crate::phase::select::Selected;
+use crate::phase::workflow::INIT;
+use crate::preflight;
+use crate::preflight::EtcdVersions;
+use crate::preflight::Ignore;
+use crate::preflight::Subject;
+use crate::report::FailureKind;
+use crate::report::Report;
+use crate::report::Reporter;
+use clap::Args;
+use clap::Subcommand;
+use std::collections::BTreeSet;
+
+/// Make this host a Kubernetes control plane
+///
+/// Does what `kubeadm init` does, with the same files, names and API objects, and shows it first when asked.
+/// It can be interrupted at any moment and run again: what is done is found, what is missing is done.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct InitCommand {
+    #[command(flatten)]
+    init: InitArgs,
+
+    #[command(subcommand)]
+    sub: Option<InitSub>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kubewright init --dry-run --diff              what would be done, and the text of every change
+  kubewright init --config cluster.yaml         a control plane as described in a file
+  kubewright init phase certs all               certificates only
+  kubewright init --skip-phases addon           everything but CoreDNS and kube-proxy";
+
+#[derive(Debug, Subcommand)]
+enum InitSub {
+    /// Run one phase alone
+    Phase {
+        #[command(subcommand)]
+        phase: PhaseCommand,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As the exit codes say.
+pub fn run(command: InitCommand, settings: &Settings) -> Result<Exit, CliError> {
+    match command.sub {
+        None => Run::new(&command.init, None, settings)?.go(),
+        Some(InitSub::Phase { phase }) => Run::new(&phase.init, Some(&phase), settings)?.go(),
+    }
+}
+
+/// One run of `init`.
+struct Run<'a> {
+    args: &'a InitArgs,
+    /// Flags of a phase that runs alone.
+    phase: PhaseArgs,
+    settings: &'a Settings,
+    loaded: Loaded,
+    selected: Vec<Selected>,
+    reporter: Reporter,
+}
+
+impl<'a> Run<'a> {
+    fn new(args: &'a InitArgs, alone: Option<&PhaseCommand>, settings: &'a Settings) -> Result<Self, CliError> {
+        let reporter = settings.reporter();
+        let loaded = load::for_init(args, settings, &reporter)?;
+        let selected = match alone {
+            Some(phase) => select::only(INIT, &phase.name),
+            None => select::skipping(INIT, &loaded.skip_phases),
+        };
+        let selected = selected.or_exit(Exit::Usage)?;
+        let phase = alone.map(|phase| phase.phase.clone()).unwrap_or_default();
+        Ok(Self { args, phase, settings, loaded, selected, reporter })
+    }
+
+    fn go(self) -> Result<Exit, CliError> {
+        let options = Options {
+            kubeconfig_dir: self.phase.kubeconfig_dir.clone(),
+            prepare: self.args.prepare,
+            ..Options::default()
+        };
+        let cluster = self.loaded.cluster.clone();
+        let session = Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
+        if self.runs("preflight") {
+            self.preflight(&session)?;
+        }
+        let plan = session.plan(&self.selected)?;
+        let dry_run = self.loaded.dry_run;
+        let resolver = session.resolver(&plan, dry_run, &self.reporter)?;
+        let apply_options = apply::Options {
+            dry_run,
+            diff: self.args.diff,
+            api_timeout: session.cluster.timeouts.kubernetes_api_call.to_std(),
+            ..apply::Options::default()
+        };
+        if self.args.explain {
+            output::data(&crate::plan::display::text(&plan, crate::plan::display::Detail::Explained));
+        }
+        let report = session.execute(&plan, &resolver, &apply_options, &self.reporter)?;
+        self.finish(&session, &resolver, &report)
+    }
+
+    /// Certificates and kubeconfigs can be made without asking the host anything else.
+    fn probe(&self) -> Probe {
+        let offline = |one: &Selected| ["certs", "kubeconfig"].iter().any(|name| one.name.starts_with(name));
+        if self.selected.iter().all(offline) { Probe::None } else { Probe::Full }
+    }
+
+    fn runs(&self, phase: &str) -> bool {
+        self.selected.iter().any(|one| one.name == phase)
+    }
+
+    fn preflight(&self, session: &Session) -> Result<(), CliError> {
+        let ignore = Ignore::new(&self.args.ignore_preflight_errors, &session.node().ignore_preflight_errors)
+            .or_exit(Exit::Usage)?;
+        let report = judge(session, self.args.prepare, &ignore);
+        self.reporter.pause(|| output::people(&report.kubeadm_text()));
+        if report.failed() {
+            let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));
+            return Err(error.hint("nothing was changed; `kubewright preflight` shows all checks as a table"));
+        }
+        Ok(())
+    }
+
+    fn finish(&self, session: &Session, resolver: &Resolver<'_>, report: &Report) -> Result<Exit, CliError> {
+        if !report.success() {
+            return Ok(exit_of(report));
+        }
+        if self.runs("show-join-command") && !self.loaded.dry_run {
+            output::data(&self.join_text(session, resolver));
+        }
+        Ok(Exit::Success)
+    }
+
+    fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
+        let cluster = &session.cluster;
+        let url = cluster.control_plane_url(session.node());
+        let pins = resolver.bundle.pins();
+        let token = cluster.tokens.first();
+        let shown = token.map(|token| format!("{}.{}", token.id, token.secret.expose()));
+        let certificate_key = cluster.certificate_key.as_ref().map(crate::cluster::Secret::expose);
+        let command = JoinCommand {
+            program: "kubewright",
+            endpoint: join_command::endpoint_of(&url),
+            token: if self.args.skip_token_print { WITHHELD } else { shown.as_deref().unwrap_or(WITHHELD) },
+            ca_cert_hashes: &pins,
+            certificate_key: if self.args.skip_certificate_key_print { Some(WITHHELD) } else { certificate_key },
+        };
+        let kubeconfig = self.phase.kubeconfig.as_deref().unwrap_or(ADMIN_CONF);
+        join_command::success_text(&command, kubeconfig, cluster.endpoint.as_ref(), cluster.upload_certs)
+    }
+}
+
+/// Judges the host by all checks of `init`.
+pub fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
+    let images = images::list(&session.cluster.configuration, &session.cluster.version);
+    let ours: BTreeSet<String> = session.receipt.iter().flat_map(|receipt| receipt.subjects()).collect();
+    let subject = Subject {
+        cluster: &session.cluster,
+        node: session.node(),
+        facts: session.facts(),
+        images: &images,
+        running_ours: !ours.is_empty(),
+        ours: &ours,
+        prepare,
+        etcd: &EtcdVersions::default(),
+    };
+    preflight::run(&preflight::init_checks(&subject), &subject, ignore)
+}
+
+fn exit_of(report: &Report) -> Exit {
+    if report.interrupted {
+        return Exit::Interrupted;
+    }
+    match report.failures.first().map(|failure| failure.kind) {
+        Some(FailureKind::Host) => Exit::Host,
+        Some(FailureKind::Api) => Exit::Api,
+        Some(FailureKind::Timeout) => Exit::Timeout,
+        _ => Exit::Failure,
+    }
+}

@@ -1,5 +1,7 @@
 //! Our documents beside those of the real kubeadm v1.36.2, where its recorded output is at hand.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use crate::support::documents;
 use crate::support::documents::Setting;
 use crate::support::documents::TTL_TOKEN_ID;
@@ -20,6 +22,7 @@ use kubewright::kube::objects::build::HASH_ANNOTATION;
 use kubewright::kube::static_pod::RootlessIds;
 use kubewright::kube::static_pod::SigningKeys;
 use kubewright::kube::static_pod::rootless::Ids;
+use kubewright::kube::yaml;
 use kubewright::plan::Fill;
 use kubewright::plan::ObjectRef;
 use serde_json::Value;
@@ -65,7 +68,7 @@ const CASES: [Case; 12] = [
     Case {
         folder: "variant-hostname-override",
         config: "single-node",
-        adjust: |_, setting, _| setting.facts.hostname = "other-host".to_owned(),
+        adjust: |_, setting, _| "other-host".clone_into(&mut setting.facts.hostname),
     },
 ];
 
@@ -166,7 +169,7 @@ fn objects_are_kubeadms_field_by_field_and_in_its_order() {
                 .map(|object| documents::filled(object, |fill| recorded_fill(&cluster, fill)))
                 .collect();
             compared += ours.len();
-            assert_eq!(json!(recorded), as_recorded(json!(ours)), "{}", path.display());
+            assert_same_values(&path, &json!(recorded), &as_recorded(&json!(ours)));
         }
     }
     assert_eq!(compared, 96, "recorded objects went missing or came to be; count them again");
@@ -211,6 +214,12 @@ fn image_lists_are_kubeadms() {
         let list = images::list(&cluster.configuration, &version.parse().unwrap());
         assert_same(file, &read(&golden.join("images").join(file)), &(list.join("\n") + "\n"));
     }
+}
+
+/// Compares values, and shows them as text where they differ.
+fn assert_same_values(path: &Path, recorded: &Value, ours: &Value) {
+    assert_same(&path.display().to_string(), &yaml::to_string(recorded), &yaml::to_string(ours));
+    assert_eq!(recorded, ours);
 }
 
 fn named(value: Value) -> (ObjectRef, Value) {
@@ -271,7 +280,7 @@ fn recorded_fill(cluster: &Cluster, fill: &Fill) -> String {
 }
 
 /// The recordings hide the random token id.
-fn as_recorded(value: Value) -> Value {
+fn as_recorded(value: &Value) -> Value {
     let text = value.to_string();
     let text = text
         .replace(&STANDARD.encode(TTL_TOKEN_ID), "<BASE64 RANDOM ID>")

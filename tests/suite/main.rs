@@ -1,4 +1,5 @@
 //! One test binary; every file of this folder is one of its modules.
 
+mod documents;
 mod kubeadm_parity;
 mod support;

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 /// The folder named by `KUBEWRIGHT_GOLDEN`, or the one beside the repository. Without either the reason is printed
 /// and the test has nothing to compare with.
-#[expect(clippy::disallowed_methods, reason = "tests read their own surroundings")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "tests read their surroundings and say what they lack"
+)]
 pub(crate) fn folder(test: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/kubeadm/golden");
     let folder = std::env::var_os("KUBEWRIGHT_GOLDEN").map_or(beside, PathBuf::from);

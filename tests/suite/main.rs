@@ -2,4 +2,5 @@
 
 mod documents;
 mod kubeadm_parity;
+mod patches;
 mod support;

@@ -4,3 +4,4 @@ mod documents;
 mod kubeadm_parity;
 mod patches;
 mod support;
+mod yaml_text;

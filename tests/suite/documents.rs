@@ -6,6 +6,8 @@ use crate::support::documents;
 use crate::support::documents::Setting;
 use crate::support::kubeadm_input;
 use crate::support::text;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -231,6 +233,18 @@ fn the_operators_one_signing_authority_excludes_ours_for_each_signer() {
         .filter_map(|line| line.trim().strip_prefix("- --cluster-signing-"))
         .collect();
     assert_eq!(signing, ["key-file=/etc/kubernetes/pki/ca.key", "cert-file=/srv/ca.crt"]);
+}
+
+#[test]
+fn no_object_holds_a_secret() {
+    for scenario in &SCENARIOS {
+        let (cluster, setting) = scenario.load(scenario.layout);
+        let secret = cluster.tokens[0].secret.expose();
+        let shown = format!("{:?}", documents::objects(&cluster, &setting.facts));
+        for form in [secret.to_owned(), STANDARD.encode(secret)] {
+            assert!(!shown.contains(&form), "{} shows a token's secret", scenario.name);
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use kubewright::cluster::Node;
 use kubewright::facts::HostFacts;
 use kubewright::kube::kubelet;
 use kubewright::kube::objects;
-use kubewright::kube::patch;
 use kubewright::kube::patch::Target;
 use kubewright::kube::static_pod;
 use kubewright::kube::static_pod::InitialCluster;
@@ -54,8 +53,7 @@ pub(crate) fn manifests(cluster: &Cluster, node: &Node, setting: &Setting) -> BT
         pods.push((Target::Etcd, static_pod::etcd(&site, &InitialCluster::new(cluster.control_planes()))));
     }
     let text = |(target, pod): (Target, Value)| {
-        let pod = patch::apply(&cluster.patches, target, pod).unwrap();
-        (format!("{target}.yaml"), yaml::to_string(&pod))
+        (format!("{target}.yaml"), static_pod::manifest(cluster, target, pod).unwrap())
     };
     pods.into_iter().map(text).collect()
 }

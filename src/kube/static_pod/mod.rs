@@ -81,6 +81,6 @@ pub fn manifest(cluster: &Cluster, component: Target, pod: Value) -> Result<Stri
 }
 
 /// The manifest's path on the host.
-pub fn manifest_path(component: Target) -> String {
+pub fn manifest_path(component: &str) -> String {
     format!("{MANIFESTS_DIR}/{component}.yaml")
 }

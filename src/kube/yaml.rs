@@ -2,11 +2,11 @@
 //!
 //! Keys are sorted, sequences stand at their parent's column, and a string that YAML 1.1 would read as something
 //! else (`yes`, `0644`, `12:30`) is quoted. The choices of style and the line width are those of the Go library
-//! behind kubeadm (libyaml's emitter rules), so that files compare byte by byte.
+//! behind kubeadm (libyaml's emitter rules), so that files compare byte by byte. We quote a little more than it
+//! does: what looks like a number or a date is quoted even when it is out of range, and `<<` is.
 
 use serde_json::Map;
 use serde_json::Value;
-use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 /// Where a long line may be broken at a space.
@@ -35,7 +35,7 @@ impl Writer {
     /// Writes a mapping at `indent`; the cursor already stands `done` columns into its first line.
     fn mapping(&mut self, map: &Map<String, Value>, indent: usize, done: usize) {
         let mut entries: Vec<_> = map.iter().collect();
-        entries.sort_by(|a, b| natural_order(a.0, b.0));
+        entries.sort_by_cached_key(|(key, _)| natural_order(key));
         for (position, (key, value)) in entries.into_iter().enumerate() {
             self.indent(if position == 0 { indent - done } else { indent });
             self.string(key, None);
@@ -277,15 +277,19 @@ const WORDS: [&str; 40] = [
 ];
 
 fn reads_as_another_type(text: &str) -> bool {
-    WORDS.contains(&text) || is_number(&text.replace('_', "")) || is_sexagesimal(text) || is_timestamp(text)
+    WORDS.contains(&text) || is_number(text) || is_sexagesimal(text) || is_timestamp(text)
 }
 
+/// Digits may be grouped with `_`, though not in a number that starts with its point.
 fn is_number(text: &str) -> bool {
-    let starts_like_one = |c: char| c.is_ascii_digit() || "+-.".contains(c);
-    if !text.starts_with(starts_like_one) {
+    if text.starts_with('_') {
         return false;
     }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if text.starts_with('.') {
+        return is_decimal(text);
+    }
+    let text = text.replace('_', "");
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(&text);
     let based = |prefix: [&str; 2], radix| {
         let rest = digits.strip_prefix(prefix[0]).or_else(|| digits.strip_prefix(prefix[1]));
         rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_digit(radix)))
@@ -337,27 +341,34 @@ fn is_timestamp(text: &str) -> bool {
         && (time.is_empty() || time[1..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Runs of digits compare by their value, and what is no letter comes before letters.
-fn natural_order(left: &str, right: &str) -> Ordering {
-    let left: Vec<char> = left.chars().collect();
-    let right: Vec<char> = right.chars().collect();
-    let Some(at) = left.iter().zip(&right).position(|(a, b)| a != b) else {
-        return left.len().cmp(&right.len());
-    };
-    match (left[at].is_alphabetic(), right[at].is_alphabetic()) {
-        (true, true) => left[at].cmp(&right[at]),
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => {
-            leading_number(&left[at..]).cmp(&leading_number(&right[at..])).then(left[at].cmp(&right[at]))
-        }
-    }
+/// A piece of a key; they sort as listed.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Piece {
+    Symbol(char),
+    /// How many digits without leading zeros, those digits, and how many in all.
+    Number(usize, String, usize),
+    Letter(char),
 }
 
-/// The value of the digits at the start, and how many they are.
-fn leading_number(text: &[char]) -> (u128, usize) {
-    let digits: String = text.iter().take_while(|c| c.is_ascii_digit()).collect();
-    (digits.parse().unwrap_or(0), digits.len())
+/// The order in which the Go library writes keys: numbers by their value, symbols before letters. Where its own
+/// comparison runs in circles (`a2`, `a10`, `a1b`), whole numbers are compared.
+fn natural_order(key: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = key;
+    while let Some(first) = rest.chars().next() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (piece, length) = if digits > 0 {
+            let value = rest[..digits].trim_start_matches('0');
+            (Piece::Number(value.len(), value.to_owned(), digits), digits)
+        } else if first.is_alphabetic() {
+            (Piece::Letter(first), first.len_utf8())
+        } else {
+            (Piece::Symbol(first), first.len_utf8())
+        };
+        pieces.push(piece);
+        rest = &rest[length..];
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -404,6 +415,10 @@ mod tests {
             ("2020-01-01", "\"2020-01-01\""),
             ("2020-01-01T10:00:00Z", "\"2020-01-01T10:00:00Z\""),
             ("<<", "\"<<\""),
+            ("1e400", "\"1e400\""),
+            ("0xFFFFFFFFFFFFFFFFFF", "\"0xFFFFFFFFFFFFFFFFFF\""),
+            ("2020-13-45", "\"2020-13-45\""),
+            ("_1", "_1"),
             ("0m", "0m"),
             ("10.96.0.10", "10.96.0.10"),
             ("1.36.2", "1.36.2"),

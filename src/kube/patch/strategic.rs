@@ -1,6 +1,6 @@
 //! Strategic merge, Kubernetes' own kind of patch.
 //!
-//! Lists merge by a key where the type says so, and a patch may give directives: `$patch` (replace, merge,
+//! Lists merge by a key where the type says so, and a patch may give directives: `$patch` (replace,
 //! delete), `$retainKeys`, `$deleteFromPrimitiveList/<field>` and `$setElementOrder/<field>`.
 
 use crate::kube::patch::schema::Field;
@@ -30,7 +30,7 @@ pub(super) fn merge(document: Value, patch: &Value, schema: &Schema) -> Result<V
 
 fn merge_mapping(mut document: Mapping, patch: &Mapping, schema: &Schema) -> Result<Mapping> {
     match patch.get(PATCH).map(|directive| directive.as_str().unwrap_or_default()) {
-        None | Some("merge") => {}
+        None => {}
         Some("replace") => return Ok(cleaned_mapping(patch)),
         Some("delete") => return Ok(Mapping::new()),
         Some(other) => return Err(unknown_directive(other)),
@@ -124,11 +124,15 @@ impl<'a> ListPatch<'a> {
         };
         let wanted = match self.order {
             Some(order) => {
-                let kept = items.iter().filter(|item| item.get(PATCH).is_none());
-                if let Some(stray) =
-                    kept.map(|item| identity(item, key)).find(|id| !ids(order, key).contains(id))
-                {
-                    return Err(format!("{ELEMENT_ORDER} does not list {stray}, which the patch sets"));
+                let places = items
+                    .iter()
+                    .filter(|item| item.get(PATCH).is_none())
+                    .map(|item| ids(order, key).iter().position(|id| *id == identity(item, key)));
+                let places: Vec<Option<usize>> = places.collect();
+                if places.contains(&None) || !places.is_sorted() {
+                    return Err(format!(
+                        "{ELEMENT_ORDER} must list all that the patch sets, in the patch's order"
+                    ));
                 }
                 order
             }
@@ -194,7 +198,7 @@ fn ids<'a>(items: &'a [Value], key: Option<&str>) -> Vec<&'a Value> {
 }
 
 /// Items that the patch names take its order; the others keep theirs. Where the two meet, the old list decides,
-/// and where it knows nothing, items that the patch does not name come first.
+/// and where it knows nothing, items that the patch names come first.
 fn ordered(merged: Vec<Value>, wanted: &[Value], server: &[Value], key: Option<&str>) -> Vec<Value> {
     let wanted = ids(wanted, key);
     let server = ids(server, key);
@@ -206,11 +210,11 @@ fn ordered(merged: Vec<Value>, wanted: &[Value], server: &[Value], key: Option<&
     let mut result = Vec::with_capacity(named.len() + others.len());
     let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
     while let (Some(left), Some(right)) = (named.peek(), others.peek()) {
-        let left_first = match (place(&server, left), place(&server, right)) {
-            (Some(left), Some(right)) => left < right,
+        let other_first = match (place(&server, left), place(&server, right)) {
+            (Some(named), Some(other)) => other < named,
             _ => false,
         };
-        result.extend(if left_first { named.next() } else { others.next() });
+        result.extend(if other_first { others.next() } else { named.next() });
     }
     result.extend(named);
     result.extend(others);
@@ -234,7 +238,7 @@ fn cleaned_mapping(fields: &Mapping) -> Mapping {
 }
 
 fn unknown_directive(directive: &str) -> String {
-    format!("{PATCH}: {directive} is not known here; use replace, merge or delete")
+    format!("{PATCH}: {directive} is not known here; use replace or delete")
 }
 
 #[cfg(test)]
@@ -259,11 +263,6 @@ mod tests {
             (json!({"a": 1}), json!({"b": {"c": null, "d": 1}}), json!({"a": 1, "b": {"d": 1}})),
             (json!({"a": {"x": 1}}), json!({"a": {"$patch": "replace", "y": 2}}), json!({"a": {"y": 2}})),
             (json!({"a": {"x": 1}}), json!({"a": {"$patch": "delete"}}), json!({"a": {}})),
-            (
-                json!({"a": {"x": 1}}),
-                json!({"a": {"$patch": "merge", "y": 2}}),
-                json!({"a": {"x": 1, "y": 2}}),
-            ),
             (json!({"a": {"x": 1, "y": 2}}), json!({"a": {"$retainKeys": ["x"]}}), json!({"a": {"x": 1}})),
             (json!({"a": {"x": 1}}), json!({"a": "text"}), json!({"a": "text"})),
             (json!({"tolerations": [1, 2]}), json!({"tolerations": [3]}), json!({"tolerations": [3]})),
@@ -281,17 +280,17 @@ mod tests {
             (
                 json!([{"name": "a", "image": "2", "env": [{"name": "Y", "value": "2"}]}]),
                 json!([
-                    {"name": "a", "image": "2", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]},
+                    {"name": "a", "image": "2", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]},
                     b,
                 ]),
             ),
-            (json!([{"name": "c"}]), json!([a, b, {"name": "c"}])),
+            (json!([{"name": "c"}]), json!([{"name": "c"}, a, b])),
             (json!([{"$patch": "delete", "name": "a"}]), json!([b])),
             (json!([{"$patch": "replace"}, {"name": "c"}]), json!([{"name": "c"}])),
             (json!([{"name": "a", "env": null}]), json!([{"name": "a", "image": "1"}, b])),
             (
                 json!([{"name": "a", "$patch": "delete"}, {"name": "c", "env": [{"name": "Z", "value": null}]}]),
-                json!([b, {"name": "c", "env": [{"name": "Z"}]}]),
+                json!([{"name": "c", "env": [{"name": "Z"}]}, b]),
             ),
         ] {
             let merged = merge(containers(&json!([a, b])), &containers(&patch), &POD).unwrap();
@@ -318,8 +317,8 @@ mod tests {
         };
         for (server, patch, order, expected) in [
             ("a b c", "b", None, "a b c"),
-            ("a b", "c b", None, "a c b"),
-            ("a", "x", None, "a x"),
+            ("a b", "c b", None, "c a b"),
+            ("a", "x", None, "x a"),
             ("a b c", "", Some("c a"), "b c a"),
             ("a b", "c", Some("c b a"), "c b a"),
         ] {
@@ -349,7 +348,7 @@ mod tests {
             (json!({"spec": {"$retainKeys": ["a"], "b": 1}}), "does not list b"),
             (
                 json!({"spec": {"containers": [{"name": "a"}], "$setElementOrder/containers": [{"name": "b"}]}}),
-                "does not list \"a\"",
+                "must list all",
             ),
         ] {
             let error = merge(json!({}), &patch, &POD).unwrap_err();

@@ -23,6 +23,11 @@ pub use scheduler::kube_scheduler;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::facts::HostFacts;
+use crate::kube::patch;
+use crate::kube::patch::PatchError;
+use crate::kube::patch::Target;
+use crate::kube::yaml;
+use serde_json::Value;
 
 /// Where the kubelet looks for static pods.
 pub const MANIFESTS_DIR: &str = "/etc/kubernetes/manifests";
@@ -68,6 +73,11 @@ impl<'a> Site<'a> {
     fn loopback(&self) -> &'static str {
         if self.node.advertise_address.is_ipv6() { "::1" } else { "127.0.0.1" }
     }
+}
+
+/// The text of a pod's manifest, with the operator's patches on it.
+pub fn manifest(cluster: &Cluster, component: Target, pod: Value) -> Result<String, PatchError> {
+    patch::apply(&cluster.patches, component, pod).map(|pod| yaml::to_string(&pod))
 }
 
 /// The manifest's path on the host.

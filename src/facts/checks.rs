@@ -242,3 +242,10 @@ impl PreflightFacts {
         self.services.get(service).is_some_and(|service| service.active == Some(true))
     }
 }
+
+impl Selinux {
+    /// The mode that `/etc/selinux/config` names for the next start.
+    pub fn at_boot(&self) -> Option<&str> {
+        self.config.lines().filter_map(|line| line.trim().strip_prefix("SELINUX=")).map(str::trim).last()
+    }
+}

@@ -1,1 +1,3 @@
 //! The workflow: named phases, each a pure function from what is wanted and what is so to steps.
+
+pub mod prepare;

@@ -22,8 +22,7 @@ impl Host for BareHost {
     }
 
     fn run(&self, command: &Command) -> Result<Output, HostError> {
-        let start =
-            |source| HostError::Start { host: "here".into(), command: command.to_string(), source };
+        let start = |source| HostError::Start { host: "here".into(), command: command.to_string(), source };
         let mut child = std::process::Command::new(&command.program)
             .args(command.args.iter().map(|word| word.expose()))
             .envs(command.env.iter().map(|(name, word)| (name, word.expose())))

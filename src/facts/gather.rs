@@ -107,8 +107,8 @@ fn script(questions: &Questions) -> String {
     script + PROBE
 }
 
-/// From the probe's text to facts; the runtime's are not among them.
-fn interpret(text: &str, questions: &Questions) -> HostFacts {
+/// From the text of a probe to facts; pure but for a local machine's own kernel. The runtime's are not among them.
+pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
     let answers = Answers::new(text);
     let mut addresses = network::addresses(&answers);
     if questions.local {

@@ -184,7 +184,7 @@ impl Preparing<'_> {
         Some(self.step("swap", "swap lines of /etc/fstab commented out", reason, file("/etc/fstab", text)))
     }
 
-    /// A kernel without SELinux cannot be given one without a restart, so that is left to the operator.
+    /// A kernel without `SELinux` cannot be given one without a restart, so that is left to the operator.
     fn selinux(&self) -> Vec<Step> {
         let selinux = &self.checks.selinux;
         let (Some(wanted), Some(enforcing)) = (self.cluster.prepare.selinux, selinux.enforcing) else {

@@ -43,10 +43,10 @@ fn firewalld(subject: &Subject, open: &BTreeSet<String>) -> Option<Problem> {
     if closed.is_empty() {
         return None;
     }
-    let options: String = closed.iter().map(|port| format!(" --add-port={port}/tcp")).collect();
+    let options: Vec<String> = closed.iter().map(|port| format!("--add-port={port}/tcp")).collect();
     Some(
         Problem::warning(format!("firewalld does not let in ports {}", list(&closed)))
-            .repair(format!("`firewall-cmd --permanent{options} && firewall-cmd --reload`")),
+            .repair(format!("`firewall-cmd --permanent {} && firewall-cmd --reload`", options.join(" "))),
     )
 }
 

@@ -141,7 +141,7 @@ fn selinux_mode(subject: &Subject, _: &str) -> Vec<Problem> {
     });
     problems.extend(Problem::when(boots != wanted, || {
         let problem =
-            Problem::warning(format!("SELinux is {now} now and will be {boots} after the next start"));
+            Problem::warning(format!("SELinux will be {boots} after the next start instead of {wanted}"));
         let problem = problem.repair(format!("set `SELINUX={wanted}` in /etc/selinux/config"));
         if subject.cluster.prepare.selinux.is_some() { problem.preparable() } else { problem }
     }));

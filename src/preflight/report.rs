@@ -82,18 +82,23 @@ impl Report {
         let mut findings: Vec<&Finding> = self.findings.iter().collect();
         findings.sort_by_key(|finding| finding.severity);
         let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0).max("CHECK".len());
-        let mut text = String::new();
+        let mut lines = Vec::new();
         if !findings.is_empty() {
-            text = format!("{:<9} {:<width$} {}\n", "SEVERITY", "CHECK", "FINDING");
+            lines.push(format!("{:<9} {:<width$} FINDING", "SEVERITY", "CHECK"));
         }
         for finding in findings {
-            text +=
-                &format!("{:<9} {:<width$} {}\n", label(finding.severity), finding.check, finding.message);
+            lines.push(format!(
+                "{:<9} {:<width$} {}",
+                label(finding.severity),
+                finding.check,
+                finding.message
+            ));
             if !finding.repair.is_empty() {
-                text += &format!("{:<9} {:<width$}   mend: {}\n", "", "", finding.repair);
+                lines.push(format!("{:<9} {:<width$}   mend: {}", "", "", finding.repair));
             }
         }
-        text + &self.count()
+        lines.push(self.count());
+        lines.join("\n")
     }
 
     fn count(&self) -> String {

@@ -9,6 +9,7 @@ use kubewright::host::HostError;
 use kubewright::host::Output;
 use kubewright::host::Socket;
 use kubewright::host::Stream;
+use kubewright::host::command::Word;
 use std::io::ErrorKind;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -24,7 +25,7 @@ impl Host for BareHost {
     fn run(&self, command: &Command) -> Result<Output, HostError> {
         let start = |source| HostError::Start { host: "here".into(), command: command.to_string(), source };
         let mut child = std::process::Command::new(&command.program)
-            .args(command.args.iter().map(|word| word.expose()))
+            .args(command.args.iter().map(Word::expose))
             .envs(command.env.iter().map(|(name, word)| (name, word.expose())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -113,7 +113,7 @@ impl Drop for Containerd {
 fn image_archive(reference: &str) -> Vec<u8> {
     let layer = tar(&[]);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &layer);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":["sha256:{hex}"]}}}}"#
     );

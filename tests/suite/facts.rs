@@ -9,6 +9,7 @@ use kubewright::facts::gather;
 use kubewright::facts::sync;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::net::TcpListener;
 use std::time::Instant;
 
@@ -38,9 +39,9 @@ fn gathers_this_machine_with_and_without_sysinfo() {
         assert_eq!(checks.paths.get("/nowhere/at/all"), None);
         assert!(checks.programs.as_ref().unwrap().contains("cp"));
         assert!(checks.disks["/nowhere/at/all"].total > checks.disks["/nowhere/at/all"].free);
-        assert!(checks.names["localhost"].iter().any(|address| address.is_loopback()));
+        assert!(checks.names["localhost"].iter().any(IpAddr::is_loopback));
         assert!(checks.names["no-such-host.invalid"].is_empty());
-        assert!(facts.addresses.iter().any(|address| address.is_loopback()));
+        assert!(facts.addresses.iter().any(IpAddr::is_loopback));
         assert!(checks.interfaces.contains("lo"));
         assert_ne!(checks.kubelet, Kubelet::Unknown);
         assert_eq!(facts.proxy_env.len(), usize::from(local));
@@ -110,4 +111,35 @@ fn tells_how_long_a_probe_takes() {
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
 fn clock() -> Instant {
     Instant::now()
+}
+
+/// Each folder of `tests/facts` is a fact; each of its cases what the probe said (`.txt`) and what that means
+/// (`.json`).
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the cases are files")]
+fn every_recorded_answer_is_understood() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facts");
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for folder in std::fs::read_dir(root).unwrap() {
+        let folder = folder.unwrap().path();
+        let fact = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|extension| extension != "txt") {
+                continue;
+            }
+            cases += 1;
+            let text = std::fs::read_to_string(&file).unwrap();
+            let facts = gather::interpret(&text, &Questions::general());
+            let value = serde_json::to_value(&facts).unwrap();
+            let found = value.get(&fact).unwrap_or(&value["checks"][&fact]);
+            let expected = std::fs::read_to_string(file.with_extension("json")).unwrap_or_default();
+            if serde_json::from_str::<serde_json::Value>(&expected).ok().as_ref() != Some(found) {
+                wrong.push(format!("{}\n{found:#}", file.display()));
+            }
+        }
+    }
+    assert!(cases >= 40, "only {cases} cases were found");
+    assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n\n"));
 }

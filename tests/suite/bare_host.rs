@@ -15,7 +15,17 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-pub(crate) struct BareHost;
+#[derive(Default)]
+pub(crate) struct BareHost {
+    path: Option<String>,
+}
+
+impl BareHost {
+    /// The same with another search path for programs.
+    pub(crate) fn with_path(path: &str) -> Self {
+        Self { path: Some(path.to_owned()) }
+    }
+}
 
 impl Host for BareHost {
     fn name(&self) -> &'static str {
@@ -27,6 +37,7 @@ impl Host for BareHost {
         let mut child = std::process::Command::new(&command.program)
             .args(command.args.iter().map(Word::expose))
             .envs(command.env.iter().map(|(name, word)| (name, word.expose())))
+            .envs(self.path.iter().map(|path| ("PATH", path)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -65,7 +65,8 @@ impl Containerd {
 
     fn wait(&mut self) {
         for _ in 0..100 {
-            let answers = Client::connect(&BareHost, &self.socket()).and_then(|client| client.version());
+            let answers =
+                Client::connect(&BareHost::default(), &self.socket()).and_then(|client| client.version());
             if answers.is_ok() {
                 return;
             }
@@ -73,6 +74,16 @@ impl Containerd {
         }
         let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
         panic!("containerd does not answer: {log}");
+    }
+
+    /// containerd tells its CRI part about images by events, so one that `ctr` brought is seen a little later.
+    fn wait_for_image(&self, reference: &str) {
+        let client = Client::connect(&BareHost::default(), &self.socket()).unwrap();
+        let begin = Instant::now();
+        while client.image_status(reference).unwrap().is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "CRI never sees {reference}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn socket(&self) -> String {
@@ -99,6 +110,7 @@ impl Containerd {
             .unwrap();
         import.stdin.take().unwrap().write_all(&image_archive(reference)).unwrap();
         assert!(import.wait().unwrap().success(), "ctr cannot import the image");
+        self.wait_for_image(reference);
     }
 }
 
@@ -149,7 +161,7 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 #[test]
 fn talks_to_a_real_containerd() {
     let Some(containerd) = Containerd::start("cri::talks_to_a_real_containerd") else { return };
-    let client = Client::connect(&BareHost, &containerd.socket()).unwrap();
+    let client = Client::connect(&BareHost::default(), &containerd.socket()).unwrap();
     let version = client.version().unwrap();
     assert_eq!((version.name.as_str(), version.api_version.as_str()), ("containerd", "v1"));
     let status = client.status(true).unwrap();
@@ -180,7 +192,7 @@ fn facts_tell_what_the_runtime_says() {
     containerd.import("registry.test/etcd:3.6.8-0");
     let mut questions = Questions { cri_socket: Some(containerd.socket()), ..Questions::default() };
     questions.images.extend(["registry.test/etcd:3.6.8-0", "registry.test/pause:none"].map(str::to_owned));
-    let runtime = gather::gather(&BareHost, &questions).unwrap().checks.runtime;
+    let runtime = gather::gather(&BareHost::default(), &questions).unwrap().checks.runtime;
     assert!(matches!(&runtime.connection, Connection::Ok { name, .. } if name == "containerd"));
     assert!(matches!(&runtime.status, Status::Conditions(conditions) if !conditions.is_empty()));
     assert_ne!(runtime.config, RuntimeConfig::Unknown);
@@ -191,12 +203,12 @@ fn facts_tell_what_the_runtime_says() {
 fn a_missing_runtime_is_told_with_its_cause() {
     let directory = tempfile::tempdir().unwrap();
     let socket = format!("unix://{}/none.sock", directory.path().display());
-    let error = Client::connect(&BareHost, &socket).unwrap_err();
+    let error = Client::connect(&BareHost::default(), &socket).unwrap_err();
     assert!(error.explained().contains("No such file or directory"), "{}", error.explained());
     let questions = Questions { cri_socket: Some(socket), ..Questions::default() };
-    let facts = gather::gather(&BareHost, &questions).unwrap();
+    let facts = gather::gather(&BareHost::default(), &questions).unwrap();
     assert!(matches!(facts.checks.runtime.connection, Connection::Failed(_)));
-    let error = Client::connect(&BareHost, "tcp://127.0.0.1:1").unwrap_err();
+    let error = Client::connect(&BareHost::default(), "tcp://127.0.0.1:1").unwrap_err();
     assert!(matches!(error, CriError::Socket { .. }), "{error}");
 }
 
@@ -216,7 +228,7 @@ fn a_silent_runtime_is_given_two_seconds() {
         while stream.read(&mut sink).is_ok_and(|count| count > 0) {}
     });
     let begin = Instant::now();
-    let error = Client::connect(&BareHost, &socket).unwrap().version().unwrap_err();
+    let error = Client::connect(&BareHost::default(), &socket).unwrap().version().unwrap_err();
     assert!(matches!(error, CriError::Timeout { method: "Version", .. }), "{error}");
     assert!((1500..5000).contains(&begin.elapsed().as_millis()));
 }
@@ -226,6 +238,6 @@ fn a_server_that_speaks_something_else_is_an_error() {
     let (_directory, socket) = listener(|mut stream| {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
     });
-    let answer = Client::connect(&BareHost, &socket).and_then(|client| client.version());
+    let answer = Client::connect(&BareHost::default(), &socket).and_then(|client| client.version());
     assert!(answer.is_err(), "{answer:?}");
 }

@@ -7,3 +7,4 @@ mod cri;
 mod facts;
 mod fixture;
 mod preflight;
+mod preflight_parity;

@@ -80,7 +80,8 @@ pub fn gather(host: &dyn Host, questions: &Questions) -> Result<HostFacts, HostE
     Ok(facts)
 }
 
-/// The one command that asks everything. It changes nothing on the host.
+/// The one command that asks everything. It leaves the host as it was; only where no kernel configuration is to be
+/// found it loads the module `configs` for a moment, as kubeadm does.
 pub fn probe_command(questions: &Questions) -> Command {
     Command::query("sh").arg("-s").stdin(script(questions)).timeout(PROBE_TIMEOUT)
 }

@@ -145,6 +145,11 @@ impl Cluster {
         self.layout == Layout::Five
     }
 
+    /// Whether the kubelet refuses to start while swap is on, as it does unless told otherwise.
+    pub fn kubelet_refuses_swap(&self) -> bool {
+        self.kubelet.value.get("failSwapOn").and_then(Value::as_bool) != Some(false)
+    }
+
     /// The address of the cluster DNS service: index 10 of the first service network.
     pub fn dns_address(&self) -> IpAddr {
         self.networking.service_address(10)

@@ -107,7 +107,7 @@ pub struct Swap {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Selinux {
-    /// What the kernel does now; `None` without SELinux.
+    /// What the kernel does now; `None` in a kernel without it.
     pub enforcing: Option<bool>,
     /// The text of `/etc/selinux/config`; empty without one.
     pub config: String,
@@ -240,5 +240,12 @@ impl PreflightFacts {
 
     pub fn is_active(&self, service: &str) -> bool {
         self.services.get(service).is_some_and(|service| service.active == Some(true))
+    }
+}
+
+impl Selinux {
+    /// The mode that `/etc/selinux/config` names for the next start.
+    pub fn at_boot(&self) -> Option<&str> {
+        self.config.lines().rev().find_map(|line| line.trim().strip_prefix("SELINUX=")).map(str::trim)
     }
 }

@@ -80,7 +80,8 @@ pub fn gather(host: &dyn Host, questions: &Questions) -> Result<HostFacts, HostE
     Ok(facts)
 }
 
-/// The one command that asks everything. It changes nothing on the host.
+/// The one command that asks everything. It leaves the host as it was; only where no kernel configuration is to be
+/// found it loads the module `configs` for a moment, as kubeadm does.
 pub fn probe_command(questions: &Questions) -> Command {
     Command::query("sh").arg("-s").stdin(script(questions)).timeout(PROBE_TIMEOUT)
 }
@@ -107,8 +108,8 @@ fn script(questions: &Questions) -> String {
     script + PROBE
 }
 
-/// From the probe's text to facts; the runtime's are not among them.
-fn interpret(text: &str, questions: &Questions) -> HostFacts {
+/// From the text of a probe to facts; pure but for a local machine's own kernel. The runtime's are not among them.
+pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
     let answers = Answers::new(text);
     let mut addresses = network::addresses(&answers);
     if questions.local {

@@ -6,6 +6,7 @@ mod local;
 mod parse;
 pub mod question;
 pub mod runtime;
+pub mod swap;
 pub mod sync;
 
 pub use checks::PreflightFacts;

@@ -178,7 +178,7 @@ has modprobe && [ -d "/lib/modules/$release/kernel" ] && answer 'modules:loadabl
 [ -e /run/systemd/timesync/synchronized ] && answer 'timesyncd:synchronised'
 [ -h /etc/systemd/zram-generator.conf ] && answer 'zram:masked'
 if [ -d /sys/fs/cgroup/memory ]; then answer 'cgroup:memory'; fi
-for file in /sys/fs/cgroup/*/cgroup.freeze; do [ -e "$file" ] && answer 'cgroup:freeze' && break; done
+for file in /sys/fs/cgroup/cgroup.freeze /sys/fs/cgroup/*/cgroup.freeze; do [ -e "$file" ] && answer 'cgroup:freeze' && break; done
 
 # One grep for every small file: each line comes as `path:line`.
 answers=$answers$(grep -s '' /proc/swaps /proc/meminfo /proc/cgroups /proc/filesystems /proc/net/if_inet6 \

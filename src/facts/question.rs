@@ -61,6 +61,9 @@ pub const CLUSTER_PATHS: [&str; 9] = [
 /// Names of the components whose static pods a control plane runs.
 pub const STATIC_PODS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
 
+/// Our own list of kernel modules.
+pub const MODULES_FILE: &str = "/etc/modules-load.d/kubewright.conf";
+
 pub const KUBELET_PORT: u16 = 10250;
 pub const SCHEDULER_PORT: u16 = 10259;
 pub const CONTROLLER_MANAGER_PORT: u16 = 10257;
@@ -99,7 +102,7 @@ impl Questions {
         let mut questions = Self::general();
         questions.paths.extend(cluster_paths(cluster));
         questions.names.insert(node.name.clone());
-        questions.directories = directories(cluster);
+        questions.directories = directories(cluster, node);
         questions.ports = ports(cluster, node);
         questions.cri_socket = Some(node.cri_socket.clone());
         questions.images = images.iter().cloned().collect();
@@ -136,9 +139,10 @@ fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
     paths
 }
 
-fn directories(cluster: &Cluster) -> BTreeSet<String> {
+fn directories(cluster: &Cluster, node: &Node) -> BTreeSet<String> {
+    let images = if node.cri_socket.contains("crio") { "/var/lib/containers" } else { "/var/lib/containerd" };
     let mut directories: BTreeSet<String> =
-        ["/var/lib/kubelet", "/var/lib/containerd", "/var/log"].map(str::to_owned).into();
+        ["/var/lib/kubelet", images, "/var/log"].map(str::to_owned).into();
     directories.extend(cluster.configuration.etcd.local.iter().map(|local| local.data_dir.clone()));
     directories
 }

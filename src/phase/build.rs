@@ -4,6 +4,7 @@ use crate::kube::objects::admins;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::objects;
+use crate::phase::prepare;
 use crate::phase::select::Selected;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
@@ -21,6 +22,11 @@ use anyhow::Context as _;
 /// A patch does not apply, or a value of the configuration cannot be rendered.
 pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
+    if cx.options.prepare {
+        for node in &cx.cluster.nodes {
+            steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
+        }
+    }
     for one in selected {
         let Some(plan_phase) = one.phase.plan else { continue };
         for node in one.phase.nodes(cx.cluster) {

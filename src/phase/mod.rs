@@ -15,6 +15,7 @@ pub mod kubelet_start;
 pub mod mark_control_plane;
 pub mod objects;
 pub mod preflight;
+pub mod prepare;
 pub mod select;
 pub mod upload_certs;
 pub mod upload_config;

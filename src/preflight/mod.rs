@@ -1,3 +1,86 @@
-//! May we begin? Checks over what is wanted and what is so.
+//! May we begin? Checks over what is wanted and what is so; pure.
 
+pub mod check;
+pub mod etcd;
+mod firewall;
+mod host;
+pub mod ignore;
+mod kubeadm;
+mod ours;
+mod proxy;
+pub mod report;
 pub mod system;
+
+pub use check::Batch;
+pub use check::Check;
+pub use check::Finding;
+pub use check::Problem;
+pub use check::Severity;
+pub use etcd::EtcdVersions;
+pub use ignore::Ignore;
+pub use report::Report;
+
+use crate::cluster::Cluster;
+use crate::cluster::Node;
+use crate::facts::HostFacts;
+use crate::plan::ImageSpec;
+use std::collections::BTreeSet;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub cluster: &'a Cluster,
+    pub node: &'a Node,
+    pub facts: &'a HostFacts,
+    /// The images that this node will run, in kubeadm's order.
+    pub images: &'a [String],
+    /// Paths that the host's receipt says are ours; they are no obstacle to a second run.
+    pub ours: &'a BTreeSet<String>,
+    /// The receipt says that the components on this host were started by us.
+    pub running_ours: bool,
+    /// The host will be prepared first, so what preparation mends is no error.
+    pub prepare: bool,
+    /// What the external etcd answered; see [`etcd::ask`].
+    pub etcd: &'a EtcdVersions,
+}
+
+/// The checks of `init`: kubeadm's in kubeadm's order, then ours.
+pub fn init_checks(subject: &Subject) -> Vec<Check> {
+    let mut checks = kubeadm::init(subject);
+    checks.extend(ours::checks());
+    checks.extend(kubeadm::images());
+    checks
+}
+
+/// Runs checks batch by batch; a batch with an error that is not ignored ends the run.
+pub fn run(checks: &[Check], subject: &Subject, ignore: &Ignore) -> Report {
+    let mut report = Report::new(&subject.node.name);
+    for batch in [Batch::Privilege, Batch::Main, Batch::Images] {
+        let of_batch = checks.iter().filter(|check| check.batch == batch);
+        if report.failed() {
+            report.not_run.extend(of_batch.map(|check| check.name.clone()));
+            continue;
+        }
+        for check in of_batch {
+            report.add(check, (check.find)(subject, &check.argument), subject.prepare, ignore);
+        }
+    }
+    report
+}
+
+/// The images to be pulled, as the node's policy has it; what execution does for `ImagePull`.
+pub fn images_to_pull(subject: &Subject) -> Vec<ImageSpec> {
+    use crate::cluster::node::ImagePullPolicy;
+    let known = &subject.facts.checks.runtime.images;
+    let here = |image: &String| known.get(image).copied().unwrap_or(false);
+    let always = subject.node.image_pull_policy == ImagePullPolicy::Always;
+    let wanted = |image: &&String| match subject.node.image_pull_policy {
+        ImagePullPolicy::Always => true,
+        ImagePullPolicy::IfNotPresent => !here(image),
+        ImagePullPolicy::Never => false,
+    };
+    let cri_socket = &subject.node.cri_socket;
+    let spec =
+        |image: &String| ImageSpec { reference: image.clone(), cri_socket: cri_socket.clone(), always };
+    subject.images.iter().filter(wanted).map(spec).collect()
+}

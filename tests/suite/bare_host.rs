@@ -9,12 +9,23 @@ use kubewright::host::HostError;
 use kubewright::host::Output;
 use kubewright::host::Socket;
 use kubewright::host::Stream;
+use kubewright::host::command::Word;
 use std::io::ErrorKind;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-pub(crate) struct BareHost;
+#[derive(Default)]
+pub(crate) struct BareHost {
+    path: Option<String>,
+}
+
+impl BareHost {
+    /// The same with another search path for programs.
+    pub(crate) fn with_path(path: &str) -> Self {
+        Self { path: Some(path.to_owned()) }
+    }
+}
 
 impl Host for BareHost {
     fn name(&self) -> &'static str {
@@ -22,11 +33,11 @@ impl Host for BareHost {
     }
 
     fn run(&self, command: &Command) -> Result<Output, HostError> {
-        let start =
-            |source| HostError::Start { host: "here".into(), command: command.to_string(), source };
+        let start = |source| HostError::Start { host: "here".into(), command: command.to_string(), source };
         let mut child = std::process::Command::new(&command.program)
-            .args(command.args.iter().map(|word| word.expose()))
+            .args(command.args.iter().map(Word::expose))
             .envs(command.env.iter().map(|(name, word)| (name, word.expose())))
+            .envs(self.path.iter().map(|path| ("PATH", path)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

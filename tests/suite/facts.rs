@@ -9,6 +9,7 @@ use kubewright::facts::gather;
 use kubewright::facts::sync;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::net::TcpListener;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ fn gathers_this_machine_with_and_without_sysinfo() {
     for local in [false, true] {
         let environment = BTreeMap::from([("https_proxy".to_owned(), "http://proxy:1".to_owned())]);
         let questions = if local { questions().local(environment) } else { questions() };
-        let facts = gather::gather(&BareHost, &questions).unwrap();
+        let facts = gather::gather(&BareHost::default(), &questions).unwrap();
         let checks = &facts.checks;
         assert!(!facts.hostname.is_empty());
         assert!(checks.uid.is_some() && checks.cpus.unwrap() >= 1, "{checks:?}");
@@ -38,9 +39,9 @@ fn gathers_this_machine_with_and_without_sysinfo() {
         assert_eq!(checks.paths.get("/nowhere/at/all"), None);
         assert!(checks.programs.as_ref().unwrap().contains("cp"));
         assert!(checks.disks["/nowhere/at/all"].total > checks.disks["/nowhere/at/all"].free);
-        assert!(checks.names["localhost"].iter().any(|address| address.is_loopback()));
+        assert!(checks.names["localhost"].iter().any(IpAddr::is_loopback));
         assert!(checks.names["no-such-host.invalid"].is_empty());
-        assert!(facts.addresses.iter().any(|address| address.is_loopback()));
+        assert!(facts.addresses.iter().any(IpAddr::is_loopback));
         assert!(checks.interfaces.contains("lo"));
         assert_ne!(checks.kubelet, Kubelet::Unknown);
         assert_eq!(facts.proxy_env.len(), usize::from(local));
@@ -49,8 +50,8 @@ fn gathers_this_machine_with_and_without_sysinfo() {
 
 #[test]
 fn both_ways_to_addresses_and_disks_agree() {
-    let remote = gather::gather(&BareHost, &questions()).unwrap();
-    let local = gather::gather(&BareHost, &questions().local(BTreeMap::new())).unwrap();
+    let remote = gather::gather(&BareHost::default(), &questions()).unwrap();
+    let local = gather::gather(&BareHost::default(), &questions().local(BTreeMap::new())).unwrap();
     let set = |addresses: Vec<_>| addresses.into_iter().collect::<BTreeSet<_>>();
     assert_eq!(set(remote.addresses), set(local.addresses));
     assert_eq!(remote.checks.default_addresses, local.checks.default_addresses);
@@ -60,8 +61,8 @@ fn both_ways_to_addresses_and_disks_agree() {
 
 #[test]
 fn basics_agree_with_the_probe() {
-    let basics = gather::basics(&BareHost).unwrap();
-    let facts = gather::gather(&BareHost, &Questions::general()).unwrap();
+    let basics = gather::basics(&BareHost::default()).unwrap();
+    let facts = gather::gather(&BareHost::default(), &Questions::general()).unwrap();
     assert_eq!(basics.hostname, facts.hostname);
     assert_eq!(basics.default_addresses, facts.checks.default_addresses);
 }
@@ -72,13 +73,13 @@ fn sees_a_listening_socket_and_its_process() {
     let port = listener.local_addr().unwrap().port();
     let mut questions = Questions::general();
     questions.ports.insert(port);
-    let facts = gather::gather(&BareHost, &questions).unwrap();
+    let facts = gather::gather(&BareHost::default(), &questions).unwrap();
     let seen = facts.checks.listener(port).expect("the socket listens");
     if let Some(process) = &seen.process {
         assert_eq!(process.id, std::process::id());
     }
     drop(listener);
-    let facts = gather::gather(&BareHost, &questions).unwrap();
+    let facts = gather::gather(&BareHost::default(), &questions).unwrap();
     assert_eq!(facts.checks.listener(port), None);
 }
 
@@ -86,7 +87,7 @@ fn sees_a_listening_socket_and_its_process() {
 fn measures_the_disk_within_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let begin = clock();
-    let micros = sync::latency(&BareHost, directory.path().to_str().unwrap()).unwrap();
+    let micros = sync::latency(&BareHost::default(), directory.path().to_str().unwrap()).unwrap();
     assert!(begin.elapsed().as_secs_f32() < 2.0, "the measurement is bounded");
     assert!(micros.is_none_or(|micros| micros > 0));
     assert_eq!(directory.path().read_dir().unwrap().count(), 0, "nothing stays behind");
@@ -98,7 +99,7 @@ fn tells_how_long_a_probe_takes() {
     let mut times: Vec<u128> = (0..9)
         .map(|_| {
             let begin = clock();
-            gather::gather(&BareHost, &questions).unwrap();
+            gather::gather(&BareHost::default(), &questions).unwrap();
             begin.elapsed().as_micros()
         })
         .collect();
@@ -110,4 +111,35 @@ fn tells_how_long_a_probe_takes() {
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
 fn clock() -> Instant {
     Instant::now()
+}
+
+/// Each folder of `tests/facts` is a fact; each of its cases what the probe said (`.txt`) and what that means
+/// (`.json`).
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the cases are files")]
+fn every_recorded_answer_is_understood() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facts");
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for folder in std::fs::read_dir(root).unwrap() {
+        let folder = folder.unwrap().path();
+        let fact = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|extension| extension != "txt") {
+                continue;
+            }
+            cases += 1;
+            let text = std::fs::read_to_string(&file).unwrap();
+            let facts = gather::interpret(&text, &Questions::general());
+            let value = serde_json::to_value(&facts).unwrap();
+            let found = value.get(&fact).unwrap_or(&value["checks"][&fact]);
+            let expected = std::fs::read_to_string(file.with_extension("json")).unwrap_or_default();
+            if serde_json::from_str::<serde_json::Value>(&expected).ok().as_ref() != Some(found) {
+                wrong.push(format!("{}\n{found:#}", file.display()));
+            }
+        }
+    }
+    assert!(cases >= 40, "only {cases} cases were found");
+    assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n\n"));
 }

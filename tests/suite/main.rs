@@ -1,12 +1,15 @@
 //! One test binary; every file of this folder is one of its modules.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 mod bare_host;
 mod cri;
 mod documents;
 mod facts;
+mod fixture;
 mod kubeadm_parity;
 mod patches;
 mod pki;
 mod preflight;
+mod preflight_parity;
 mod support;
 mod yaml_text;

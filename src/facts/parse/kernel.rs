@@ -6,11 +6,10 @@ use crate::facts::checks::Cgroups;
 use crate::facts::checks::Kernel;
 use crate::facts::checks::KernelConfig;
 use crate::facts::checks::Modules;
+use crate::facts::question::MODULES_FILE;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// Where our own list of modules is; what stands there does not count as somebody else's.
-pub(in crate::facts) const MODULES_FILE: &str = "/etc/modules-load.d/kubewright.conf";
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 
 pub(in crate::facts) fn kernel(answers: &Answers) -> Kernel {

@@ -1,4 +1,4 @@
-//! Services, swap, SELinux, time, disks, paths and what an earlier cluster left.
+//! Services, swap, `SELinux`, time, disks, paths and what an earlier cluster left.
 
 use super::Answers;
 use crate::facts::InitSystem;
@@ -81,8 +81,8 @@ pub(in crate::facts) fn swap(answers: &Answers) -> Swap {
         .iter()
         .filter(|unit| unit.get("FragmentPath").is_some_and(|path| !path.is_empty()))
         .filter(|unit| unit.get("LoadState") != Some(&"masked"))
-        .filter_map(|unit| unit.get("Id").filter(|id| id.ends_with(".swap")))
-        .map(|id| (*id).to_owned());
+        .filter_map(|unit| unit.get("Id")?.strip_suffix(".swap"))
+        .map(|name| format!("{name}.swap"));
     Swap {
         active: active.map(str::to_owned).collect(),
         fstab: answers.text("/etc/fstab"),

@@ -1,0 +1,240 @@
+//! `--prepare`: what a host lacks and we may mend, in files of our own where there is a choice.
+
+use crate::cluster::Cluster;
+use crate::cluster::Node;
+use crate::cluster::SelinuxMode;
+use crate::facts::HostFacts;
+use crate::facts::InitSystem;
+use crate::facts::PreflightFacts;
+use crate::facts::question::MODULES_FILE;
+use crate::facts::swap::is_swap;
+use crate::facts::swap::swap_unit;
+use crate::host::Command;
+use crate::plan::Action;
+use crate::plan::Content;
+use crate::plan::FileSpec;
+use crate::plan::Place;
+use crate::plan::RunSpec;
+use crate::plan::Step;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+pub const SYSCTL_FILE: &str = "/etc/sysctl.d/99-kubewright.conf";
+const ZRAM_FILE: &str = "/etc/systemd/zram-generator.conf";
+const SELINUX_FILE: &str = "/etc/selinux/config";
+const MODULES: [&str; 2] = ["overlay", "br_netfilter"];
+const BRIDGE: [&str; 2] = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
+const FORWARD_4: [&str; 1] = ["net.ipv4.ip_forward"];
+const FORWARD_6: [&str; 2] = ["net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding"];
+
+/// The steps that prepare `node`, in order; none for a host that nobody asked, or that needs nothing.
+pub fn steps(cluster: &Cluster, node: &Node, facts: &HostFacts) -> Vec<Step> {
+    let to = Preparing { cluster, node, facts, checks: &facts.checks };
+    let mut steps = to.modules();
+    steps.extend(to.sysctls());
+    steps.extend(to.swap());
+    steps.extend(to.selinux());
+    steps
+}
+
+struct Preparing<'a> {
+    cluster: &'a Cluster,
+    node: &'a Node,
+    facts: &'a HostFacts,
+    checks: &'a PreflightFacts,
+}
+
+impl Preparing<'_> {
+    fn step(&self, phase: &str, title: impl Into<String>, reason: &str, action: Action) -> Step {
+        Step {
+            phase: format!("prepare/{phase}"),
+            place: Place::Host(self.node.name.clone()),
+            title: title.into(),
+            reason: reason.to_owned(),
+            action,
+        }
+    }
+
+    /// A kernel without loadable modules has what it needs, or never will.
+    fn modules(&self) -> Vec<Step> {
+        let modules = &self.checks.modules;
+        if !modules.loadable {
+            return Vec::new();
+        }
+        let mut steps = Vec::new();
+        if MODULES.iter().any(|name| !modules.persistent.contains(*name)) {
+            let reason =
+                "the container runtime needs overlay, kube-proxy needs br_netfilter, also after a restart";
+            let text = rendered(
+                include_str!("../../templates/etc/modules-load.d/kubewright.conf.tera"),
+                &Modules { modules: &MODULES },
+            );
+            steps.push(self.step(
+                "modules",
+                "kernel modules at every start",
+                reason,
+                file(MODULES_FILE, text),
+            ));
+        }
+        let missing: Vec<&str> =
+            MODULES.into_iter().filter(|name| !modules.present.contains(*name)).collect();
+        if !missing.is_empty() {
+            let command = Command::change("modprobe").arg("-a").args(missing.iter().copied());
+            let title = format!("kernel modules {} loaded", missing.join(", "));
+            steps.push(self.step("modules", title, "they are not in the kernel now", run(command)));
+        }
+        steps
+    }
+
+    fn sysctls(&self) -> Vec<Step> {
+        if self.checks.kernel.release.is_empty() {
+            return Vec::new();
+        }
+        let on = self.wanted_sysctls();
+        let text = rendered(
+            include_str!("../../templates/etc/sysctl.d/99-kubewright.conf.tera"),
+            &Sysctls { on: &on },
+        );
+        let reason = "pods reach each other and services through the host's forwarding and packet filter";
+        let mut steps =
+            vec![self.step("sysctl", "kernel parameters at every start", reason, file(SYSCTL_FILE, text))];
+        let off: Vec<&str> =
+            on.iter().copied().filter(|name| self.checks.sysctl(name) != Some("1")).collect();
+        if !off.is_empty() {
+            let command = Command::change("sysctl").arg("-p").arg(SYSCTL_FILE);
+            let reason = format!("off now: {}", off.join(", "));
+            steps.push(self.step("sysctl", "kernel parameters in effect", &reason, run(command)));
+        }
+        steps
+    }
+
+    /// The bridge's parameters exist only where `br_netfilter` does, or will.
+    fn wanted_sysctls(&self) -> Vec<&'static str> {
+        let networking = &self.cluster.networking;
+        let networks = networking.services.iter().chain(&networking.pods).map(ipnet::IpNet::addr);
+        let addresses: Vec<IpAddr> = networks.chain([self.node.advertise_address]).collect();
+        let modules = &self.checks.modules;
+        let groups: [(&[&'static str], bool); 3] = [
+            (&BRIDGE, modules.loadable || modules.present.contains("br_netfilter")),
+            (&FORWARD_4, addresses.iter().any(IpAddr::is_ipv4)),
+            (&FORWARD_6, addresses.iter().any(IpAddr::is_ipv6)),
+        ];
+        groups.iter().filter(|(_, wanted)| *wanted).flat_map(|(names, _)| names.iter().copied()).collect()
+    }
+
+    /// Only where the kubelet would not start otherwise.
+    fn swap(&self) -> Vec<Step> {
+        if !self.cluster.kubelet_refuses_swap() {
+            return Vec::new();
+        }
+        let swap = &self.checks.swap;
+        let mut steps = Vec::new();
+        if !swap.active.is_empty() {
+            let reason = format!("the kubelet does not start with swap on ({})", swap.active.join(", "));
+            let command = Command::change("swapoff").arg("-a");
+            steps.push(self.step("swap", "swap off", &reason, run(command)));
+        }
+        let mut links: Vec<(String, String)> = Vec::new();
+        if let Some(file) = &swap.zram_generator {
+            links.push((
+                ZRAM_FILE.to_owned(),
+                format!("{file} would make swap in memory again at every start"),
+            ));
+        }
+        if self.facts.init_system == InitSystem::Systemd {
+            for unit in self.swap_units() {
+                let reason = "the unit would turn swap on again at the next start; masked, /etc/fstab can stay as it is";
+                links.push((format!("/etc/systemd/system/{unit}"), reason.to_owned()));
+            }
+        } else {
+            steps.extend(self.fstab_without_swap());
+        }
+        let masked = !links.is_empty();
+        for (path, reason) in links {
+            let title = format!("{} masked", path.rsplit('/').next().unwrap_or_default());
+            let action = Action::Link { path, target: "/dev/null".to_owned() };
+            steps.push(self.step("swap", title, &reason, action));
+        }
+        if masked && self.facts.init_system == InitSystem::Systemd {
+            let command = Command::change("systemctl").arg("daemon-reload");
+            let action = Action::Run(RunSpec { command, unless: None, best_effort: true });
+            steps.push(self.step("swap", "systemd knows", "units were masked", action));
+        }
+        steps
+    }
+
+    /// systemd's own units and those that it makes of `/etc/fstab`, without those already masked.
+    fn swap_units(&self) -> BTreeSet<String> {
+        let swap = &self.checks.swap;
+        let of_fstab = swap.fstab_devices().map(swap_unit);
+        // The zram generator's units go with its configuration.
+        let of_systemd = swap.units.iter().filter(|unit| !unit.starts_with("dev-zram")).cloned();
+        of_fstab.chain(of_systemd).filter(|unit| !swap.masked.contains(unit)).collect()
+    }
+
+    /// Without systemd there is nothing to mask; the receipt keeps the file as it was.
+    fn fstab_without_swap(&self) -> Option<Step> {
+        let swap = &self.checks.swap;
+        swap.fstab_devices().next()?;
+        let comment =
+            |line: &str| if is_swap(line) { format!("# kubewright: {line}\n") } else { format!("{line}\n") };
+        let text: String = swap.fstab.lines().map(comment).collect();
+        let reason = "its swap lines would turn swap on again at the next start";
+        Some(self.step("swap", "swap lines of /etc/fstab commented out", reason, file("/etc/fstab", text)))
+    }
+
+    /// A kernel without `SELinux` cannot be given one without a restart, so that is left to the operator.
+    fn selinux(&self) -> Vec<Step> {
+        let selinux = &self.checks.selinux;
+        let (Some(wanted), Some(enforcing)) = (self.cluster.prepare.selinux, selinux.enforcing) else {
+            return Vec::new();
+        };
+        let (mode, value) = match wanted {
+            SelinuxMode::Enforcing => ("enforcing", "1"),
+            SelinuxMode::Permissive => ("permissive", "0"),
+        };
+        let mut steps = Vec::new();
+        if enforcing != (wanted == SelinuxMode::Enforcing) {
+            let command = Command::change("setenforce").arg(value);
+            steps.push(self.step("selinux", format!("SELinux {mode}"), "it is configured so", run(command)));
+        }
+        if selinux.at_boot().is_some_and(|boots| boots != mode) {
+            let set = |line: &str| {
+                if line.trim().starts_with("SELINUX=") {
+                    format!("SELINUX={mode}\n")
+                } else {
+                    format!("{line}\n")
+                }
+            };
+            let text: String = selinux.config.lines().map(set).collect();
+            let title = format!("SELinux {mode} at every start");
+            steps.push(self.step("selinux", title, "it is configured so", file(SELINUX_FILE, text)));
+        }
+        steps
+    }
+}
+
+#[derive(Serialize)]
+struct Modules<'a> {
+    modules: &'a [&'a str],
+}
+
+#[derive(Serialize)]
+struct Sysctls<'a> {
+    on: &'a [&'a str],
+}
+
+fn rendered(template: &str, values: &impl Serialize) -> String {
+    let context = tera::Context::from_serialize(values).expect("lists of names serialise");
+    tera::Tera::one_off(template, &context, false).expect("the template is part of the program and tested")
+}
+
+fn file(path: &str, text: String) -> Action {
+    let content = Content::Text(text);
+    Action::File(FileSpec { path: path.to_owned(), mode: 0o644, owner: None, content, keep_existing: false })
+}
+
+fn run(command: Command) -> Action {
+    Action::Run(RunSpec { command, unless: None, best_effort: false })
+}

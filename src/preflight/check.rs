@@ -1,0 +1,112 @@
+//! What a check is, and what it finds.
+
+use crate::preflight::Subject;
+use serde::Serialize;
+
+/// A row of the table of checks.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The name that `--ignore-preflight-errors` takes.
+    pub name: String,
+    pub batch: Batch,
+    /// What the check is about (a port, a path, a program); empty where the subject says it all.
+    pub argument: String,
+    pub find: fn(&Subject, &str) -> Vec<Problem>,
+}
+
+/// A batch must pass before the next one starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Batch {
+    Privilege,
+    Main,
+    Images,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+    /// Preparation mends it before anything else is done.
+    Prepared,
+}
+
+/// What a check found, before anyone decided to ignore it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub severity: Severity,
+    pub message: String,
+    /// How to mend it; ends the message where there is one.
+    pub repair: String,
+    /// `--prepare` mends it.
+    pub preparable: bool,
+}
+
+/// A problem under its check's name, with the severity that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub check: String,
+    pub severity: Severity,
+    pub message: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub repair: String,
+    /// It was an error, and the operator asked to ignore it.
+    pub ignored: bool,
+}
+
+impl Check {
+    pub fn new(name: impl Into<String>, find: fn(&Subject, &str) -> Vec<Problem>) -> Self {
+        Self { name: name.into(), batch: Batch::Main, argument: String::new(), find }
+    }
+
+    #[must_use]
+    pub fn about(mut self, argument: impl Into<String>) -> Self {
+        self.argument = argument.into();
+        self
+    }
+
+    #[must_use]
+    pub fn batch(mut self, batch: Batch) -> Self {
+        self.batch = batch;
+        self
+    }
+}
+
+impl Problem {
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, message: message.into(), repair: String::new(), preparable: false }
+    }
+
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    #[must_use]
+    pub fn repair(mut self, repair: impl Into<String>) -> Self {
+        self.repair = repair.into();
+        self
+    }
+
+    #[must_use]
+    pub fn preparable(mut self) -> Self {
+        self.preparable = true;
+        self
+    }
+
+    /// A list with this problem, if `found`.
+    pub(super) fn when(found: bool, problem: impl FnOnce() -> Self) -> Vec<Self> {
+        if found { vec![problem()] } else { Vec::new() }
+    }
+}
+
+impl Finding {
+    /// The message and the mend in one line.
+    pub fn text(&self) -> String {
+        if self.repair.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}; {}", self.message, self.repair)
+        }
+    }
+}

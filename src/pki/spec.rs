@@ -218,7 +218,7 @@ fn row(name: CertName) -> &'static Row {
 }
 
 /// Whether the layout and the kind of etcd leave a place for it.
-fn exists(cluster: &Cluster, name: CertName) -> bool {
+pub(super) fn exists(cluster: &Cluster, name: CertName) -> bool {
     match name {
         CertName::Ca(Ca::Kubelet) | CertName::KubeletServing => cluster.five_chains(),
         CertName::Ca(Ca::EtcdPeer) => cluster.five_chains() && cluster.has_local_etcd(),

@@ -6,3 +6,4 @@ mod fixture;
 mod foreign;
 mod golden;
 mod openssl;
+mod requests;

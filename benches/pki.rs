@@ -1,6 +1,7 @@
 //! How long the identities of one control plane take: five authorities, all leaves and kubeconfig files, as bytes.
 //! The limit with ECDSA P-256 is 10 ms.
 
+#[allow(clippy::unwrap_used, reason = "the fixture belongs to the tests")]
 #[path = "../tests/suite/pki/fixture.rs"]
 mod fixture;
 

@@ -333,3 +333,34 @@ fn missing(node: &str, name: CertName, part: Part) -> BundleError {
 fn lines(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_keys_as_asked_for_and_all_different() {
+        for (algorithm, count) in [
+            (KeyAlgorithm::Rsa2048, 0),
+            (KeyAlgorithm::Rsa2048, 1),
+            (KeyAlgorithm::Rsa2048, 5),
+            (KeyAlgorithm::EcdsaP256, 5),
+        ] {
+            let keys: BTreeSet<Vec<u8>> =
+                generate(algorithm, count).into_iter().map(|key| key.unwrap().public_key_info()).collect();
+            assert_eq!(keys.len(), count, "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn an_endless_validity_ends_with_the_calendar() {
+        let configuration = ClusterConfiguration {
+            ca_certificate_validity_period: Some(GoDuration::from_hours(24 * 365 * 290)),
+            ..ClusterConfiguration::default()
+        };
+        let minting = Minting::new(&configuration, time::macros::datetime!(9900-01-01 0:00 UTC));
+        assert_eq!(minting.validity(minting.ca_validity).not_after.year(), 9999);
+        let year = minting.validity(minting.leaf_validity);
+        assert_eq!(year.not_after - year.not_before, Duration::hours(8760) + Duration::minutes(5));
+    }
+}

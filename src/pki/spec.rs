@@ -63,6 +63,7 @@ pub struct Sans {
 }
 
 /// One row of the table: what does not depend on the cluster.
+#[derive(Clone, Copy)]
 struct Row {
     name: CertName,
     /// Path under the certificates directory without its ending, or the kubeconfig's file name.

@@ -20,8 +20,7 @@ impl<'a> Decider<'a> {
         let spec = context.spec;
         let path = spec.paths.kubeconfig.as_deref().unwrap_or_default();
         let store = if spec.paths.store.is_some() { self.usable_store(context) } else { None };
-        let parsed =
-            material::view(self.inventory(context.node), Some(path), |bytes| kubeconfig::parse(bytes));
+        let parsed = material::view(self.inventory(context.node), Some(path), kubeconfig::parse);
         match &parsed {
             View::Absent => match store {
                 Some(material) => self.keep(spec, Decision::Existing(material)),

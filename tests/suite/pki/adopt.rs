@@ -53,7 +53,9 @@ impl World {
     }
 
     fn remove(&mut self, paths: &[&str]) {
-        paths.iter().for_each(|path| self.found.insert(full(path), FileState::Absent));
+        for path in paths {
+            self.found.insert(full(path), FileState::Absent);
+        }
     }
 
     fn set_mode(&mut self, path: &str, mode: u32) {
@@ -94,6 +96,9 @@ fn everything_that_fits_is_kept_as_it_is() {
             fixture::files(&world.cluster, &world.bundle, "cp1")
         );
         assert_eq!(again.pins(), world.bundle.pins());
+        let found_layout = kubewright::pki::inventory::found_layout;
+        assert_eq!(found_layout(&world.cluster, &world.found), Some(layout));
+        assert_eq!(found_layout(&world.cluster, &Inventory::default()), None);
     }
 }
 

@@ -189,7 +189,7 @@ pub(super) fn files(cluster: &Cluster, bundle: &Bundle, name: &str) -> Vec<(Stri
 pub(super) fn inventory(cluster: &Cluster, bundle: &Bundle, name: &str) -> Inventory {
     let mut inventory = Inventory::default();
     for (path, content) in files(cluster, bundle, name) {
-        let mode = if path.ends_with(".crt") { 0o644 } else { 0o600 };
+        let mode = if path.split('.').next_back() == Some("crt") { 0o644 } else { 0o600 };
         inventory.insert(path, FileState::present(content, mode));
     }
     inventory

@@ -162,8 +162,8 @@ fn what_the_real_kubeadm_made_is_kept() {
         let mut inventory = Inventory::default();
         for path in kubewright::pki::inventory::paths(&cluster, &specs) {
             let name = Path::new(&path).file_name().unwrap();
-            let real =
-                if path.ends_with(".conf") { directory.path().join(name) } else { path.clone().into() };
+            let in_pki = Path::new(&path).starts_with(&pki);
+            let real = if in_pki { path.clone().into() } else { directory.path().join(name) };
             let state = fs::read(real).map_or(FileState::Absent, |bytes| FileState::present(bytes, 0o600));
             inventory.insert(path, state);
         }

@@ -14,7 +14,9 @@ use kubewright::pki::Part;
 use kubewright::pki::SystemRandom;
 use kubewright::pki::decide;
 use kubewright::pki::spec;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 const PKI: &str = "/etc/kubernetes/pki";
 const SERVING: &str = "/var/lib/kubelet/pki/kubelet-server-current.pem";
@@ -441,4 +443,67 @@ fn control_planes_share_what_any_of_them_has() {
     assert!(
         problems.iter().any(|text| text.contains("the service-account key is another one than on `cp1`"))
     );
+}
+
+/// What can happen to a file between two runs.
+#[derive(Debug, Clone)]
+enum Damage {
+    Lost,
+    Unreadable,
+    Cut(usize),
+    Changed(usize, u8),
+    /// The same file of another cluster.
+    Swapped,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        Just(Damage::Lost),
+        Just(Damage::Unreadable),
+        any::<usize>().prop_map(Damage::Cut),
+        (any::<usize>(), any::<u8>()).prop_map(|(at, with)| Damage::Changed(at, with)),
+        Just(Damage::Swapped),
+    ]
+}
+
+fn apply(damage: &Damage, bytes: &[u8], other: &[u8]) -> FileState {
+    let mut bytes = bytes.to_vec();
+    match damage {
+        Damage::Lost => return FileState::Absent,
+        Damage::Unreadable => return FileState::Unreadable("input/output error".to_owned()),
+        Damage::Cut(length) => bytes.truncate(length % bytes.len()),
+        Damage::Changed(at, with) => {
+            let length = bytes.len();
+            bytes[at % length] = *with;
+        }
+        Damage::Swapped => bytes = other.to_vec(),
+    }
+    FileState::present(bytes, 0o600)
+}
+
+/// A world that is made once: the damage is what varies.
+static WORLD: LazyLock<World> = LazyLock::new(|| World::new(Layout::Five));
+
+proptest! {
+    /// Whatever happened to the files: no panic, and nothing that exists is written over, but for the kubelet's own
+    /// certificates. Authorities and the service-account key above all.
+    #[test]
+    fn no_damage_makes_an_existing_key_be_replaced(damages in proptest::collection::vec((any::<usize>(), damage()), 1..4)) {
+        let before = fixture::files(&WORLD.cluster, &WORLD.bundle, "cp1");
+        let others = fixture::files(&WORLD.cluster, &WORLD.other, "cp1");
+        let mut found = WORLD.found.clone();
+        for (index, damage) in &damages {
+            let index = index % before.len();
+            found.insert(before[index].0.clone(), apply(damage, &before[index].1, &others[index].1));
+        }
+        let decisions = fixture::decide(&WORLD.cluster, &BTreeMap::from([("cp1".to_owned(), found.clone())]));
+        if decisions.problems.is_empty() {
+            let bundle = fixture::complete(&WORLD.cluster, decisions);
+            for (path, after) in fixture::files(&WORLD.cluster, &bundle, "cp1") {
+                let Some(FileState::Present { bytes, .. }) = found.get(&path) else { continue };
+                let kubelets = path.contains("/kubelet/") || path.ends_with("/kubelet.conf");
+                prop_assert!(kubelets || bytes.as_slice() == after.as_slice(), "{path} is written over after {damages:?}");
+            }
+        }
+    }
 }

@@ -127,7 +127,7 @@ fn a_foreign_authoritys_name_is_copied_byte_for_byte() {
 
 #[test]
 fn what_the_real_kubeadm_made_is_kept() {
-    let Some(kubeadm) = fixture::kube_binary("kubeadm") else {
+    let Some(program) = fixture::kube_binary("kubeadm") else {
         println!("skipped: no kubeadm; KUBEWRIGHT_TEST_KUBE names a directory with one");
         return;
     };
@@ -135,26 +135,12 @@ fn what_the_real_kubeadm_made_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let pki = directory.path().join("pki");
         let configuration = directory.path().join("config.yaml");
-        let text = format!(
-            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n\
-             localAPIEndpoint: {{advertiseAddress: 192.0.2.10}}\n\
-             nodeRegistration: {{name: cp1, criSocket: \"unix:///run/containerd/containerd.sock\"}}\n---\n\
-             apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.36.2\n\
-             encryptionAlgorithm: {algorithm}\ncertificatesDir: {}\n",
-            pki.display()
-        );
+        let text = kubeadm_configuration(algorithm, &pki);
         fixture::put(&configuration, text.as_bytes());
-        let run = |phase: &[&str]| {
-            let output = Command::new(&kubeadm)
-                .args(["init", "phase"])
-                .args(phase)
-                .args(["--config", configuration.to_str().unwrap()])
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        };
-        run(&["certs", "all"]);
-        run(&["kubeconfig", "all", "--kubeconfig-dir", directory.path().to_str().unwrap()]);
+        kubeadm(&program, &configuration, &["init", "phase", "certs", "all"]);
+        let kubeconfig_dir = directory.path().to_str().unwrap();
+        let phase = ["init", "phase", "kubeconfig", "all", "--kubeconfig-dir", kubeconfig_dir];
+        kubeadm(&program, &configuration, &phase);
 
         let mut cluster = fixture::cluster(Layout::Kubeadm, 1);
         cluster.configuration.certificates_dir = pki.to_str().unwrap().to_owned();
@@ -186,4 +172,70 @@ fn what_the_real_kubeadm_made_is_kept() {
         let [authority, leaf] = [&authority, &leaf].map(|path| path.to_str().unwrap());
         fixture::openssl_ok(&["verify", "-x509_strict", "-purpose", "any", "-CAfile", authority, leaf]);
     }
+}
+
+/// Runs kubeadm with a configuration file and returns what it printed.
+fn kubeadm(program: &Path, configuration: &Path, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .args(["--config", configuration.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_real_kubeadm_keeps_what_is_made_here() {
+    let Some(program) = fixture::kube_binary("kubeadm") else {
+        println!("skipped: no kubeadm; KUBEWRIGHT_TEST_KUBE names a directory with one");
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut cluster = fixture::cluster(Layout::Kubeadm, 1);
+    let pki = directory.path().join("pki");
+    cluster.configuration.certificates_dir = pki.to_str().unwrap().to_owned();
+    let configuration = directory.path().join("config.yaml");
+    fixture::put(&configuration, kubeadm_configuration("ECDSA-P256", &pki).as_bytes());
+    let bundle = fixture::mint(&cluster);
+    for (path, content) in fixture::files(&cluster, &bundle, "cp1") {
+        let name = Path::new(&path).file_name().unwrap();
+        let in_pki = Path::new(&path).starts_with(&pki);
+        fixture::put(&if in_pki { path.clone().into() } else { directory.path().join(name) }, &content);
+    }
+    let kubeconfig_dir = directory.path().to_str().unwrap();
+    let mut said = kubeadm(&program, &configuration, &["init", "phase", "certs", "all"]);
+    let phase = ["init", "phase", "kubeconfig", "all", "--kubeconfig-dir", kubeconfig_dir];
+    said += &kubeadm(&program, &configuration, &phase);
+    assert!(!said.contains("Generating") && !said.contains("Writing"), "{said}");
+    // What is printed for the operator is what kubeadm prints.
+    let inventories = BTreeMap::from([("cp1".to_owned(), fixture::inventory(&cluster, &bundle, "cp1"))]);
+    let decisions = fixture::decide(&cluster, &inventories);
+    for spec in kubewright::pki::spec::all_specs(&cluster) {
+        let message = decisions.get(&spec.node, spec.name).unwrap().message(&spec);
+        let message = message.replace("/etc/kubernetes/", &format!("{kubeconfig_dir}/"));
+        assert!(said.lines().any(|line| line == message), "no `{message}` in {said}");
+    }
+    let dates = kubeadm(&program, &configuration, &["certs", "check-expiration"]);
+    let now = fixture::now();
+    let mut found = fixture::inventory(&cluster, &bundle, "cp1");
+    for path in kubewright::pki::expiry::paths(&cluster, &cluster.nodes[0]) {
+        // kubeadm looks for kubeconfig files in its fixed place, where there are none.
+        if !Path::new(&path).starts_with(&pki) && !Path::new(&path).exists() {
+            found.insert(path, FileState::Absent);
+        }
+    }
+    let report = kubewright::pki::expiry::check(&cluster, &cluster.nodes[0], &found, now).unwrap();
+    assert_eq!(report.text(), dates);
+}
+
+fn kubeadm_configuration(algorithm: &str, pki: &Path) -> String {
+    format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n\
+         localAPIEndpoint: {{advertiseAddress: 192.0.2.10}}\n\
+         nodeRegistration: {{name: cp1, criSocket: \"unix:///run/containerd/containerd.sock\"}}\n---\n\
+         apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.36.2\n\
+         encryptionAlgorithm: {algorithm}\ncertificatesDir: {}\n",
+        pki.display()
+    )
 }

@@ -205,13 +205,12 @@ impl Bundle {
                 let key = material.key.as_ref()?;
                 Some(key.public_pem().into_bytes().into())
             }),
-            Part::Pair => {
-                // Written anew from what was parsed: the file may hold both already, or come out of a kubeconfig.
+            Part::Pair => material.pair_file.clone().or_else(|| {
                 let certificates: String = material.certificates.iter().map(Certificate::pem).collect();
                 let key = material.key.as_ref()?;
                 material.certificate()?;
                 Some(Zeroizing::new([certificates.as_bytes(), key.pem().as_bytes()].concat()))
-            }
+            }),
         }
     }
 

@@ -379,6 +379,14 @@ fn the_kubelets_own_certificates_are_kept_or_replaced_but_never_in_the_way() {
     let bundle = fixture::complete(&world.cluster, decisions);
     let pair = |bundle: &Bundle| bundle.part("cp1", CertName::KubeletClient, Part::Pair).unwrap().to_vec();
     assert_eq!(pair(&bundle), pair(&world.bundle));
+    // A file that the kubelet wrote in its own way is given out as it is, and its parts apart.
+    let part = |bundle: &Bundle, part| World::bytes(bundle, CertName::KubeletServing, part);
+    let [certificate, key] = [Part::Certificate, Part::Key].map(|piece| part(&world.bundle, piece));
+    let theirs = [b"# the kubelet's\n".as_slice(), &key, &certificate].concat();
+    world.put(SERVING, &theirs);
+    let bundle = fixture::complete(&world.cluster, world.decide());
+    assert_eq!(part(&bundle, Part::Pair), theirs);
+    assert_eq!((part(&bundle, Part::Certificate), part(&bundle, Part::Key)), (certificate, key));
     // Left over from another cluster, or damaged.
     let strangers = World::bytes(&world.other, CertName::KubeletServing, Part::Pair);
     for (path, bytes, why) in [

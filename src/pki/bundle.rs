@@ -205,13 +205,12 @@ impl Bundle {
                 let key = material.key.as_ref()?;
                 Some(key.public_pem().into_bytes().into())
             }),
-            Part::Pair => {
-                // Written anew from what was parsed: the file may hold both already, or come out of a kubeconfig.
+            Part::Pair => material.pair_file.clone().or_else(|| {
                 let certificates: String = material.certificates.iter().map(Certificate::pem).collect();
                 let key = material.key.as_ref()?;
                 material.certificate()?;
                 Some(Zeroizing::new([certificates.as_bytes(), key.pem().as_bytes()].concat()))
-            }
+            }),
         }
     }
 
@@ -345,4 +344,35 @@ fn missing(node: &str, name: CertName, part: Part) -> BundleError {
 
 fn lines(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("  {finding}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_keys_as_asked_for_and_all_different() {
+        for (algorithm, count) in [
+            (KeyAlgorithm::Rsa2048, 0),
+            (KeyAlgorithm::Rsa2048, 1),
+            (KeyAlgorithm::Rsa2048, 5),
+            (KeyAlgorithm::EcdsaP256, 5),
+        ] {
+            let keys: BTreeSet<Vec<u8>> =
+                generate(algorithm, count).into_iter().map(|key| key.unwrap().public_key_info()).collect();
+            assert_eq!(keys.len(), count, "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn an_endless_validity_ends_with_the_calendar() {
+        let configuration = ClusterConfiguration {
+            ca_certificate_validity_period: Some(GoDuration::from_hours(24 * 365 * 290)),
+            ..ClusterConfiguration::default()
+        };
+        let minting = Minting::new(&configuration, time::macros::datetime!(9900-01-01 0:00 UTC));
+        assert_eq!(minting.validity(minting.ca_validity).not_after.year(), 9999);
+        let year = minting.validity(minting.leaf_validity);
+        assert_eq!(year.not_after - year.not_before, Duration::hours(8760) + Duration::minutes(5));
+    }
 }

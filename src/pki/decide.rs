@@ -32,7 +32,8 @@ pub struct Request<'a> {
     /// The certificates that must be there in the end. An authority that signs one of them and is not listed itself
     /// must exist.
     pub specs: &'a [CertSpec],
-    /// What was found, by the node's name.
+    /// What was found, by the node's name. What is not in here counts as absent, so look at all of
+    /// [`super::inventory::paths`] on every control plane that exists before trusting a decision to make something.
     pub inventories: &'a BTreeMap<String, Inventory>,
     pub now: OffsetDateTime,
 }

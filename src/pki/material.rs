@@ -24,6 +24,8 @@ pub struct Material {
     pub key_file: Option<SecretBytes>,
     pub public_key_file: Option<SecretBytes>,
     pub kubeconfig_file: Option<SecretBytes>,
+    /// Certificate and key in one file of the kubelet's store.
+    pub pair_file: Option<SecretBytes>,
 }
 
 /// What a file turned out to be.
@@ -108,6 +110,16 @@ impl Observed {
 
     pub(super) fn is_absent(&self) -> bool {
         self.certificate.is_absent() && self.key.is_absent()
+    }
+
+    /// All that is usable of a file of the kubelet's store, certificate and key apart.
+    pub(super) fn store_material(&self) -> Material {
+        let mut material = self.material();
+        material.pair_file = material.certificate_file.take();
+        let certificates: String = material.certificates.iter().map(Certificate::pem).collect();
+        material.certificate_file = material.certificate().map(|_| certificates.into_bytes().into());
+        material.key_file = material.key.as_ref().map(|key| key.pem().as_bytes().to_vec().into());
+        material
     }
 
     /// All that is usable of it.

@@ -127,7 +127,7 @@ pub fn key_id(public_bits: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, public_bits).as_ref()[..20].to_vec()
 }
 
-/// The parts of a TBSCertificate (RFC 5280 section 4.1), names in DER.
+/// The parts of a `TBSCertificate` (RFC 5280 section 4.1), names in DER.
 struct Body<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
@@ -202,7 +202,7 @@ fn attribute(writer: DERWriter<'_>, oid: &[u64], value: &str) {
     });
 }
 
-/// The characters of a PrintableString.
+/// The characters of a `PrintableString`.
 pub fn is_printable(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte)
 }
@@ -299,4 +299,53 @@ fn subject_alt_name(writer: &mut DERWriterSeq<'_>, sans: &Sans) {
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::kubeadm::KeyAlgorithm;
+    use crate::pki::SystemRandom;
+    use crate::pki::random;
+    use time::macros::datetime;
+
+    #[test]
+    fn names_are_written_as_go_writes_them() {
+        let subject = |organizations: &[&str], common_name: &str| Subject {
+            organizations: organizations.iter().map(|name| (*name).to_owned()).collect(),
+            common_name: common_name.to_owned(),
+        };
+        for (subject, expected) in [
+            (subject(&[], "ca"), "300d 310b 3009 0603550403 1302 6361"),
+            // Organisations first, in one set, sorted.
+            (
+                subject(&["b", "a"], "c"),
+                "3022 3114 3008 060355040a 1301 61 3008 060355040a 1301 62 310a 3008 0603550403 1301 63",
+            ),
+            // An underscore is no letter of a PrintableString.
+            (subject(&[], "a_b"), "300e 310c 300a 0603550403 0c03 615f62"),
+        ] {
+            assert_eq!(random::hex(&encoded_name(&subject)), expected.replace(' ', ""));
+        }
+    }
+
+    #[test]
+    fn times_and_validity_end_where_they_can_be_written() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let mint = |not_after| {
+            let validity = Validity { not_before: datetime!(2026-01-02 03:04:05.678 UTC), not_after };
+            authority("ca", &key, validity, &mut SystemRandom)
+        };
+        for (not_after, expected) in [
+            (datetime!(2049-12-31 23:59:59 UTC), datetime!(2049-12-31 23:59:59 UTC)),
+            (datetime!(2050-01-01 0:00 UTC), datetime!(2050-01-01 0:00 UTC)),
+            (datetime!(2060-06-01 14:00 +2), datetime!(2060-06-01 12:00 UTC)),
+            (datetime!(9999-12-31 23:59:59.9 UTC), datetime!(9999-12-31 23:59:59 UTC)),
+        ] {
+            let made = mint(not_after).unwrap();
+            assert_eq!(made.not_before(), datetime!(2026-01-02 03:04:05 UTC));
+            assert_eq!(made.not_after(), expected);
+        }
+        assert!(matches!(mint(datetime!(1949-12-31 0:00 UTC)), Err(MintError::Time(_))));
+    }
 }

@@ -63,6 +63,7 @@ pub struct Sans {
 }
 
 /// One row of the table: what does not depend on the cluster.
+#[derive(Clone, Copy)]
 struct Row {
     name: CertName,
     /// Path under the certificates directory without its ending, or the kubeconfig's file name.
@@ -218,7 +219,7 @@ fn row(name: CertName) -> &'static Row {
 }
 
 /// Whether the layout and the kind of etcd leave a place for it.
-fn exists(cluster: &Cluster, name: CertName) -> bool {
+pub(super) fn exists(cluster: &Cluster, name: CertName) -> bool {
     match name {
         CertName::Ca(Ca::Kubelet) | CertName::KubeletServing => cluster.five_chains(),
         CertName::Ca(Ca::EtcdPeer) => cluster.five_chains() && cluster.has_local_etcd(),

@@ -1,4 +1,5 @@
 //! The PKI, judged by golden outputs of kubeadm, by OpenSSL and by a real etcd.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
 
 mod adopt;
 mod etcd;
@@ -6,3 +7,4 @@ mod fixture;
 mod foreign;
 mod golden;
 mod openssl;
+mod requests;

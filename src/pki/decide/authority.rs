@@ -14,7 +14,7 @@ use crate::pki::material::View;
 use crate::pki::spec;
 use crate::pki::spec::CertSpec;
 
-impl<'a> Decider<'a> {
+impl Decider<'_> {
     pub(super) fn look_at_authorities(&mut self) {
         for ca in Ca::ALL {
             let name = CertName::Ca(ca);

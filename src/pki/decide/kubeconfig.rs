@@ -13,14 +13,14 @@ use crate::pki::load;
 use crate::pki::material;
 use crate::pki::material::Material;
 use crate::pki::material::View;
+use crate::pki::spec::CertSpec;
 
 impl<'a> Decider<'a> {
     pub(super) fn kubeconfig(&mut self, context: &Context<'a>) {
         let spec = context.spec;
         let path = spec.paths.kubeconfig.as_deref().unwrap_or_default();
         let store = if spec.paths.store.is_some() { self.usable_store(context) } else { None };
-        let parsed =
-            material::view(self.inventory(context.node), Some(path), |bytes| kubeconfig::parse(bytes));
+        let parsed = material::view(self.inventory(context.node), Some(path), kubeconfig::parse);
         match &parsed {
             View::Absent => match store {
                 Some(material) => self.keep(spec, Decision::Existing(material)),
@@ -33,18 +33,24 @@ impl<'a> Decider<'a> {
             View::Good { value, bytes } => {
                 if self.check_kubeconfig(context, path, value) {
                     let mut material = store.unwrap_or_else(|| client(value));
-                    if spec.paths.store.as_deref() == Some(&value.client_certificate_file)
-                        && material.key.is_none()
-                    {
-                        self.warn(
-                            context,
-                            format!("{path} is replaced: it points to a file that cannot be used"),
-                            "",
-                        );
-                        return self.mint_leaf(context);
+                    match self.client_trouble(spec, value, &material) {
+                        // The kubelet's identity is not worth keeping when it cannot be used.
+                        Some(reason) if spec.paths.store.is_some() => {
+                            self.warn(context, format!("{path} is replaced: {reason}"), "");
+                            return self.mint_leaf(context);
+                        }
+                        Some(reason) => {
+                            let message =
+                                format!("the client certificate in {path} will be refused: {reason}");
+                            self.warn(
+                                context,
+                                message,
+                                format!("renew it, or remove {path} to have it made anew"),
+                            );
+                        }
+                        None => {}
                     }
                     material.kubeconfig_file = Some(bytes.clone());
-                    self.check_client(context, path, &material);
                     self.keep(spec, Decision::Existing(material));
                 }
             }
@@ -95,16 +101,20 @@ impl<'a> Decider<'a> {
         true
     }
 
-    /// The client's own certificate; kubeadm does not look at it, so it is worth a warning only.
-    fn check_client(&mut self, context: &Context<'_>, path: &str, material: &Material) {
-        let Some(certificate) = material.certificate() else { return };
-        let reason = match chain::check_time(certificate, self.request.now) {
-            Err(error) => Some(error.to_string()),
-            Ok(()) => self.check_signer(context.spec, &material.certificates).err(),
+    /// What is wrong with the client's own certificate; kubeadm does not look at it.
+    fn client_trouble(
+        &self,
+        spec: &CertSpec,
+        parsed: &kubeconfig::Parsed,
+        material: &Material,
+    ) -> Option<String> {
+        let Some(certificate) = material.certificate() else {
+            let lost = spec.paths.store.as_deref() == Some(&parsed.client_certificate_file);
+            return lost.then(|| "it points to a file that cannot be used".to_owned());
         };
-        if let Some(reason) = reason {
-            let message = format!("the client certificate in {path} will be refused: {reason}");
-            self.warn(context, message, format!("renew it, or remove {path} to have it made anew"));
+        match chain::check_time(certificate, self.request.now) {
+            Err(error) => Some(error.to_string()),
+            Ok(()) => self.check_signer(spec, &material.certificates).err(),
         }
     }
 }

@@ -90,7 +90,7 @@ impl<'a> Decider<'a> {
         if observed.is_absent() {
             return None;
         }
-        let material = observed.material();
+        let material = observed.store_material();
         let path = spec.paths.store.as_deref().unwrap_or_default();
         let reason = match (material.certificate(), &material.key) {
             (Some(certificate), Some(key)) => {

@@ -22,6 +22,7 @@ use kubewright::pki::Inventory;
 use kubewright::pki::Minting;
 use kubewright::pki::Part;
 use kubewright::pki::SystemRandom;
+use kubewright::pki::bundle::BundleError;
 use kubewright::pki::decide;
 use kubewright::pki::spec;
 use kubewright::plan::ClientCredential;
@@ -169,8 +170,12 @@ pub(super) fn files(cluster: &Cluster, bundle: &Bundle, name: &str) -> Vec<(Stri
     let mut files = Vec::new();
     for spec in spec::specs(cluster, cluster.node(name).unwrap()) {
         let mut add = |path: &Option<String>, content: Content| {
-            if let Some(path) = path {
-                files.push((path.clone(), bundle.resolve(&content).unwrap().to_vec()));
+            let Some(path) = path else { return };
+            match bundle.resolve(&content) {
+                Ok(bytes) => files.push((path.clone(), bytes.to_vec())),
+                // An authority whose key is kept elsewhere.
+                Err(BundleError::Missing { name: CertName::Ca(_), part: Part::Key, .. }) => {}
+                Err(error) => panic!("{error}"),
             }
         };
         let pki = |part| Content::Pki { node: spec.node.clone(), cert: spec.name, part };
@@ -189,7 +194,7 @@ pub(super) fn files(cluster: &Cluster, bundle: &Bundle, name: &str) -> Vec<(Stri
 pub(super) fn inventory(cluster: &Cluster, bundle: &Bundle, name: &str) -> Inventory {
     let mut inventory = Inventory::default();
     for (path, content) in files(cluster, bundle, name) {
-        let mode = if path.ends_with(".crt") { 0o644 } else { 0o600 };
+        let mode = if path.split('.').next_back() == Some("crt") { 0o644 } else { 0o600 };
         inventory.insert(path, FileState::present(content, mode));
     }
     inventory

@@ -52,7 +52,7 @@ fn kubeconfigs_equal_kubeadms() {
             let path = golden.join(case).join("kubeconfigs").join(spec.name.base());
             let expected = fs::read_to_string(&path).unwrap();
             let found = bundle.resolve(&fixture::kubeconfig(&cluster, spec)).unwrap();
-            assert_eq!(masked(&String::from_utf8(found.to_vec()).unwrap()), expected, "{}", path.display());
+            assert_eq!(masked(std::str::from_utf8(&found).unwrap()), expected, "{}", path.display());
         }
     }
 }

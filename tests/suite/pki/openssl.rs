@@ -1,5 +1,4 @@
 //! OpenSSL's opinion of what is made: every leaf fits its own authority and no other.
-#![expect(clippy::disallowed_methods, reason = "files for openssl")]
 
 use super::fixture;
 use kubewright::cluster::Cluster;

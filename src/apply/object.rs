@@ -153,6 +153,10 @@ fn over(mut wanted: Value, live: &Value) -> Value {
 /// The object with its holes filled.
 fn filled(run: &Run<'_>, api: &dyn Api, object: &Object, live: Option<&Value>) -> Result<Value, Trouble> {
     let mut value = object.value.clone();
+    // kubeadm sends some objects with version 0, meaning any; it is a condition and no part of what is wanted.
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
     for hole in &object.holes {
         let there = live.and_then(|live| live.pointer(&hole.pointer)).and_then(Value::as_str);
         let text = match &hole.fill {

@@ -341,14 +341,14 @@ fn undisturbed() -> Stage {
 fn the_second_run_changes_nothing() {
     let stage = undisturbed();
     let first = stage.events.lock().unwrap().len();
-    let (state, clock) = (stage.state(), stage.clock.now());
+    let (expected, clock) = (stage.state(), stage.clock.now());
     stage.clock.advance(Duration::from_hours(1));
     let (files, mutations) = (stage.hosts["cp1"].files(), stage.api.mutations());
     let report = stage.run(&plan());
     assert!(report.success() && report.not_begun == 0);
     // The best-effort command has no condition: it runs, and fails, each time.
     assert_eq!((report.totals().changed, report.totals().warned), (0, 2), "{:#?}", report.records);
-    assert_eq!(stage.state(), state);
+    assert_eq!(stage.state(), expected);
     assert_eq!(stage.hosts["cp1"].files(), files, "the receipt is the same too");
     assert_eq!(stage.api.mutations(), mutations);
     assert_eq!(stage.hosts["w1"].unit("kubelet").unwrap().starts, 1);
@@ -647,4 +647,39 @@ fn events_come_in_order_and_add_up() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn services_converge_under_either_manager() {
+    let service = |best_effort| {
+        let (unit, restart_on) = ("crond".to_owned(), vec!["/etc/crontab".to_owned()]);
+        let service = ServiceSpec { unit, enabled: Some(true), restart_on, best_effort };
+        step("prepare", Place::Host("cp1".into()), Action::Service(service))
+    };
+    let file = step("prepare", Place::Host("cp1".into()), text("/etc/crontab", "x"));
+    let open_rc = |active: bool, enabled: bool| {
+        Fake::new("cp1")
+            .with("/run/openrc", Entry::directory(0o755))
+            .on(&["rc-service", "crond", "status"], said(if active { 0 } else { 3 }, ""))
+            .on(&["sh", "-c"], said(i32::from(!enabled), ""))
+            .on(&["rc-update"], said(0, ""))
+            .on(&["rc-service", "crond", "start"], said(0, ""))
+            .on(&["rc-service", "crond", "restart"], said(0, ""))
+    };
+    for (host, changes) in [
+        (open_rc(true, true), vec!["run rc-service crond restart"]),
+        (open_rc(false, false), vec!["run rc-update add crond default", "run rc-service crond start"]),
+    ] {
+        let host = Arc::new(host);
+        let stage = Stage { hosts: [("cp1", Arc::clone(&host))].into(), ..Stage::new() };
+        let report = stage.run(&Plan { steps: vec![file.clone(), service(false)] });
+        assert!(report.success(), "{:?}", report.failures);
+        let runs: Vec<String> = host.log().into_iter().filter(|line| line.starts_with("run")).collect();
+        assert_eq!(runs, changes);
+    }
+    let bare = || Stage { hosts: [("cp1", Arc::new(Fake::new("cp1")))].into(), ..Stage::new() };
+    let report = bare().run(&Plan { steps: vec![service(true)] });
+    assert_eq!((report.success(), report.records[0].outcome), (true, Outcome::Warned));
+    let report = bare().run(&Plan { steps: vec![service(false)] });
+    assert!(report.failures[0].causes[0].contains("neither systemd nor OpenRC"), "{:?}", report.failures);
 }

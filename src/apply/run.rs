@@ -48,8 +48,10 @@ pub(crate) struct Run<'a> {
 /// One host during a run.
 pub(crate) struct Site {
     pub host: Arc<dyn Host>,
-    /// Paths that this run changed.
-    pub changed: BTreeSet<String>,
+    /// Paths that this run changed, in order.
+    pub changed: Vec<String>,
+    /// How many of them a unit already knew when this run last started it.
+    pub known: BTreeMap<String, usize>,
     pub ledger: Option<Ledger>,
 }
 
@@ -89,7 +91,10 @@ impl<'a> Run<'a> {
         let sites = hosts.filter_map(|name| {
             let host = Arc::clone(world.hosts.get(name)?);
             let host: Arc<dyn Host> = if world.options.dry_run { Arc::new(DryRun::new(host)) } else { host };
-            Some((name.clone(), Mutex::new(Site { host, changed: BTreeSet::new(), ledger: None })))
+            Some((
+                name.clone(),
+                Mutex::new(Site { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None }),
+            ))
         });
         Self {
             plan,

@@ -190,6 +190,7 @@ fn a_real_api_server_understands_us() {
     refusals_are_told(&server);
     credentials_are_checked(&server);
     clients_are_kept_and_renewed(&server);
+    one_client_serves_many_threads(&server.client("admin"));
     a_plan_is_applied_once(&server);
     kubeadms_objects_are_applied_once(&server);
     goes_silent(server);
@@ -278,6 +279,14 @@ fn clients_are_kept_and_renewed(server: &Server) {
     admin.store(true, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(provider.client(Identity::Admin).unwrap().raw("/livez").unwrap(), "ok");
     assert!(provider.client(Identity::SuperAdmin).is_err());
+}
+
+fn one_client_serves_many_threads(api: &KubeApi) {
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..20).for_each(|_| assert_eq!(api.raw("/livez").unwrap(), "ok")));
+        }
+    });
 }
 
 struct Nothing;

@@ -470,9 +470,8 @@ fn a_dry_run_changes_nothing_and_foretells_the_rest() {
     let done = stage.run(&plan());
     for (told, done) in foretold.records.iter().zip(&done.records) {
         let expected = match done.outcome {
-            Outcome::Changed => vec![Outcome::WouldChange],
             // A dry run does not wait, and cannot know that a command will fail.
-            Outcome::Warned => vec![Outcome::WouldChange],
+            Outcome::Changed | Outcome::Warned => vec![Outcome::WouldChange],
             _ => vec![Outcome::Ok, Outcome::Skipped],
         };
         assert!(expected.contains(&told.outcome), "{told:?} {done:?}");
@@ -682,4 +681,37 @@ fn services_converge_under_either_manager() {
     assert_eq!((report.success(), report.records[0].outcome), (true, Outcome::Warned));
     let report = bare().run(&Plan { steps: vec![service(false)] });
     assert!(report.failures[0].causes[0].contains("neither systemd nor OpenRC"), "{:?}", report.failures);
+}
+
+#[test]
+fn a_unit_is_restarted_once_for_each_change() {
+    let stage = Stage::new();
+    let here = || Place::Host("cp1".to_owned());
+    let service = || {
+        let restart_on = vec!["/a".to_owned(), "/b".to_owned()];
+        let service = ServiceSpec { unit: "kubelet".into(), enabled: None, restart_on, best_effort: false };
+        step("s", here(), Action::Service(service))
+    };
+    let file = |path| step("f", here(), text(path, "x"));
+    let plan = Plan { steps: vec![file("/a"), service(), service(), file("/b"), service(), service()] };
+    let outcomes = |report: Report| report.records.iter().map(|record| record.outcome).collect::<Vec<_>>();
+    let (ok, changed) = (Outcome::Ok, Outcome::Changed);
+    assert_eq!(outcomes(stage.run(&plan)), [changed, changed, ok, changed, changed, ok]);
+    assert_eq!(outcomes(stage.run(&plan)), [ok; 6]);
+    assert_eq!(stage.hosts["cp1"].unit("kubelet").unwrap().starts, 2);
+}
+
+#[test]
+fn what_cannot_be_asked_for_was_not_there() {
+    let host = Arc::new(fake("cp1").on(&["sysctl", "-n", "net.bridge"], said(255, "")));
+    let stage = Stage { hosts: [("cp1", Arc::clone(&host))].into(), ..Stage::new() };
+    let query = Command::query("sysctl").arg("-n").arg("net.bridge");
+    let remember = vec![Remember { key: "sysctl net.bridge".into(), query }];
+    // The condition names a program that does not exist: it has not succeeded.
+    let unless = Some(Command::query("missing"));
+    let run =
+        RunSpec { command: Command::change("sysctl").arg("--load"), unless, remember, best_effort: false };
+    let report = stage.run(&Plan { steps: vec![step("s", Place::Host("cp1".into()), Action::Run(run))] });
+    assert_eq!(report.totals().changed, 1, "{:?}", report.failures);
+    assert_eq!(stage.receipt("cp1").before("sysctl net.bridge"), Some(Before::Absent));
 }

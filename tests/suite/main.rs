@@ -1,5 +1,9 @@
 //! One test binary; every file of this folder is one of its modules.
-#![allow(clippy::unwrap_used, reason = "a helper of a test may panic like the test itself")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests panic and print like the tests themselves"
+)]
 
 mod api;
 mod execution;

@@ -19,13 +19,19 @@ use std::sync::atomic::Ordering;
 pub struct DryRun {
     real: Option<Arc<dyn Api>>,
     silent: AtomicBool,
-    written: Mutex<BTreeMap<ObjectRef, Value>>,
+    written: Arc<Mutex<BTreeMap<ObjectRef, Value>>>,
 }
 
 impl DryRun {
     pub fn new(real: Option<Arc<dyn Api>>) -> Self {
         let silent = AtomicBool::new(real.is_none());
-        Self { real, silent, written: Mutex::new(BTreeMap::new()) }
+        Self { real, silent, written: Arc::default() }
+    }
+
+    /// The same dry run on behalf of another identity: it looks through another client and knows the same writes.
+    #[must_use]
+    pub fn through(&self, real: Option<Arc<dyn Api>>) -> Self {
+        Self { written: Arc::clone(&self.written), ..Self::new(real) }
     }
 
     /// Whether answers are about a cluster that nobody could ask.

@@ -19,6 +19,7 @@ use kube::config::Kubeconfig;
 use serde_json::Value;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
@@ -151,13 +152,10 @@ fn explained(error: &kube::Error) -> String {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return explained_tls(tls);
         }
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return explained_tls(tls);
-            }
-            if io.kind() == std::io::ErrorKind::ConnectionRefused {
-                return "connection refused".to_owned();
-            }
+        let refused =
+            cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused);
+        if refused {
+            return "connection refused".to_owned();
         }
     }
     chain(error)
@@ -191,7 +189,9 @@ fn explained_tls(error: &rustls::Error) -> String {
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
         let error: &'a (dyn Error + 'static) = *error;
-        error.source()
+        // An I/O error that wraps another one names the other's source as its own.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as &'a (dyn Error + 'static)).or_else(|| error.source())
     })
 }
 

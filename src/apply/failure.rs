@@ -104,8 +104,35 @@ impl From<HostError> for StepError {
 
 impl From<ApiError> for StepError {
     fn from(error: ApiError) -> Self {
-        Self::new(FailureKind::Api, error)
+        let hint = hint_for_api(&error);
+        let step = Self::new(FailureKind::Api, error);
+        match hint {
+            Some(hint) => step.hint(hint),
+            None => step,
+        }
     }
+}
+
+fn hint_for_api(error: &ApiError) -> Option<&'static str> {
+    Some(match error {
+        ApiError::Unreachable { .. } => {
+            "see why the API server does not run: `crictl ps -a --name kube-apiserver`, then `crictl logs <id>`"
+        }
+        ApiError::Status { code: 401, .. } => {
+            "the credentials are not those of this cluster; compare admin.conf with the CA in the PKI directory"
+        }
+        ApiError::Status { code: 403, .. } => {
+            "give the group kubeadm:cluster-admins its rights back; super-admin.conf, where it was kept, can do that"
+        }
+        ApiError::Status { code: 422, .. } => {
+            "the object that is there has something that cannot be changed; compare it with the plan, and delete it \
+             with kubectl if it is not needed as it is"
+        }
+        ApiError::Credentials { .. } => {
+            "make it with the phase `kubeconfig`, or name another with --kubeconfig"
+        }
+        _ => return None,
+    })
 }
 
 fn hint_for(error: &HostError) -> Option<String> {

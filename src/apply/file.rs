@@ -58,7 +58,7 @@ pub(crate) fn absent(run: &Run<'_>, path: &str, site: &mut Site) -> Result<Done,
     }
     prepare(run, path, site)?;
     site.host.remove(path)?;
-    site.changed.insert(path.to_owned());
+    site.changed.push(path.to_owned());
     Ok(Done::new(run.changed()))
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn absent(run: &Run<'_>, path: &str, site: &mut Site) -> Result<Done,
 pub(crate) fn put(run: &Run<'_>, path: &str, entry: &Entry, site: &mut Site) -> Result<Done, StepError> {
     prepare(run, path, site)?;
     site.host.write(path, entry)?;
-    site.changed.insert(path.to_owned());
+    site.changed.push(path.to_owned());
     Ok(Done::new(run.changed()))
 }
 

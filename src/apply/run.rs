@@ -39,6 +39,7 @@ pub(crate) struct Run<'a> {
     /// Where steps through the API are written down: the first host of the plan.
     chronicler: Option<String>,
     dry_api: OnceLock<Arc<api::DryRun>>,
+    dry_super_api: OnceLock<Arc<api::DryRun>>,
     /// By position in the plan.
     records: Mutex<BTreeMap<usize, Record>>,
     failures: Mutex<Vec<Failure>>,
@@ -47,8 +48,10 @@ pub(crate) struct Run<'a> {
 /// One host during a run.
 pub(crate) struct Site {
     pub host: Arc<dyn Host>,
-    /// Paths that this run changed.
-    pub changed: BTreeSet<String>,
+    /// Paths that this run changed, in order.
+    pub changed: Vec<String>,
+    /// How many of them a unit already knew when this run last started it.
+    pub known: BTreeMap<String, usize>,
     pub ledger: Option<Ledger>,
 }
 
@@ -88,7 +91,10 @@ impl<'a> Run<'a> {
         let sites = hosts.filter_map(|name| {
             let host = Arc::clone(world.hosts.get(name)?);
             let host: Arc<dyn Host> = if world.options.dry_run { Arc::new(DryRun::new(host)) } else { host };
-            Some((name.clone(), Mutex::new(Site { host, changed: BTreeSet::new(), ledger: None })))
+            Some((
+                name.clone(),
+                Mutex::new(Site { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None }),
+            ))
         });
         Self {
             plan,
@@ -96,6 +102,7 @@ impl<'a> Run<'a> {
             sites: sites.collect(),
             chronicler,
             dry_api: OnceLock::new(),
+            dry_super_api: OnceLock::new(),
             records: Mutex::default(),
             failures: Mutex::default(),
         }
@@ -170,7 +177,11 @@ impl<'a> Run<'a> {
             title: title.clone(),
             subject: subject.clone(),
         });
-        let result = step::perform(self, step, site.as_deref_mut()).and_then(|done| {
+        let begun = match (&step.action, site.as_deref_mut()) {
+            (Action::Wait(_), Some(site)) => save(site),
+            _ => Ok(()),
+        };
+        let result = begun.and_then(|()| step::perform(self, step, site.as_deref_mut())).and_then(|done| {
             if let Some(site) = site.as_deref_mut() {
                 self.write_down(step, &done, site)?;
             }
@@ -207,18 +218,15 @@ impl<'a> Run<'a> {
 
     fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
         let told = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
-        if !told || matches!(step.action, Action::Wait(_)) {
+        if !told || self.world.options.dry_run || matches!(step.action, Action::Wait(_)) {
             return Ok(());
         }
         let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
         let changed = done.outcome == Outcome::Changed;
         ledger.done(step, changed, done.digest.clone(), self.world.clock.now());
-        // Files come by the dozen; whatever else is done is worth a write of its own.
-        let file = matches!(
-            step.action,
-            Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. }
-        );
-        if changed && !file { ledger.save(host.as_ref()) } else { Ok(()) }
+        // Files and objects come by the dozen, and the next run finds them by comparing.
+        let alone = matches!(step.action, Action::Service(_) | Action::Run(_) | Action::Image(_));
+        if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
     }
 
     /// Writes the record, then keeps the failure.
@@ -294,10 +302,14 @@ impl<'a> Run<'a> {
         if !self.world.options.dry_run {
             return self.world.api.client(identity);
         }
-        let dry = self.dry_api.get_or_init(|| {
-            let real = self.world.api.client(Identity::Admin);
-            Arc::new(api::DryRun::new(real.ok()))
-        });
+        let real = |identity| self.world.api.client(identity).ok();
+        let admin = self.dry_api.get_or_init(|| Arc::new(api::DryRun::new(real(Identity::Admin))));
+        let dry = match identity {
+            Identity::Admin => admin,
+            Identity::SuperAdmin => {
+                self.dry_super_api.get_or_init(|| Arc::new(admin.through(real(Identity::SuperAdmin))))
+            }
+        };
         Ok(Arc::clone(dry) as Arc<dyn Api>)
     }
 

@@ -43,7 +43,8 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         said.push(if wanted { "enabled" } else { "disabled" }.to_owned());
         commands.push(manager.enable(&spec.unit, wanted));
     }
-    if !active || reason.is_some() {
+    let restarted = !active || reason.is_some();
+    if restarted {
         said.push(
             reason.map_or_else(|| "started".to_owned(), |path| format!("restarted, since {path} changed")),
         );
@@ -62,8 +63,11 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
             return Err(error.hint(manager.look_at(&spec.unit)));
         }
     }
-    if let Some(ledger) = site.ledger.as_mut() {
-        ledger.restarted(&spec.unit);
+    if restarted {
+        site.known.insert(spec.unit.clone(), site.changed.len());
+        if let Some(ledger) = site.ledger.as_mut() {
+            ledger.restarted(&spec.unit);
+        }
     }
     Ok(Done::new(run.changed()).detail(said.join(", ")))
 }
@@ -79,7 +83,8 @@ fn nobody(dry_run: bool, spec: &ServiceSpec) -> Result<Done, StepError> {
 /// The file because of which a unit must be restarted: one that changed in this run, or one of which an earlier run
 /// wrote down that it was about to change.
 fn restart_reason(spec: &ServiceSpec, site: &Site) -> Option<String> {
-    let changed = spec.restart_on.iter().find(|path| site.changed.contains(*path));
+    let known = site.known.get(&spec.unit).copied().unwrap_or_default();
+    let changed = spec.restart_on.iter().find(|path| site.changed[known..].contains(path));
     let pending = || site.ledger.as_ref()?.pending(&spec.unit)?.iter().next();
     changed.or_else(pending).cloned()
 }

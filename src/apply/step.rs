@@ -9,8 +9,10 @@ use crate::apply::run::Run;
 use crate::apply::run::Site;
 use crate::apply::service;
 use crate::apply::wait;
+use crate::host::Command;
 use crate::host::Entry;
 use crate::host::Host;
+use crate::host::HostError;
 use crate::plan::Action;
 use crate::plan::ImageSpec;
 use crate::plan::Place;
@@ -18,6 +20,7 @@ use crate::plan::RunSpec;
 use crate::plan::Step;
 use crate::report::FailureKind;
 use crate::report::Outcome;
+use std::io::ErrorKind;
 
 /// Makes a step true, or in a dry run says whether it is. `site` is the step's host; for a step through the API it
 /// is the host on which it is written down.
@@ -62,7 +65,7 @@ fn command(run: &Run<'_>, spec: &RunSpec, site: &mut Site) -> Result<Done, StepE
 
 fn run_unless(run: &Run<'_>, spec: &RunSpec, site: &mut Site) -> Result<Done, StepError> {
     if let Some(unless) = &spec.unless
-        && site.host.run(unless)?.success()
+        && succeeds(site.host.as_ref(), unless)?
     {
         return Ok(Done::new(Outcome::Ok));
     }
@@ -76,15 +79,22 @@ fn run_unless(run: &Run<'_>, spec: &RunSpec, site: &mut Site) -> Result<Done, St
     Ok(Done::new(run.changed()))
 }
 
+/// Whether a condition holds; a program that is not there (yet) has not succeeded.
+fn succeeds(host: &dyn Host, condition: &Command) -> Result<bool, HostError> {
+    match host.run(condition) {
+        Err(HostError::Start { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
+        answer => Ok(answer?.success()),
+    }
+}
+
 fn remember(spec: &RunSpec, site: &mut Site) -> Result<(), StepError> {
     let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
     for memory in &spec.remember {
         ledger.before(host.as_ref(), &memory.key, || {
             let output = host.run(&memory.query)?;
-            if !output.success() {
-                return Err(StepError::command(&memory.query, &output));
-            }
-            Ok(Before::Value { text: output.text() })
+            let there = output.success();
+            // A sysctl of a module that is not loaded has no value.
+            Ok(if there { Before::Value { text: output.text() } } else { Before::Absent })
         })?;
     }
     Ok(())

@@ -41,7 +41,7 @@ pub(crate) fn hold(
             Err(answer) => answer,
         };
         if run.world.options.dry_run {
-            return Ok(Done::new(Outcome::Skipped).detail(format!("not so now: {last}")));
+            return Ok(Done::new(Outcome::Skipped).detail(format!("a dry run does not wait; now: {last}")));
         }
         let waited = clock.monotonic().saturating_sub(start);
         if run.interrupted() {

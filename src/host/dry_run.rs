@@ -2,6 +2,7 @@
 
 use crate::host::Command;
 use crate::host::Entry;
+use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::HostError;
 use crate::host::Output;
@@ -29,6 +30,16 @@ impl<H: Host> DryRun<H> {
         self.lock().clone()
     }
 
+    /// Whether something would have been written below a path, which makes it a directory.
+    fn has_below(&self, path: &str) -> bool {
+        let inside = format!("{path}/");
+        let written = self.lock();
+        written
+            .range(inside.clone()..)
+            .take_while(|(path, _)| path.starts_with(&inside))
+            .any(|(_, entry)| entry.is_some())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Entry>>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,9 +58,18 @@ impl<H: Host> Host for DryRun<H> {
     }
 
     fn read(&self, path: &str) -> Result<Option<Entry>, HostError> {
-        match self.lock().get(path) {
-            Some(entry) => Ok(entry.clone()),
-            None => self.inner.read(path),
+        let base = path.strip_suffix("/.").unwrap_or(path);
+        let written = self.lock().get(base).cloned();
+        match written {
+            // The kernel follows a link before a dot.
+            Some(Some(Entry { kind: EntryKind::Link(target), .. })) if base != path => {
+                self.read(&format!("{target}/."))
+            }
+            Some(entry) => Ok(entry),
+            None => match self.inner.read(path)? {
+                None if self.has_below(base) => Ok(Some(Entry::directory(0o755))),
+                found => Ok(found),
+            },
         }
     }
 
@@ -82,6 +102,10 @@ mod tests {
         host.remove("/etc/kept").unwrap();
         assert_eq!(host.read("/etc/new").unwrap(), Some(Entry::file("x", 0o600)));
         assert_eq!(host.read("/etc/kept").unwrap(), None);
+        host.write("/etc/link", &Entry::link("/var/lib/new")).unwrap();
+        assert_eq!(host.read("/etc/link/.").unwrap(), None);
+        host.write("/var/lib/new/file", &Entry::file("x", 0o600)).unwrap();
+        assert_eq!(host.read("/etc/link/.").unwrap(), Some(Entry::directory(0o755)));
         assert_eq!(host.inner.mutations(), 0);
         assert_eq!(host.inner.read("/etc/new").unwrap(), None);
     }

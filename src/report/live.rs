@@ -95,3 +95,26 @@ fn style(template: &str, colour: bool) -> ProgressStyle {
     let style = ProgressStyle::with_template(&coloured).expect("the templates of this file are well formed");
     style.progress_chars("=> ").tick_chars("|/-\\ ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Totals;
+
+    #[test]
+    fn takes_every_event_with_and_without_colour() {
+        for colour in [false, true] {
+            let mut live = Live::new(colour);
+            let (phase, host, subject) = ("certs".to_owned(), Some("cp1".to_owned()), "x".to_owned());
+            let title = subject.clone();
+            live.tell(&Event::RunStarted { hosts: vec![], steps: 2, dry_run: false });
+            live.tell(&Event::StepStarted { phase, host, title, subject });
+            assert_eq!((live.hosts.len(), live.run.length()), (1, Some(2)));
+            let totals = Totals::default();
+            live.tell(&Event::PhaseFinished { phase: "certs".into(), totals, elapsed_ms: 1 });
+            assert!(live.hosts.is_empty());
+            live.tell(&Event::RunFinished { totals, interrupted: false, elapsed_ms: 1 });
+            assert!(live.run.is_finished());
+        }
+    }
+}

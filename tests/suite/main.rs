@@ -1,11 +1,19 @@
 //! One test binary; every file of this folder is one of its modules.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests panic and print like the tests themselves"
+)]
 
+mod api;
 mod bare_host;
 mod cri;
 mod documents;
+mod execution;
 mod facts;
 mod fixture;
+mod host;
 mod kubeadm_parity;
 mod patches;
 mod pki;

@@ -108,7 +108,7 @@ pub struct ControlPlaneComponent {
     pub extra_args: Vec<Arg>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_volumes: Vec<HostPathMount>,
-    /// Each entry is a whole core/v1 EnvVar.
+    /// Each entry is a whole core/v1 `EnvVar`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_envs: Vec<serde_json::Value>,
 }

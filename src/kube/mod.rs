@@ -1,1 +1,3 @@
 //! Kubernetes documents as values: static pods, kubeconfigs, component configurations, API objects.
+
+pub mod yaml;

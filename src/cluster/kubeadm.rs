@@ -7,6 +7,7 @@ use crate::cluster::duration::GoDuration;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 pub const API_VERSION: &str = "kubeadm.k8s.io/v1beta4";
 
@@ -192,7 +193,7 @@ pub struct ApiEndpoint {
     pub bind_port: u16,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BootstrapTokenSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -208,9 +209,18 @@ pub struct BootstrapTokenSpec {
     pub usages: Vec<String>,
 }
 
+/// The token's secret half stays out of logs.
+impl fmt::Debug for BootstrapTokenSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.token.split('.').next().unwrap_or_default();
+        f.debug_struct("BootstrapTokenSpec").field("id", &id).field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PatchesSpec {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub directory: String,
 }
 
@@ -244,7 +254,7 @@ impl Default for Timeouts {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InitConfiguration {
     pub bootstrap_tokens: Vec<BootstrapTokenSpec>,
@@ -260,4 +270,216 @@ pub struct InitConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patches: Option<PatchesSpec>,
     pub timeouts: Timeouts,
+}
+
+/// The certificate key stays out of logs.
+impl fmt::Debug for InitConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitConfiguration")
+            .field("node_registration", &self.node_registration)
+            .field("local_api_endpoint", &self.local_api_endpoint)
+            .field("bootstrap_tokens", &self.bootstrap_tokens)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JoinConfiguration {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    pub node_registration: NodeRegistration,
+    pub ca_cert_path: String,
+    pub discovery: Discovery,
+    /// Present when a control plane joins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_plane: Option<JoinControlPlane>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip_phases: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patches: Option<PatchesSpec>,
+    pub timeouts: Timeouts,
+}
+
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JoinControlPlane {
+    #[serde(rename = "localAPIEndpoint")]
+    pub local_api_endpoint: ApiEndpoint,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub certificate_key: String,
+}
+
+impl fmt::Debug for JoinControlPlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoint = &self.local_api_endpoint;
+        f.debug_struct("JoinControlPlane").field("local_api_endpoint", endpoint).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Discovery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap_token: Option<TokenDiscovery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileDiscovery>,
+    #[serde(rename = "tlsBootstrapToken", skip_serializing_if = "String::is_empty")]
+    pub tls_bootstrap_token: String,
+}
+
+impl fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Discovery")
+            .field("bootstrap_token", &self.bootstrap_token)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TokenDiscovery {
+    pub token: String,
+    #[serde(rename = "apiServerEndpoint", skip_serializing_if = "String::is_empty")]
+    pub api_server_endpoint: String,
+    /// `sha256:` and the hash of the CA's public key.
+    #[serde(rename = "caCertHashes", skip_serializing_if = "Vec::is_empty")]
+    pub ca_cert_hashes: Vec<String>,
+    #[serde(rename = "unsafeSkipCAVerification", skip_serializing_if = "std::ops::Not::not")]
+    pub unsafe_skip_ca_verification: bool,
+}
+
+impl fmt::Debug for TokenDiscovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenDiscovery")
+            .field("id", &self.token.split('.').next().unwrap_or_default())
+            .field("api_server_endpoint", &self.api_server_endpoint)
+            .field("ca_cert_hashes", &self.ca_cert_hashes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileDiscovery {
+    /// A path, or an https URL.
+    pub kube_config_path: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResetConfiguration {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cleanup_tmp_dir: bool,
+    pub certificates_dir: String,
+    pub cri_socket: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore_preflight_errors: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip_phases: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmount_flags: Vec<String>,
+    pub timeouts: Timeouts,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpgradeConfiguration {
+    pub apply: UpgradeApply,
+    pub diff: UpgradeDiff,
+    pub node: UpgradeNode,
+    pub plan: UpgradePlan,
+    pub timeouts: Timeouts,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpgradeApply {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kubernetes_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_experimental_upgrades: Option<bool>,
+    #[serde(rename = "allowRCUpgrades", skip_serializing_if = "Option::is_none")]
+    pub allow_rc_upgrades: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_renewal: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etcd_upgrade: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force_upgrade: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore_preflight_errors: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patches: Option<PatchesSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub print_config: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip_phases: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub image_pull_policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_serial: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpgradeDiff {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kubernetes_version: String,
+    /// Zero leaves the number to the command.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub context_lines: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpgradeNode {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_renewal: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etcd_upgrade: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore_preflight_errors: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip_phases: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patches: Option<PatchesSpec>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub image_pull_policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_serial: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpgradePlan {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kubernetes_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_experimental_upgrades: Option<bool>,
+    #[serde(rename = "allowRCUpgrades", skip_serializing_if = "Option::is_none")]
+    pub allow_rc_upgrades: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etcd_upgrade: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore_preflight_errors: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub print_config: Option<bool>,
 }

@@ -7,6 +7,7 @@ pub mod kubeadm;
 pub mod network;
 pub mod node;
 pub mod secret;
+pub mod site;
 pub mod token;
 pub mod version;
 
@@ -16,6 +17,7 @@ pub use network::Networking;
 pub use node::Node;
 pub use node::Role;
 pub use secret::Secret;
+pub use site::Site;
 pub use token::BootstrapToken;
 pub use version::KubeVersion;
 
@@ -23,6 +25,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use std::net::IpAddr;
+
+/// Where images come from unless the operator says otherwise.
+pub const DEFAULT_IMAGE_REPOSITORY: &str = "registry.k8s.io";
 
 /// Everything that planning must know about what is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +53,7 @@ pub struct Cluster {
     /// The operator's patches in the order in which they apply.
     pub patches: Vec<Patch>,
     pub prepare: Prepare,
+    pub site: Site,
 }
 
 /// Who signs what.
@@ -135,6 +141,15 @@ impl Cluster {
     /// The URL of the API server on `node` itself.
     pub fn local_url(&self, node: &Node) -> String {
         format!("https://{}", HostPort::new(node.advertise_address.to_string(), node.bind_port))
+    }
+
+    /// Where the images of the control plane and of kube-proxy come from.
+    pub fn control_plane_repository(&self) -> &str {
+        if self.site.ci_build && self.configuration.image_repository == DEFAULT_IMAGE_REPOSITORY {
+            site::CI_IMAGE_REPOSITORY
+        } else {
+            &self.configuration.image_repository
+        }
     }
 
     pub fn has_local_etcd(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::cluster::kubeadm::Arg;
 use crate::cluster::kubeadm::Taint;
+use crate::cluster::site::Access;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub struct Node {
     pub ignore_preflight_errors: Vec<String>,
     pub image_pull_policy: ImagePullPolicy,
     pub image_pull_serial: bool,
+    /// How to reach it over SSH; `None` for the host that this runs on.
+    pub access: Option<Access>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,8 @@
 //! behind kubeadm (libyaml's emitter rules), so that files compare byte by byte. We quote a little more than it
 //! does: what looks like a number or a date is quoted even when it is out of range, and `<<` is.
 
+pub mod scalar;
+
 use serde_json::Map;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -24,6 +26,11 @@ pub fn to_string(value: &Value) -> String {
         }
     }
     writer.text
+}
+
+/// Several documents in one stream, separated by `---`.
+pub fn to_stream<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
+    documents.into_iter().map(to_string).collect::<Vec<_>>().join("---\n")
 }
 
 #[derive(Default)]

@@ -1,0 +1,67 @@
+//! What the `Cluster` document says beyond kubeadm's words.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Choices for the whole cluster; without a `Cluster` document, what kubeadm does: nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Site {
+    /// Whether the nodes come from a `Cluster` document; otherwise the one node is this host.
+    pub declared_hosts: bool,
+    pub endpoint_provider: EndpointProvider,
+    pub cni: CniProvider,
+    /// `None` leaves the runtime alone.
+    pub container_runtime: Option<RuntimeProvider>,
+    /// The version came from the CI bucket, so control plane images come from [`CI_IMAGE_REPOSITORY`] unless the
+    /// operator named a repository.
+    pub ci_build: bool,
+}
+
+/// Where kubeadm takes control plane images of CI builds from.
+pub const CI_IMAGE_REPOSITORY: &str = "gcr.io/k8s-staging-ci-images";
+
+/// Who keeps the API endpoint alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointProvider {
+    KeepalivedHaproxy,
+    KubeVip,
+    /// A balancer on every node.
+    NodeLocal,
+    /// Somebody else.
+    External,
+    #[default]
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CniProvider {
+    Flannel,
+    Calico,
+    Canal,
+    Cilium,
+    Bridge,
+    #[default]
+    None,
+    Custom,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeProvider {
+    Containerd,
+    CriO,
+    Docker,
+}
+
+/// How the operator's machine reaches a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Name or address for SSH.
+    pub host: String,
+    pub user: String,
+    pub port: u16,
+    /// A private key on the operator's machine; without one the agent is asked.
+    pub identity_file: Option<String>,
+}

@@ -1,0 +1,409 @@
+//! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
+
+use crate::cluster::HostPort;
+use crate::cluster::Layout;
+use crate::cluster::Networking;
+use crate::cluster::Role;
+use crate::cluster::SelinuxMode;
+use crate::cluster::kubeadm::Arg;
+use crate::cluster::kubeadm::NodeRegistration;
+use crate::cluster::kubeadm::Taint;
+use crate::cluster::node::ImagePullPolicy;
+use crate::cluster::node::Node;
+use crate::cluster::site::Access;
+use crate::cluster::site::CniProvider;
+use crate::cluster::site::EndpointProvider;
+use crate::cluster::site::RuntimeProvider;
+use crate::cluster::site::Site;
+use crate::config::defaults;
+use crate::config::environment::Environment;
+use crate::config::name;
+use crate::config::path::Path;
+use crate::config::report::Report;
+use crate::config::validate;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+const KIND: &str = "Cluster";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Declared {
+    pub metadata: Metadata,
+    pub spec: Spec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Metadata {
+    pub name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Spec {
+    ssh: Ssh,
+    pub hosts: Vec<Host>,
+    endpoint: Option<Endpoint>,
+    pki: Pki,
+    network: Network,
+    prepare: Prepare,
+    container_runtime: Runtime,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Ssh {
+    user: Option<String>,
+    port: Option<u16>,
+    identity_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Host {
+    pub name: String,
+    pub address: String,
+    ssh_address: Option<String>,
+    roles: Vec<Role>,
+    labels: BTreeMap<String, String>,
+    taints: Option<Vec<Taint>>,
+    cri_socket: Option<String>,
+    kubelet_extra_args: Vec<Arg>,
+    ssh: Ssh,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Endpoint {
+    host: String,
+    port: Option<u16>,
+    provider: Option<EndpointProvider>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pki {
+    layout: Layout,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Network {
+    cni: Cni,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cni {
+    provider: CniProvider,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Prepare {
+    selinux: Option<SelinuxMode>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Runtime {
+    provider: Option<String>,
+}
+
+impl Declared {
+    pub(crate) fn layout(&self) -> Layout {
+        self.spec.pki.layout
+    }
+
+    pub(crate) fn prepare(&self) -> crate::cluster::Prepare {
+        crate::cluster::Prepare { selinux: self.spec.prepare.selinux }
+    }
+
+    pub(crate) fn site(&self) -> Site {
+        Site {
+            declared_hosts: !self.spec.hosts.is_empty(),
+            endpoint_provider: self.provider(),
+            cni: self.spec.network.cni.provider,
+            container_runtime: match self.spec.container_runtime.provider.as_deref() {
+                Some("containerd") => Some(RuntimeProvider::Containerd),
+                Some("cri-o") => Some(RuntimeProvider::CriO),
+                Some("docker") => Some(RuntimeProvider::Docker),
+                _ => None,
+            },
+            ci_build: false,
+        }
+    }
+
+    /// An endpoint that nobody is named for is somebody else's.
+    fn provider(&self) -> EndpointProvider {
+        match &self.spec.endpoint {
+            Some(endpoint) => endpoint.provider.unwrap_or(EndpointProvider::External),
+            None => EndpointProvider::None,
+        }
+    }
+
+    pub(crate) fn first_control_plane(&self) -> Option<&Host> {
+        self.spec.hosts.iter().find(|host| host.roles.contains(&Role::ControlPlane))
+    }
+
+    /// The endpoint, in the form of kubeadm's `controlPlaneEndpoint`.
+    pub(crate) fn endpoint(&self, bind_port: u16) -> Option<String> {
+        let endpoint = self.spec.endpoint.as_ref().filter(|endpoint| !endpoint.host.is_empty())?;
+        let port = endpoint.port.filter(|port| *port > 0).unwrap_or(bind_port);
+        Some(HostPort::new(&endpoint.host, port).to_string())
+    }
+
+    /// Everything that can be said without the networks.
+    pub(crate) fn validate(&self, report: &mut Report) {
+        let name_path = Path::of(KIND, "metadata.name");
+        if self.metadata.name.is_empty() {
+            report.error(&name_path, "the cluster has no name").hint("metadata: {name: prod}");
+        } else if !name::is_subdomain(&self.metadata.name) {
+            let message = format!("`{}` cannot be a cluster's name", self.metadata.name);
+            report.error(&name_path, message).hint("lower-case letters, digits and `-`");
+        }
+        self.validate_endpoint(report);
+        ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
+        let hosts = Path::of(KIND, "spec.hosts");
+        for (index, host) in self.spec.hosts.iter().enumerate() {
+            host.validate(report, &hosts.index(index));
+            self.repeated(report, host, index, &hosts.index(index));
+        }
+        if !self.spec.hosts.is_empty() && self.first_control_plane().is_none() {
+            report
+                .error(&hosts, "no host has the role control-plane")
+                .hint("give at least one host roles: [control-plane]");
+        }
+    }
+
+    fn validate_endpoint(&self, report: &mut Report) {
+        let path = Path::of(KIND, "spec.endpoint");
+        let Some(endpoint) = &self.spec.endpoint else { return };
+        let provider = self.provider();
+        let needs_host = !matches!(provider, EndpointProvider::None | EndpointProvider::NodeLocal);
+        if endpoint.host.is_empty() && needs_host {
+            report
+                .error(&path.key("host"), "the endpoint has no host")
+                .hint("an address or a DNS name that all hosts reach");
+        } else if !endpoint.host.is_empty()
+            && !name::is_subdomain(&endpoint.host)
+            && name::parse_ip(&endpoint.host).is_none()
+        {
+            let message = format!("`{}` is neither an address nor a DNS name", endpoint.host);
+            report.error(&path.key("host"), message).hint("the port has a field of its own");
+        }
+        let floating = matches!(provider, EndpointProvider::KeepalivedHaproxy | EndpointProvider::KubeVip);
+        let address = name::parse_ip(&endpoint.host);
+        let taken =
+            self.spec.hosts.iter().find(|host| address.is_some() && name::parse_ip(&host.address) == address);
+        if let (true, Some(host)) = (floating, taken) {
+            report
+                .error(
+                    &path.key("host"),
+                    format!("the endpoint {} is the address of host {}", endpoint.host, host.name),
+                )
+                .hint("a virtual address must be free: it moves between hosts");
+        }
+    }
+
+    fn repeated(&self, report: &mut Report, host: &Host, index: usize, path: &Path) {
+        let earlier = &self.spec.hosts[..index];
+        if !host.name.is_empty() && earlier.iter().any(|other| other.name == host.name) {
+            report
+                .error(&path.key("name"), format!("the host {} is named twice", host.name))
+                .hint("each host once");
+        }
+        let address = name::parse_ip(&host.address);
+        let same = |other: &&Host| address.is_some() && name::parse_ip(&other.address) == address;
+        if let Some(other) = earlier.iter().find(same) {
+            report.error(
+                &path.key("address"),
+                format!("{} has the address of host {} too", host.name, other.name),
+            );
+        }
+    }
+
+    /// What the hosts' addresses and the other documents have to do with each other.
+    pub(crate) fn validate_against(&self, report: &mut Report, networking: &Networking, endpoint: &str) {
+        let hosts = Path::of(KIND, "spec.hosts");
+        for (index, host) in self.spec.hosts.iter().enumerate() {
+            let Some(address) = name::parse_ip(&host.address) else { continue };
+            let path = hosts.index(index).key("address");
+            for (what, networks) in [("service", &networking.services), ("pod", &networking.pods)] {
+                if let Some(network) = networks.iter().find(|network| network.contains(&address)) {
+                    report
+                        .error(&path, format!("{address} lies within the {what} subnet {network}"))
+                        .hint("hosts, pods and services need networks of their own");
+                }
+            }
+        }
+        let control_planes =
+            self.spec.hosts.iter().filter(|host| host.roles.contains(&Role::ControlPlane)).count();
+        if control_planes > 1 && endpoint.is_empty() && self.provider() != EndpointProvider::NodeLocal {
+            report
+                .error(
+                    &hosts,
+                    format!("{control_planes} control planes need an endpoint that stands for all of them"),
+                )
+                .hint("spec.endpoint: {host: ADDRESS, provider: keepalived-haproxy}");
+        }
+        let etcds = self.spec.hosts.iter().filter(|host| host.roles.contains(&Role::Etcd)).count();
+        let members = if etcds > 0 { etcds } else { control_planes };
+        if members > 0 && members.is_multiple_of(2) {
+            let message =
+                format!("{members} etcd members survive no more failures than {} would", members - 1);
+            report.warning(&hosts, message).hint("an odd number is better");
+        }
+    }
+
+    /// The nodes, in the order of the document but control planes first.
+    pub(crate) fn nodes(&self, report: &mut Report, common: &NodeRegistration, bind_port: u16) -> Vec<Node> {
+        let hosts = Path::of(KIND, "spec.hosts");
+        let mut nodes: Vec<Node> = Vec::new();
+        for (index, host) in self.spec.hosts.iter().enumerate() {
+            let Some(address) = name::parse_ip(&host.address) else { continue };
+            let cri_socket = match host.cri_socket.as_deref().filter(|socket| !socket.is_empty()) {
+                Some(given) => {
+                    let path = hosts.index(index).key("criSocket");
+                    let socket = defaults::socket(report, &Environment::default(), given, &path);
+                    validate::socket(report, &socket, &path);
+                    socket
+                }
+                None => common.cri_socket.clone(),
+            };
+            nodes.push(self.node(host, common, address, bind_port, cri_socket));
+        }
+        nodes.sort_by_key(|node| !node.is_control_plane());
+        nodes
+    }
+
+    fn node(
+        &self,
+        host: &Host,
+        common: &NodeRegistration,
+        advertise_address: IpAddr,
+        bind_port: u16,
+        cri_socket: String,
+    ) -> Node {
+        let both = host.roles.contains(&Role::ControlPlane) && host.roles.contains(&Role::Worker);
+        let role_taints = || both.then(Vec::new);
+        Node {
+            name: host.name.clone(),
+            roles: host.roles.clone(),
+            advertise_address,
+            bind_port,
+            cri_socket,
+            taints: host.taints.clone().or_else(|| common.taints.clone()).or_else(role_taints),
+            labels: host.labels.clone(),
+            kubelet_extra_args: [common.kubelet_extra_args.as_slice(), &host.kubelet_extra_args].concat(),
+            ignore_preflight_errors: common.ignore_preflight_errors.clone(),
+            image_pull_policy: pull_policy(common),
+            image_pull_serial: common.image_pull_serial.unwrap_or(true),
+            access: Some(self.access(host)),
+        }
+    }
+
+    fn access(&self, host: &Host) -> Access {
+        let common = &self.spec.ssh;
+        Access {
+            host: host
+                .ssh_address
+                .clone()
+                .filter(|text| !text.is_empty())
+                .unwrap_or_else(|| host.address.clone()),
+            user: host.ssh.user.clone().or_else(|| common.user.clone()).unwrap_or_else(|| "root".to_owned()),
+            port: host.ssh.port.or(common.port).filter(|port| *port > 0).unwrap_or(22),
+            identity_file: host.ssh.identity_file.clone().or_else(|| common.identity_file.clone()),
+        }
+    }
+}
+
+pub(crate) fn pull_policy(registration: &NodeRegistration) -> ImagePullPolicy {
+    match registration.image_pull_policy.as_str() {
+        "Always" => ImagePullPolicy::Always,
+        "Never" => ImagePullPolicy::Never,
+        _ => ImagePullPolicy::IfNotPresent,
+    }
+}
+
+impl Host {
+    fn validate(&self, report: &mut Report, path: &Path) {
+        if self.name.is_empty() {
+            report.error(&path.key("name"), "the host has no name");
+        } else if !name::is_subdomain(&self.name) {
+            report
+                .error(&path.key("name"), format!("`{}` cannot be a node's name", self.name))
+                .hint("lower-case letters, digits, `-` and `.`");
+        }
+        self.validate_address(report, &path.key("address"));
+        if self.roles.is_empty() {
+            report
+                .error(&path.key("roles"), format!("the host {} has no role", self.name))
+                .hint("roles: [control-plane], [worker], [load-balancer] or [etcd]");
+        }
+        ssh(report, &self.ssh, &path.key("ssh"));
+        for (key, value) in &self.labels {
+            let path = path.key("labels").key(key);
+            if !name::is_qualified(key) {
+                report
+                    .error(&path, format!("`{key}` cannot be a label"))
+                    .hint("[prefix/]name, such as example.com/disk");
+            }
+            if !name::is_label_value(value) {
+                report
+                    .error(&path, format!("`{value}` cannot be the value of a label"))
+                    .hint("at most 63 letters, digits, `-`, `_` and `.`");
+            }
+        }
+        for (index, taint) in self.taints.iter().flatten().enumerate() {
+            validate_taint(report, taint, &path.key("taints").index(index));
+        }
+        validate::args(report, &self.kubelet_extra_args, &path.key("kubeletExtraArgs"));
+    }
+
+    fn validate_address(&self, report: &mut Report, path: &Path) {
+        let hint = "the address by which the other hosts reach it";
+        match name::parse_ip(&self.address) {
+            None if self.address.is_empty() => {
+                report.error(path, format!("the host {} has no address", self.name)).hint(hint);
+            }
+            None => {
+                report
+                    .error(path, format!("`{}` is not an IPv4 or IPv6 address", self.address))
+                    .hint("a name for SSH belongs into sshAddress");
+            }
+            Some(address) if !name::is_global_unicast(address) => {
+                report
+                    .error(path, format!("{address} is not an address that other hosts can reach"))
+                    .hint(hint);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn validate_taint(report: &mut Report, taint: &Taint, path: &Path) {
+    if !name::is_qualified(&taint.key) {
+        let message = format!("`{}` cannot be the key of a taint", taint.key);
+        report.error(&path.key("key"), message).hint("[prefix/]name, such as example.com/gpu");
+    }
+    if !name::is_label_value(&taint.value) {
+        report.error(&path.key("value"), format!("`{}` cannot be the value of a taint", taint.value));
+    }
+    if taint.effect.is_empty() {
+        report
+            .error(&path.key("effect"), "the taint has no effect")
+            .hint("NoSchedule, PreferNoSchedule or NoExecute");
+    }
+}
+
+fn ssh(report: &mut Report, ssh: &Ssh, path: &Path) {
+    if ssh.port == Some(0) {
+        report.error(&path.key("port"), "port number is not valid").hint("1 to 65535");
+    }
+    if ssh.user.as_deref() == Some("") {
+        report.error(&path.key("user"), "the user's name is empty").hint("leave the field out for root");
+    }
+}

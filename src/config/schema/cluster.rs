@@ -1,0 +1,101 @@
+//! `kubewright.dev/v1alpha1 Cluster`: what kubeadm has no word for.
+
+use crate::config::schema::PORT;
+use crate::config::schema::Schema;
+use crate::config::schema::Shape;
+use crate::config::schema::TEXT_MAP;
+use crate::config::schema::core::TAINT_EFFECTS;
+use crate::config::schema::field;
+use crate::config::schema::v1beta4::ARG;
+
+pub const ROLES: &[&str] = &["control-plane", "worker", "load-balancer", "etcd"];
+pub const ENDPOINT_PROVIDERS: &[&str] = &["keepalived-haproxy", "kube-vip", "node-local", "external", "none"];
+pub const LAYOUTS: &[&str] = &["five", "kubeadm"];
+pub const CNI_PROVIDERS: &[&str] = &["flannel", "calico", "canal", "cilium", "bridge", "none", "custom"];
+pub const SELINUX_MODES: &[&str] = &["enforcing", "permissive"];
+pub const RUNTIMES: &[&str] = &["containerd", "cri-o", "docker", "none"];
+
+pub static CLUSTER: Schema = Schema {
+    name: "Cluster",
+    fields: &[
+        field("metadata", Shape::Object(&METADATA), "what it is called"),
+        field("spec", Shape::Object(&SPEC), "what is wanted"),
+    ],
+};
+
+static METADATA: Schema =
+    Schema { name: "Metadata", fields: &[field("name", Shape::Text, "name of the cluster")] };
+
+static SPEC: Schema = Schema {
+    name: "ClusterSpec",
+    fields: &[
+        field("ssh", Shape::Object(&SSH), "how to reach hosts that say nothing else"),
+        field("hosts", Shape::List(&Shape::Object(&HOST)), "the hosts, in order"),
+        field("endpoint", Shape::Object(&ENDPOINT), "the address that stands for all API servers"),
+        field("pki", Shape::Object(&PKI), "keys and certificates"),
+        field("network", Shape::Object(&NETWORK), "the pod network"),
+        field("prepare", Shape::Object(&PREPARE), "how hosts are prepared"),
+        field("containerRuntime", Shape::Object(&RUNTIME), "the container runtime"),
+    ],
+};
+
+static SSH: Schema = Schema {
+    name: "Ssh",
+    fields: &[
+        field("user", Shape::Text, "user to log in as"),
+        field("port", PORT, "port of sshd"),
+        field("identityFile", Shape::Text, "private key on the operator's machine"),
+    ],
+};
+
+static HOST: Schema = Schema {
+    name: "Host",
+    fields: &[
+        field("name", Shape::Text, "name of the host and of its Node"),
+        field("address", Shape::Text, "address inside the cluster"),
+        field("sshAddress", Shape::Text, "address for SSH, when it is another"),
+        field("roles", Shape::List(&Shape::Enum(ROLES)), "what it is for"),
+        field("labels", TEXT_MAP, "labels of the Node"),
+        field("taints", Shape::List(&Shape::Object(&HOST_TAINT)), "taints of the Node; [] means none"),
+        field("criSocket", Shape::Text, "socket of the container runtime"),
+        field("kubeletExtraArgs", Shape::List(&Shape::Object(&ARG)), "flags for this host's kubelet"),
+        field("ssh", Shape::Object(&SSH), "how to reach this host"),
+    ],
+};
+
+static HOST_TAINT: Schema = Schema {
+    name: "Taint",
+    fields: &[
+        field("key", Shape::Text, "the taint's key"),
+        field("value", Shape::Text, "the taint's value"),
+        field("effect", Shape::Enum(TAINT_EFFECTS), "what happens to pods that do not tolerate it"),
+    ],
+};
+
+static ENDPOINT: Schema = Schema {
+    name: "Endpoint",
+    fields: &[
+        field("host", Shape::Text, "address or name"),
+        field("port", PORT, "port; the API servers' by default"),
+        field("provider", Shape::Enum(ENDPOINT_PROVIDERS), "who keeps it alive"),
+    ],
+};
+
+static PKI: Schema = Schema {
+    name: "Pki",
+    fields: &[field("layout", Shape::Enum(LAYOUTS), "five trust chains, or kubeadm's three CAs")],
+};
+
+static NETWORK: Schema =
+    Schema { name: "Network", fields: &[field("cni", Shape::Object(&CNI), "the network plugin")] };
+
+static CNI: Schema =
+    Schema { name: "Cni", fields: &[field("provider", Shape::Enum(CNI_PROVIDERS), "which one")] };
+
+static PREPARE: Schema = Schema {
+    name: "Prepare",
+    fields: &[field("selinux", Shape::Enum(SELINUX_MODES), "mode that SELinux is put in")],
+};
+
+static RUNTIME: Schema =
+    Schema { name: "ContainerRuntime", fields: &[field("provider", Shape::Enum(RUNTIMES), "which one")] };

@@ -87,7 +87,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(args: &'a InitArgs, alone: Option<&PhaseCommand>, settings: &'a Settings) -> Result<Self, CliError> {
+    fn new(
+        args: &'a InitArgs,
+        alone: Option<&PhaseCommand>,
+        settings: &'a Settings,
+    ) -> Result<Self, CliError> {
         let reporter = settings.reporter();
         let loaded = load::for_init(args, settings, &reporter)?;
         let selected = match alone {
@@ -106,7 +110,8 @@ impl<'a> Run<'a> {
             ..Options::default()
         };
         let cluster = self.loaded.cluster.clone();
-        let session = Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
+        let session =
+            Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
         if self.runs("preflight") {
             self.preflight(&session)?;
         }
@@ -137,10 +142,11 @@ impl<'a> Run<'a> {
     }
 
     fn preflight(&self, session: &Session) -> Result<(), CliError> {
-        let ignore = Ignore::new(&self.args.ignore_preflight_errors, &session.node().ignore_preflight_errors)
-            .or_exit(Exit::Usage)?;
+        let ignore =
+            Ignore::new(&self.loaded.ignore_preflight_errors, &session.node().ignore_preflight_errors)
+                .or_exit(Exit::Usage)?;
         let report = judge(session, self.args.prepare, &ignore);
-        self.reporter.pause(|| output::people(&report.kubeadm_text()));
+        output::people(&report.kubeadm_text());
         if report.failed() {
             let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));
             return Err(error.hint("nothing was changed; `kubewright preflight` shows all checks as a table"));
@@ -170,7 +176,11 @@ impl<'a> Run<'a> {
             endpoint: join_command::endpoint_of(&url),
             token: if self.args.skip_token_print { WITHHELD } else { shown.as_deref().unwrap_or(WITHHELD) },
             ca_cert_hashes: &pins,
-            certificate_key: if self.args.skip_certificate_key_print { Some(WITHHELD) } else { certificate_key },
+            certificate_key: if self.args.skip_certificate_key_print {
+                Some(WITHHELD)
+            } else {
+                certificate_key
+            },
         };
         let kubeconfig = self.phase.kubeconfig.as_deref().unwrap_or(ADMIN_CONF);
         join_command::success_text(&command, kubeconfig, cluster.endpoint.as_ref(), cluster.upload_certs)
@@ -180,7 +190,8 @@ impl<'a> Run<'a> {
 /// Judges the host by all checks of `init`.
 pub fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
     let images = images::list(&session.cluster.configuration, &session.cluster.version);
-    let ours: BTreeSet<String> = session.receipt.iter().flat_map(|receipt| receipt.subjects()).collect();
+    let ours: BTreeSet<String> =
+        session.receipt.iter().flat_map(|it| it.steps.values().map(|step| step.subject.clone())).collect();
     let subject = Subject {
         cluster: &session.cluster,
         node: session.node(),

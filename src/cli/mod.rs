@@ -6,6 +6,8 @@ mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod load;
+mod output;
 mod phase_command;
 mod pki_files;
 mod resolver;

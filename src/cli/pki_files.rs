@@ -8,11 +8,14 @@ use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
 use crate::pki::Decisions;
+use crate::pki::bundle::BundleError;
+use crate::pki::bundle::Minting;
 use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory;
 use crate::pki::inventory::FileState;
 use crate::pki::inventory::Inventory;
+use crate::pki::random::SystemRandom;
 use crate::pki::spec;
 use crate::pki::spec::CertSpec;
 use crate::plan::Action;
@@ -20,9 +23,6 @@ use crate::plan::ClientCredential;
 use crate::plan::Content;
 use crate::plan::Fill;
 use crate::plan::Plan;
-use crate::pki::bundle::BundleError;
-use crate::pki::bundle::Minting;
-use crate::pki::random::SystemRandom;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use time::OffsetDateTime;
@@ -70,7 +70,11 @@ fn reason(error: &HostError) -> String {
 }
 
 /// The authorities whose certificate is here and whose key is not.
-pub fn external(cluster: &Cluster, inventories: &BTreeMap<String, Inventory>, now: OffsetDateTime) -> BTreeSet<Ca> {
+pub fn external(
+    cluster: &Cluster,
+    inventories: &BTreeMap<String, Inventory>,
+    now: OffsetDateTime,
+) -> BTreeSet<Ca> {
     let specs: Vec<CertSpec> =
         spec::all_specs(cluster).into_iter().filter(|spec| matches!(spec.name, CertName::Ca(_))).collect();
     let decisions = decide::decide(&Request { cluster, specs: &specs, inventories, now });
@@ -93,7 +97,9 @@ pub fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
     }
     spec::all_specs(cluster)
         .into_iter()
-        .filter(|spec| named.iter().any(|(node, name)| *name == spec.name && (spec.is_shared() || *node == spec.node)))
+        .filter(|spec| {
+            named.iter().any(|(node, name)| *name == spec.name && (spec.is_shared() || *node == spec.node))
+        })
         .collect()
 }
 

@@ -154,7 +154,12 @@ impl Session {
     ///
     /// # Errors
     /// What is on the host contradicts itself or the cluster; all problems are listed.
-    pub fn resolver(&self, plan: &Plan, dry_run: bool, reporter: &Reporter) -> Result<Resolver<'_>, CliError> {
+    pub fn resolver(
+        &self,
+        plan: &Plan,
+        dry_run: bool,
+        reporter: &Reporter,
+    ) -> Result<Resolver<'_>, CliError> {
         let specs = pki_files::named_by(plan, &self.cluster);
         let request =
             Request { cluster: &self.cluster, specs: &specs, inventories: &self.inventories, now: self.now };

@@ -1,6 +1,10 @@
 //! What was meant: flags, environment and terminal, looked at once.
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
+use crate::report;
+use crate::report::Format;
+use crate::report::Reporter;
+use crate::report::Verbosity;
 use clap::Args;
 use clap::ValueEnum;
 use std::collections::BTreeMap;
@@ -10,15 +14,33 @@ use std::io::IsTerminal;
 #[derive(Debug, Clone, Default, Args)]
 pub struct GlobalArgs {
     /// How progress is told: live bars, plain lines, or JSON lines on standard output
-    #[arg(long, global = true, value_enum, value_name = "FACE", default_value_t, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FACE",
+        default_value_t,
+        help_heading = "Global options"
+    )]
     pub progress: Face,
 
     /// Tell warnings, errors and results only
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
 
+    /// Tell steps that found nothing to do as well
+    #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Global options")]
+    pub verbose: bool,
+
     /// Use colours: automatically, always or never; `NO_COLOR` is respected
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        help_heading = "Global options"
+    )]
     pub color: When,
 }
 
@@ -46,6 +68,7 @@ pub enum When {
 pub struct Settings {
     pub face: Face,
     pub quiet: bool,
+    pub verbose: bool,
     pub color: bool,
     /// Standard error is a terminal that can redraw a line.
     pub terminal: bool,
@@ -54,6 +77,25 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The reporter that these settings ask for.
+    pub fn reporter(&self) -> Reporter {
+        let settings = report::Settings {
+            format: match self.face {
+                Face::Auto => Format::Auto,
+                Face::Plain => Format::Plain,
+                Face::Json => Format::Json,
+            },
+            verbosity: match (self.quiet, self.verbose) {
+                (true, _) => Verbosity::Quiet,
+                (false, true) => Verbosity::Verbose,
+                (false, false) => Verbosity::Normal,
+            },
+            colour: self.color,
+            terminal: self.terminal,
+        };
+        Reporter::new(settings, Box::new(std::io::stdout()), Box::new(std::io::stderr()))
+    }
+
     pub fn new(args: &GlobalArgs) -> Self {
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         let terminal = std::io::stderr().is_terminal() && !dumb;
@@ -61,6 +103,7 @@ impl Settings {
         Self {
             face: args.progress,
             quiet: args.quiet,
+            verbose: args.verbose,
             color: match args.color {
                 When::Always => true,
                 When::Never => false,
@@ -73,9 +116,7 @@ impl Settings {
 }
 
 fn proxies(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
-    variables
-        .filter(|(name, value)| name.to_lowercase().ends_with("_proxy") && !value.is_empty())
-        .collect()
+    variables.filter(|(name, value)| name.to_lowercase().ends_with("_proxy") && !value.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +125,8 @@ mod tests {
 
     #[test]
     fn keeps_proxy_variables_that_say_something() {
-        let variables = [("HTTPS_PROXY", "http://p:3128"), ("no_proxy", "10.0.0.0/8"), ("ZED_PROXY", ""), ("HOME", "/")];
+        let variables =
+            [("HTTPS_PROXY", "http://p:3128"), ("no_proxy", "10.0.0.0/8"), ("ZED_PROXY", ""), ("HOME", "/")];
         let found = proxies(variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())));
         assert_eq!(found.keys().collect::<Vec<_>>(), ["HTTPS_PROXY", "no_proxy"]);
     }

@@ -16,6 +16,7 @@ mod load;
 mod name;
 mod normal;
 mod overrides;
+pub mod patches;
 pub mod path;
 mod release;
 mod report;

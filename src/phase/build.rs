@@ -1,5 +1,6 @@
 //! Selected phases × nodes → the plan.
 
+use crate::cluster::Node;
 use crate::kube::objects::admins;
 use crate::phase::Context;
 use crate::phase::Draft;
@@ -13,7 +14,6 @@ use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Probe;
 use crate::plan::Step;
-use crate::cluster::Node;
 use anyhow::Context as _;
 
 /// Builds the plan of the selected phases. Pure: the same input gives the same plan.

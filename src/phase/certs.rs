@@ -23,7 +23,10 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
         (Part::Certificate, spec.paths.certificate.as_ref(), 0o644),
         (Part::PublicKey, spec.paths.public_key.as_ref(), 0o600),
     ];
-    Ok(files.into_iter().filter_map(|(part, path, mode)| Some(draft(node, spec, part, path?, mode))).collect())
+    Ok(files
+        .into_iter()
+        .filter_map(|(part, path, mode)| Some(draft(node, spec, part, path?, mode)))
+        .collect())
 }
 
 fn draft(node: &Node, spec: &CertSpec, part: Part, path: &str, mode: u32) -> Draft {

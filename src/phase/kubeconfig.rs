@@ -82,7 +82,11 @@ pub fn kubeconfig(cluster: &Cluster, node: &Node, entry: &Entry) -> KubeconfigSp
     KubeconfigSpec {
         node: node.name.clone(),
         cluster_name: cluster.configuration.cluster_name.clone(),
-        server: if entry.through_endpoint { cluster.control_plane_url(node) } else { cluster.local_url(node) },
+        server: if entry.through_endpoint {
+            cluster.control_plane_url(node)
+        } else {
+            cluster.local_url(node)
+        },
         user: user(entry.cert, node),
         client: ClientCredential::Embedded(entry.cert),
     }

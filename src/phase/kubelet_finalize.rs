@@ -20,8 +20,11 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         return Ok(Vec::new());
     }
     let entry = ENTRIES.iter().find(|entry| entry.cert == CertName::KubeletClient).expect("the table has it");
-    let Some(current) = spec(cx.cluster, node, CertName::KubeletClient).paths.store else { return Ok(Vec::new()) };
-    let rotated = KubeconfigSpec { client: ClientCredential::File(current), ..kubeconfig(cx.cluster, node, entry) };
+    let Some(current) = spec(cx.cluster, node, CertName::KubeletClient).paths.store else {
+        return Ok(Vec::new());
+    };
+    let rotated =
+        KubeconfigSpec { client: ClientCredential::File(current), ..kubeconfig(cx.cluster, node, entry) };
     Ok(vec![Draft::new(
         "kubelet.conf points to the renewed certificate",
         "an embedded certificate would expire while the kubelet renews another one",

@@ -31,7 +31,11 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
     let mut restart_on: Vec<String> = drafts.iter().filter_map(changed_file).collect();
     let facts = cx.facts_of(node);
     for (path, content, reason) in [
-        (kubelet::FLAGS_PATH, Some(kubelet::flags_env(cx.cluster, node, facts)), "flags that the kubelet's unit reads"),
+        (
+            kubelet::FLAGS_PATH,
+            Some(kubelet::flags_env(cx.cluster, node, facts)),
+            "flags that the kubelet's unit reads",
+        ),
         (
             kubelet::INSTANCE_CONFIG_PATH,
             kubelet::instance_config(cx.cluster, node),
@@ -70,7 +74,13 @@ fn changed_file(draft: &Draft) -> Option<String> {
 }
 
 fn text_file(path: String, text: String) -> Action {
-    Action::File(FileSpec { path, mode: 0o644, owner: None, content: Content::Text(text), keep_existing: false })
+    Action::File(FileSpec {
+        path,
+        mode: 0o644,
+        owner: None,
+        content: Content::Text(text),
+        keep_existing: false,
+    })
 }
 
 /// A certificate in the kubelet's own store: a dated file, and a link named `current` that the kubelet moves when
@@ -82,7 +92,8 @@ fn stored_pair(cx: &Context<'_>, node: &Node, cert: CertName) -> Vec<Draft> {
         return Vec::new();
     }
     let file = link.replace("-current.pem", "-initial.pem");
-    let reason = "the kubelet finds it in its own store, so it need not ask for one, and renews it from there";
+    let reason =
+        "the kubelet finds it in its own store, so it need not ask for one, and renews it from there";
     vec![
         Draft::new(
             format!("{cert} certificate in the kubelet's store"),
@@ -95,6 +106,10 @@ fn stored_pair(cx: &Context<'_>, node: &Node, cert: CertName) -> Vec<Draft> {
                 keep_existing: false,
             }),
         ),
-        Draft::new(format!("{cert} certificate is the current one"), reason, Action::Link { path: link, target: file }),
+        Draft::new(
+            format!("{cert} certificate is the current one"),
+            reason,
+            Action::Link { path: link, target: file },
+        ),
     ]
 }

@@ -27,11 +27,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         Draft::new(
             format!("node {} marked as control plane", node.registered_name()),
             "workloads stay off it, and load balancers leave it out",
-            Action::Object(ObjectSpec {
-                object: mark,
-                how: ApplyHow::MarkNode,
-                identity: Identity::Admin,
-            }),
+            Action::Object(ObjectSpec { object: mark, how: ApplyHow::MarkNode, identity: Identity::Admin }),
         ),
     ])
 }

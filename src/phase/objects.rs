@@ -10,7 +10,10 @@ use crate::plan::ObjectSpec;
 
 /// Objects that are created, or wholly replaced when they differ, as kubeadm does.
 pub fn replaced(objects: Vec<Object>, reason: &str) -> Vec<Draft> {
-    objects.into_iter().map(|object| draft(object, ApplyHow::CreateOrReplace, Identity::Admin, reason)).collect()
+    objects
+        .into_iter()
+        .map(|object| draft(object, ApplyHow::CreateOrReplace, Identity::Admin, reason))
+        .collect()
 }
 
 /// One object, its own name as the title.

@@ -158,7 +158,8 @@ impl Preparing<'_> {
         }
         if masked && self.facts.init_system == InitSystem::Systemd {
             let command = Command::change("systemctl").arg("daemon-reload");
-            let action = Action::Run(RunSpec { command, unless: None, best_effort: true });
+            let action =
+                Action::Run(RunSpec { command, unless: None, remember: Vec::new(), best_effort: true });
             steps.push(self.step("swap", "systemd knows", "units were masked", action));
         }
         steps
@@ -236,5 +237,5 @@ fn file(path: &str, text: String) -> Action {
 }
 
 fn run(command: Command) -> Action {
-    Action::Run(RunSpec { command, unless: None, best_effort: false })
+    Action::Run(RunSpec { command, unless: None, remember: Vec::new(), best_effort: false })
 }

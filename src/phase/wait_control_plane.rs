@@ -20,7 +20,8 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         ("kube-scheduler", &configuration.scheduler.extra_args, 10259, "/livez"),
     ] {
         let host = args::last(component_args, "bind-address").unwrap_or("127.0.0.1");
-        let port = args::last(component_args, "secure-port").and_then(|port| port.parse().ok()).unwrap_or(port);
+        let port =
+            args::last(component_args, "secure-port").and_then(|port| port.parse().ok()).unwrap_or(port);
         let host = match host {
             "0.0.0.0" => "127.0.0.1",
             "::" => "::1",

@@ -1,5 +1,6 @@
 //! The table of phases of `init`, in reading order, in kubeadm's words.
 
+use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Phase;
 use crate::phase::PlanFn;
@@ -17,7 +18,6 @@ use crate::phase::preflight;
 use crate::phase::upload_certs;
 use crate::phase::upload_config;
 use crate::phase::wait_control_plane;
-use crate::cluster::Node;
 
 /// What a row of the table leaves out.
 const BASE: Phase = Phase {
@@ -141,7 +141,11 @@ pub const INIT: &[Phase] = &[
     },
     Phase {
         needs: &["certs", "kubeconfig"],
-        ..once("upload-certs", "Store the certificates in Secret kubeadm-certs, encrypted", upload_certs::plan)
+        ..once(
+            "upload-certs",
+            "Store the certificates in Secret kubeadm-certs, encrypted",
+            upload_certs::plan,
+        )
     },
     Phase {
         needs: &["kubeconfig"],

@@ -1,0 +1,236 @@
+//! From the command line and the file it names to a cluster: the edge around `config`.
+
+use crate::cli::error::CliError;
+use crate::cli::error::OrExit;
+use crate::cli::exit::Exit;
+use crate::cli::init_args::InitArgs;
+use crate::cli::settings::Settings;
+use crate::cluster::Cluster;
+use crate::cluster::Layout;
+use crate::cluster::Secret;
+use crate::config;
+use crate::config::Environment;
+use crate::config::File;
+use crate::config::Issues;
+use crate::config::Overrides;
+use crate::config::Purpose;
+use crate::config::Strictness;
+use crate::config::patches;
+use crate::facts::gather;
+use crate::host::Command;
+use crate::host::Host;
+use crate::host::local::Local;
+use crate::pki::random;
+use crate::pki::random::SystemRandom;
+use crate::report::Event;
+use crate::report::Reporter;
+use anyhow::Context as _;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Loaded {
+    pub cluster: Cluster,
+    pub skip_phases: Vec<String>,
+    pub ignore_preflight_errors: Vec<String>,
+    pub dry_run: bool,
+    /// The token was made here and now, since the operator named none.
+    pub token_is_new: bool,
+}
+
+/// Loads the configuration of `init` for this host: of a whole cluster's hosts, this one is left.
+///
+/// # Errors
+/// The configuration has problems, all of them listed; or the host that it is meant for is another one.
+pub fn for_init(args: &InitArgs, settings: &Settings, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let env = environment(args.kubernetes_version.as_deref())?;
+    let mut loaded = load(args.config.as_deref(), &env, &overrides(args), Purpose::Init, reporter)?;
+    let _ = settings;
+    let name = args.node_name.as_deref().unwrap_or(&env.hostname);
+    keep_only(&mut loaded.cluster, name)?;
+    if args.upload_certs {
+        upload_certs(&mut loaded.cluster);
+    }
+    if let Some(layout) = &args.pki_layout {
+        loaded.cluster.layout = if layout == "kubeadm" { Layout::Kubeadm } else { Layout::Five };
+    }
+    Ok(loaded)
+}
+
+/// Loads a configuration for all the hosts that it names.
+///
+/// # Errors
+/// The configuration has problems; all of them are listed.
+pub fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let mut loaded = load(Some(file), &environment(None)?, &Overrides::default(), Purpose::Render, reporter)?;
+    if loaded.cluster.control_planes().count() > 1 {
+        loaded.cluster.upload_certs = false;
+    }
+    Ok(loaded)
+}
+
+fn load(
+    file: Option<&Path>,
+    env: &Environment,
+    overrides: &Overrides,
+    purpose: Purpose,
+    reporter: &Reporter,
+) -> Result<Loaded, CliError> {
+    let bytes = file.map(read_file).transpose()?;
+    let name = file.map(|path| path.display().to_string()).unwrap_or_default();
+    let file = bytes.as_ref().map(|bytes| File { name: &name, bytes });
+    let loaded = config::load(file, env, overrides, Strictness::Lenient, purpose)
+        .map_err(|issues| refused(&issues))?;
+    for warning in &loaded.warnings {
+        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+    }
+    let mut cluster = loaded.cluster;
+    if let Some(directory) = &loaded.patches_directory {
+        cluster.patches = read_patches(directory, reporter)?;
+    }
+    let token_is_new = cluster.tokens.first().is_some_and(|token| {
+        let text = format!("{}.{}", token.id, token.secret.expose());
+        env.tokens.iter().any(|new| new.expose() == text)
+    });
+    Ok(Loaded {
+        cluster,
+        skip_phases: loaded.skip_phases,
+        ignore_preflight_errors: loaded.ignore_preflight_errors,
+        dry_run: loaded.dry_run,
+        token_is_new,
+    })
+}
+
+/// All problems of a configuration as one error.
+pub fn refused(issues: &Issues) -> CliError {
+    let count = issues.errors().count();
+    let plural = if count == 1 { "problem" } else { "problems" };
+    let text = format!("the configuration has {count} {plural}\n\n{issues}");
+    CliError::new(Exit::Configuration, anyhow::anyhow!(text.trim_end().to_owned()))
+}
+
+/// The file that a command names; `-` is standard input.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")
+            .or_exit(Exit::Configuration)?;
+        return Ok(bytes);
+    }
+    let host = Local::new("this host");
+    let path = path.to_string_lossy();
+    let resolved =
+        host.run(&Command::query("readlink").arg("-f").arg("--").arg(&*path)).or_exit(Exit::Host)?;
+    let entry = host.read(&resolved.text()).or_exit(Exit::Configuration)?;
+    let missing = || CliError::new(Exit::Configuration, anyhow::anyhow!("there is no file `{path}`"));
+    let entry = entry.ok_or_else(missing)?;
+    entry
+        .content()
+        .map(<[u8]>::to_vec)
+        .ok_or_else(|| CliError::new(Exit::Configuration, anyhow::anyhow!("`{path}` is not a regular file")))
+}
+
+fn overrides(args: &InitArgs) -> Overrides {
+    let list = |values: &Vec<String>| (!values.is_empty()).then(|| values.clone());
+    Overrides {
+        apiserver_advertise_address: args.apiserver_advertise_address.clone(),
+        apiserver_bind_port: args.apiserver_bind_port,
+        apiserver_cert_extra_sans: list(&args.apiserver_cert_extra_sans),
+        cert_dir: args.cert_dir.clone(),
+        certificate_key: args.certificate_key.clone().map(Secret::new),
+        control_plane_endpoint: args.control_plane_endpoint.clone(),
+        cri_socket: args.cri_socket.clone(),
+        dry_run: args.dry_run.then_some(true),
+        feature_gates: args.feature_gates.clone(),
+        ignore_preflight_errors: list(&args.ignore_preflight_errors),
+        image_repository: args.image_repository.clone(),
+        kubernetes_version: args.kubernetes_version.clone(),
+        node_name: args.node_name.clone(),
+        patches: args.patches.clone(),
+        pod_network_cidr: args.pod_network_cidr.clone(),
+        service_cidr: args.service_cidr.clone(),
+        service_dns_domain: args.service_dns_domain.clone(),
+        skip_phases: list(&args.skip_phases),
+        token: args.token.clone().map(Secret::new),
+        token_ttl: args.token_ttl.clone(),
+        upload_certs: args.upload_certs.then_some(true),
+        ..Overrides::default()
+    }
+}
+
+/// What a configuration may need to know of this host, and fresh secrets for where it names none.
+///
+/// # Errors
+/// The host cannot be asked.
+pub fn environment(_version: Option<&str>) -> Result<Environment, CliError> {
+    let basics = gather::basics(&Local::new("this host")).or_exit(Exit::Host)?;
+    let v4 =
+        basics.default_addresses.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
+    let v6 =
+        basics.default_addresses.iter().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None });
+    let (id, secret) = random::token(&mut SystemRandom);
+    Ok(Environment {
+        hostname: basics.hostname,
+        default_address_v4: v4,
+        default_address_v6: v6,
+        loopback_address: None,
+        cri_sockets: basics.cri_sockets,
+        tokens: vec![Secret::new(format!("{id}.{}", secret.expose()))],
+        version_labels: std::collections::BTreeMap::new(),
+    })
+}
+
+/// Leaves only the node that this host is.
+fn keep_only(cluster: &mut Cluster, name: &str) -> Result<(), CliError> {
+    if !cluster.site.declared_hosts {
+        return Ok(());
+    }
+    let names: Vec<String> = cluster.control_planes().map(|node| node.name.clone()).collect();
+    cluster.nodes.retain(|node| node.name == name && node.is_control_plane());
+    if cluster.nodes.is_empty() {
+        let message =
+            format!("this host is `{name}`, and the configuration's control planes are {}", names.join(", "));
+        let error = CliError::new(Exit::Configuration, anyhow::anyhow!(message));
+        return Err(
+            error.hint("run `init` on one of them, or say with `--node-name` which of them this host is")
+        );
+    }
+    Ok(())
+}
+
+fn upload_certs(cluster: &mut Cluster) {
+    cluster.upload_certs = true;
+    if cluster.certificate_key.is_none() {
+        cluster.certificate_key = Some(random::certificate_key(&mut SystemRandom));
+    }
+}
+
+fn read_patches(directory: &str, reporter: &Reporter) -> Result<Vec<crate::cluster::Patch>, CliError> {
+    let host = Local::new("this host");
+    let listing = host
+        .run(&Command::query("find").arg(directory).args(["-type", "f", "-print0"]))
+        .or_exit(Exit::Configuration)?;
+    if !listing.success() {
+        let message = format!("cannot read patches: {}", listing.error_tail());
+        return Err(CliError::new(Exit::Configuration, anyhow::anyhow!(message)));
+    }
+    let mut files = Vec::new();
+    for path in String::from_utf8_lossy(&listing.stdout).split('\0').filter(|path| !path.is_empty()) {
+        let entry = host.read(path).or_exit(Exit::Configuration)?;
+        let content = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec)).unwrap_or_default();
+        let name = path.strip_prefix(directory).unwrap_or(path).trim_start_matches('/');
+        files.push((name.to_owned(), content));
+    }
+    let (parsed, warnings) = patches::parse(files).map_err(|issues| refused(&issues))?;
+    for warning in warnings {
+        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+    }
+    Ok(parsed)
+}

@@ -5,7 +5,7 @@ use crate::apply::failure::StepError;
 use crate::apply::receipt::sha256;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
-use crate::apply::run::Site;
+use crate::apply::site::Site;
 use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Host;

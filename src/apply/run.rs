@@ -6,6 +6,9 @@ use crate::api::ApiError;
 use crate::apply::World;
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
+use crate::apply::schedule::Group;
+use crate::apply::schedule::groups;
+use crate::apply::site::Site;
 use crate::apply::step;
 use crate::host::DryRun;
 use crate::host::Host;
@@ -45,16 +48,6 @@ pub(crate) struct Run<'a> {
     failures: Mutex<Vec<Failure>>,
 }
 
-/// One host during a run.
-pub(crate) struct Site {
-    pub host: Arc<dyn Host>,
-    /// Paths that this run changed, in order.
-    pub changed: Vec<String>,
-    /// How many of them a unit already knew when this run last started it.
-    pub known: BTreeMap<String, usize>,
-    pub ledger: Option<Ledger>,
-}
-
 /// What a step came to.
 pub(crate) struct Done {
     pub outcome: Outcome,
@@ -62,12 +55,6 @@ pub(crate) struct Done {
     pub diff: Option<String>,
     /// Of what is there now.
     pub digest: Option<String>,
-}
-
-/// Steps that may run side by side: one phase, and either hosts or the API.
-struct Group<'a> {
-    phase: &'a str,
-    steps: Vec<(usize, &'a Step)>,
 }
 
 impl Done {
@@ -91,10 +78,7 @@ impl<'a> Run<'a> {
         let sites = hosts.filter_map(|name| {
             let host = Arc::clone(world.hosts.get(name)?);
             let host: Arc<dyn Host> = if world.options.dry_run { Arc::new(DryRun::new(host)) } else { host };
-            Some((
-                name.clone(),
-                Mutex::new(Site { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None }),
-            ))
+            Some((name.clone(), Mutex::new(Site::new(host))))
         });
         Self {
             plan,
@@ -178,7 +162,7 @@ impl<'a> Run<'a> {
             subject: subject.clone(),
         });
         let begun = match (&step.action, site.as_deref_mut()) {
-            (Action::Wait(_), Some(site)) => save(site),
+            (Action::Wait(_), Some(site)) => site.save(),
             _ => Ok(()),
         };
         let result = begun.and_then(|()| step::perform(self, step, site.as_deref_mut())).and_then(|done| {
@@ -232,7 +216,7 @@ impl<'a> Run<'a> {
     /// Writes the record, then keeps the failure.
     fn stop(&self, step: &Step, error: StepError, site: Option<&mut Site>) {
         let mut error = error;
-        if let Some(Err(unwritten)) = site.map(save) {
+        if let Some(Err(unwritten)) = site.map(Site::save) {
             error = error.detail("receipt", format!("not written: {}", unwritten.line()));
         }
         if error.kind == FailureKind::Interrupted {
@@ -278,7 +262,7 @@ impl<'a> Run<'a> {
         };
         for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
             let last = self.plan.steps.iter().rev().find(|step| host_of(&step.place).as_ref() == Some(name));
-            if let (Err(error), Some(step)) = (save(&mut lock(site)), last) {
+            if let (Err(error), Some(step)) = (lock(site).save(), last) {
                 self.stop(step, error, None);
             }
         }
@@ -352,23 +336,6 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Site {
-    /// To be called before a path is changed.
-    pub(crate) fn before_path(&mut self, path: &str) -> Result<(), StepError> {
-        match &mut self.ledger {
-            Some(ledger) => ledger.before_path(self.host.as_ref(), path),
-            None => Ok(()),
-        }
-    }
-}
-
-fn save(site: &mut Site) -> Result<(), StepError> {
-    match &mut site.ledger {
-        Some(ledger) => ledger.save(site.host.as_ref()),
-        None => Ok(()),
-    }
-}
-
 fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
     site.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -378,20 +345,4 @@ fn host_of(place: &Place) -> Option<String> {
         Place::Host(name) => Some(name.clone()),
         Place::Cluster => None,
     }
-}
-
-/// Consecutive steps of one phase; steps through the API stand apart, since hosts may depend on their order.
-fn groups(plan: &Plan) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for (index, step) in plan.steps.iter().enumerate() {
-        let fits = |group: &&mut Group<'_>| {
-            let cluster = |step: &Step| step.place == Place::Cluster;
-            group.phase == step.phase && group.steps.iter().all(|(_, other)| cluster(other) == cluster(step))
-        };
-        match groups.last_mut().filter(fits) {
-            Some(group) => group.steps.push((index, step)),
-            None => groups.push(Group { phase: &step.phase, steps: vec![(index, step)] }),
-        }
-    }
-    groups
 }

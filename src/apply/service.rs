@@ -4,7 +4,7 @@ use crate::apply::failure::StepError;
 use crate::apply::receipt::Before;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
-use crate::apply::run::Site;
+use crate::apply::site::Site;
 use crate::host::Command;
 use crate::host::EntryKind;
 use crate::host::Host;

@@ -12,6 +12,7 @@ use crate::host::Output;
 use crate::host::Socket;
 use crate::host::Stream;
 use crate::host::command::Word;
+use crate::host::fake_systemd::systemctl;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -22,6 +23,8 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::thread;
+
+pub use crate::host::fake_systemd::Unit;
 
 /// Files by path.
 pub type Files = BTreeMap<String, Entry>;
@@ -44,15 +47,6 @@ struct State {
     mutations: usize,
     fault: Option<Fault>,
     dead: bool,
-}
-
-/// A unit of the fake's systemd.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Unit {
-    pub active: bool,
-    pub enabled: bool,
-    /// How often it was started or restarted.
-    pub starts: usize,
 }
 
 /// What goes wrong at the n-th change (counted from 0).
@@ -295,39 +289,6 @@ fn answer(state: &mut State, command: &Command) -> io::Result<Output> {
         ["systemctl", words @ ..] if !state.units.is_empty() => systemctl(&mut state.units, words),
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "nobody scripted this command")),
     }
-}
-
-fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> io::Result<Output> {
-    let [verb, name] = words else {
-        return match words {
-            ["daemon-reload"] => Ok(said(0, "")),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "this fake systemctl does not know that")),
-        };
-    };
-    let name = name.strip_suffix(".service").unwrap_or(name);
-    let Some(unit) = units.get_mut(name) else {
-        return Ok(Output { stderr: format!("Unit {name}.service not found.").into(), ..said(5, "") });
-    };
-    match *verb {
-        "is-active" if unit.active => return Ok(said(0, "active")),
-        "is-active" => return Ok(said(3, "inactive")),
-        "is-enabled" if unit.enabled => return Ok(said(0, "enabled")),
-        "is-enabled" => return Ok(said(1, "disabled")),
-        "start" | "restart" => {
-            unit.active = true;
-            unit.starts += 1;
-        }
-        "stop" => unit.active = false,
-        "enable" => unit.enabled = true,
-        "disable" => unit.enabled = false,
-        _ => {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "this fake systemctl does not know that",
-            ));
-        }
-    }
-    Ok(said(0, ""))
 }
 
 /// An answer with this exit status and output.

@@ -7,6 +7,7 @@ pub mod command;
 pub mod dry_run;
 pub mod error;
 pub mod fake;
+mod fake_systemd;
 pub mod fleet;
 pub mod local;
 mod process;

@@ -1,0 +1,39 @@
+//! One host during a run.
+
+use crate::apply::failure::StepError;
+use crate::apply::ledger::Ledger;
+use crate::host::Host;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One host during a run.
+pub(crate) struct Site {
+    pub host: Arc<dyn Host>,
+    /// Paths that this run changed, in order.
+    pub changed: Vec<String>,
+    /// How many of them a unit already knew when this run last started it.
+    pub known: BTreeMap<String, usize>,
+    pub ledger: Option<Ledger>,
+}
+
+impl Site {
+    pub(crate) fn new(host: Arc<dyn Host>) -> Self {
+        Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None }
+    }
+
+    /// To be called before a path is changed.
+    pub(crate) fn before_path(&mut self, path: &str) -> Result<(), StepError> {
+        match &mut self.ledger {
+            Some(ledger) => ledger.before_path(self.host.as_ref(), path),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes down what is new.
+    pub(crate) fn save(&mut self) -> Result<(), StepError> {
+        match &mut self.ledger {
+            Some(ledger) => ledger.save(self.host.as_ref()),
+            None => Ok(()),
+        }
+    }
+}

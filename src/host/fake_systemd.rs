@@ -1,0 +1,49 @@
+//! As much of systemd as a fake host needs.
+
+use crate::host::Output;
+use crate::host::fake::said;
+use std::collections::BTreeMap;
+use std::io;
+
+/// A unit of the fake's systemd.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unit {
+    pub active: bool,
+    pub enabled: bool,
+    /// How often it was started or restarted.
+    pub starts: usize,
+}
+
+/// Answers `systemctl` with these words.
+pub(crate) fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> io::Result<Output> {
+    let [verb, name] = words else {
+        return match words {
+            ["daemon-reload"] => Ok(said(0, "")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "this fake systemctl does not know that")),
+        };
+    };
+    let name = name.strip_suffix(".service").unwrap_or(name);
+    let Some(unit) = units.get_mut(name) else {
+        return Ok(Output { stderr: format!("Unit {name}.service not found.").into(), ..said(5, "") });
+    };
+    match *verb {
+        "is-active" if unit.active => return Ok(said(0, "active")),
+        "is-active" => return Ok(said(3, "inactive")),
+        "is-enabled" if unit.enabled => return Ok(said(0, "enabled")),
+        "is-enabled" => return Ok(said(1, "disabled")),
+        "start" | "restart" => {
+            unit.active = true;
+            unit.starts += 1;
+        }
+        "stop" => unit.active = false,
+        "enable" => unit.enabled = true,
+        "disable" => unit.enabled = false,
+        _ => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "this fake systemctl does not know that",
+            ));
+        }
+    }
+    Ok(said(0, ""))
+}

@@ -98,7 +98,8 @@ impl Minting {
 }
 
 impl Bundle {
-    /// Makes what the decisions leave to be made, and takes over what exists. Keys are made on all processors.
+    /// Makes what the decisions leave to be made, and takes over what exists. Keys are made on all
+    /// processors.
     ///
     /// # Errors
     /// The decisions hold problems, or an authority that must sign has no key.
@@ -195,7 +196,8 @@ impl Bundle {
         self.minted.contains(&id(node, name))
     }
 
-    /// The bytes of a piece, where there is one: a file that exists as it is, a new one as it will be written.
+    /// The bytes of a piece, where there is one: a file that exists as it is, a new one as it will be
+    /// written.
     pub fn part(&self, node: &str, name: CertName, part: Part) -> Option<SecretBytes> {
         let material = self.entry(node, name)?;
         match part {

@@ -1,7 +1,7 @@
 //! A certificate and the facts of it that decisions need.
 
 use super::pem;
-use super::spec::Sans;
+use super::sans::Sans;
 use super::spec::Usage;
 use aws_lc_rs::signature;
 use aws_lc_rs::signature::UnparsedPublicKey;

@@ -16,8 +16,8 @@ pub enum ChainError {
     NotYetValid { subject: String, at: String },
 }
 
-/// Follows the first certificate of a file through the others of that file to `root`, at the time `now`, for any
-/// usage. This is what Go's verification does with `root` as its only trusted certificate.
+/// Follows the first certificate of a file through the others of that file to `root`, at the time `now`, for
+/// any usage. This is what Go's verification does with `root` as its only trusted certificate.
 pub fn verify(file: &[Certificate], root: &Certificate, now: OffsetDateTime) -> Result<(), ChainError> {
     let Some((leaf, intermediates)) = file.split_first() else { return Err(ChainError::NotSigned) };
     let path = path(leaf, intermediates, root, MAX_INTERMEDIATES).ok_or(ChainError::NotSigned)?;
@@ -66,7 +66,7 @@ mod tests {
     use crate::pki::PrivateKey;
     use crate::pki::SystemRandom;
     use crate::pki::mint;
-    use crate::pki::spec::Sans;
+    use crate::pki::sans::Sans;
     use crate::pki::spec::Subject;
     use time::Duration;
 

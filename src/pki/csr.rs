@@ -41,8 +41,8 @@ pub enum CsrError {
     Request { name: CertName, source: rcgen::Error },
 }
 
-/// The certificates that a request is made for: kubeadm's seven leaves, also when etcd is external, and the five
-/// kubeconfig files.
+/// The certificates that a request is made for: kubeadm's seven leaves, also when etcd is external, and the
+/// five kubeconfig files.
 const NAMES: [CertName; 12] = [
     CertName::Apiserver,
     CertName::ApiserverEtcdClient,
@@ -63,8 +63,8 @@ pub fn targets(cluster: &Cluster, node: &Node, kubeconfig_dir: &str) -> Vec<Stri
     NAMES.iter().flat_map(|name| paths(&spec::spec(cluster, node, *name), kubeconfig_dir)).collect()
 }
 
-/// New keys and requests for the control plane `node`; the request's file follows its key's. `existing` are the paths
-/// among [`targets`] that exist.
+/// New keys and requests for the control plane `node`; the request's file follows its key's. `existing` are
+/// the paths among [`targets`] that exist.
 pub fn generate(
     cluster: &Cluster,
     node: &Node,

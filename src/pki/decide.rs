@@ -1,8 +1,9 @@
-//! What is kept, what is made and what is wrong: kubeadm's rules for existing material, and stricter ones of ours.
+//! What is kept, what is made and what is wrong: kubeadm's rules for existing material, and stricter ones of
+//! ours.
 //!
 //! kubeadm looks at names, key and lifetime of an existing certificate only here and there; a cluster with a
-//! certificate that does not fit fails later and without a word. Here everything is looked at before anything is
-//! written, and all problems are reported at once.
+//! certificate that does not fit fails later and without a word. Here everything is looked at before anything
+//! is written, and all problems are reported at once.
 
 mod authority;
 mod kubeconfig;
@@ -29,11 +30,12 @@ use time::OffsetDateTime;
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub cluster: &'a Cluster,
-    /// The certificates that must be there in the end. An authority that signs one of them and is not listed itself
-    /// must exist.
+    /// The certificates that must be there in the end. An authority that signs one of them and is not listed
+    /// itself must exist.
     pub specs: &'a [CertSpec],
     /// What was found, by the node's name. What is not in here counts as absent, so look at all of
-    /// [`super::inventory::paths`] on every control plane that exists before trusting a decision to make something.
+    /// [`super::inventory::paths`] on every control plane that exists before trusting a decision to make
+    /// something.
     pub inventories: &'a BTreeMap<String, Inventory>,
     pub now: OffsetDateTime,
 }
@@ -239,8 +241,8 @@ impl<'a> Decider<'a> {
         self.check_mode(context, context.spec.paths.key.as_deref(), true);
     }
 
-    /// A key that everybody can read is a problem, one that a group can read a warning. Kubeconfig files are often
-    /// copied about, so for them both are warnings.
+    /// A key that everybody can read is a problem, one that a group can read a warning. Kubeconfig files are
+    /// often copied about, so for them both are warnings.
     fn check_mode(&mut self, context: &Context<'_>, path: Option<&str>, strict: bool) {
         let Some(path) = path else { return };
         let Some(FileState::Present { mode, .. }) =

@@ -51,8 +51,8 @@ impl Inventory {
     }
 }
 
-/// Every path to look at before deciding on these certificates; all authorities belong to it, so that a certificate
-/// of the wrong one can be recognised.
+/// Every path to look at before deciding on these certificates; all authorities belong to it, so that a
+/// certificate of the wrong one can be recognised.
 pub fn paths(cluster: &Cluster, specs: &[CertSpec]) -> BTreeSet<String> {
     let authorities = Ca::ALL.into_iter().map(|ca| spec::authority_paths(cluster, ca));
     let mut paths: BTreeSet<String> = specs.iter().flat_map(CertSpec::all_paths).cloned().collect();
@@ -62,8 +62,8 @@ pub fn paths(cluster: &Cluster, specs: &[CertSpec]) -> BTreeSet<String> {
     paths
 }
 
-/// The layout of the PKI that a control plane has, if it has one: `kubelet-ca` and `etcd/peer-ca` exist in five
-/// chains only.
+/// The layout of the PKI that a control plane has, if it has one: `kubelet-ca` and `etcd/peer-ca` exist in
+/// five chains only.
 pub fn found_layout(cluster: &Cluster, inventory: &Inventory) -> Option<Layout> {
     let has = |ca| {
         let certificate = spec::authority_paths(cluster, ca).certificate;

@@ -48,8 +48,8 @@ const CURVES: [(KeyKind, &str); 3] = [
     (KeyKind::P521, "1.3.132.0.35"),
 ];
 
-/// What new keys of a cluster are made of. The deprecated feature gate `PublicKeysECDSA` overrides the field in both
-/// directions, as it does for kubeadm.
+/// What new keys of a cluster are made of. The deprecated feature gate `PublicKeysECDSA` overrides the field
+/// in both directions, as it does for kubeadm.
 pub fn effective_algorithm(configuration: &ClusterConfiguration) -> KeyAlgorithm {
     match configuration.feature_gates.get("PublicKeysECDSA") {
         Some(true) => KeyAlgorithm::EcdsaP256,
@@ -103,8 +103,8 @@ impl PrivateKey {
         self.pair.public_key_raw()
     }
 
-    /// Signs with the algorithm that belongs to the key: SHA-256 for RSA and P-256, SHA-384 for P-384, SHA-512 for
-    /// P-521.
+    /// Signs with the algorithm that belongs to the key: SHA-256 for RSA and P-256, SHA-384 for P-384,
+    /// SHA-512 for P-521.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.pair.sign(message).map_err(KeyError::Sign)
     }

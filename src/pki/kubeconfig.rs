@@ -1,6 +1,5 @@
 //! Kubeconfig files: written in kubeadm's layout, and read as far as adopting one needs.
 
-use super::pem;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
@@ -133,11 +132,6 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
         parsed.client_certificate_file = text(user, "client-certificate");
     }
     Ok(parsed)
-}
-
-/// The first certificate of a file as one PEM block, which is what kubeadm embeds.
-pub fn first_certificate(certificate_der: &[u8]) -> String {
-    pem::text("CERTIFICATE", certificate_der)
 }
 
 fn named<'a>(root: &'a Value, list: &str, name: &str, key: &str) -> Option<&'a Value> {

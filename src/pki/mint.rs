@@ -1,9 +1,10 @@
 //! New certificates, encoded as kubeadm's are.
 //!
-//! The certificates are written as DER here instead of through rcgen's parameters, for three reasons: rcgen keeps an
-//! issuer's name as a map and would rewrite a foreign authority's name (two organisational units, other string
-//! types), which breaks the chain; it gives every leaf that says CA:FALSE a subject key identifier; and it fixes an
-//! order of extensions that is not kubeadm's. Keys, signatures and the DER writer are rcgen's.
+//! The certificates are written as DER here instead of through rcgen's parameters, for three reasons: rcgen
+//! keeps an issuer's name as a map and would rewrite a foreign authority's name (two organisational units,
+//! other string types), which breaks the chain; it gives every leaf that says CA:FALSE a subject key
+//! identifier; and it fixes an order of extensions that is not kubeadm's. Keys, signatures and the DER writer
+//! are rcgen's.
 
 use super::certificate::Certificate;
 use super::key::KeyError;
@@ -11,7 +12,7 @@ use super::key::KeyKind;
 use super::key::PrivateKey;
 use super::random;
 use super::random::Random;
-use super::spec::Sans;
+use super::sans::Sans;
 use super::spec::Subject;
 use super::spec::Usage;
 use aws_lc_rs::digest;
@@ -122,7 +123,8 @@ pub fn leaf(leaf: &Leaf<'_>, issuer: Issuer<'_>, random: &mut dyn Random) -> Res
     body.signed(random, extensions)
 }
 
-/// A subject key identifier: the leftmost 20 bytes of the SHA-256 of the public key's bits (RFC 7093, method 1).
+/// A subject key identifier: the leftmost 20 bytes of the SHA-256 of the public key's bits (RFC 7093, method
+/// 1).
 pub fn key_id(public_bits: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, public_bits).as_ref()[..20].to_vec()
 }

@@ -1,8 +1,8 @@
 //! Identities: which certificates a cluster has, who signs them, and how they come to be.
 //!
-//! [`spec`] says which there are, [`inventory`] what was found on the hosts, [`decide`] what is kept and what is
-//! made, [`bundle`] makes it and gives out the bytes. All of it is pure but for the keys themselves, which come from
-//! the operating system's generator.
+//! [`spec`] says which there are, [`inventory`] what was found on the hosts, [`decide`] what is kept and what
+//! is made, [`bundle`] makes it and gives out the bytes. All of it is pure but for the keys themselves, which
+//! come from the operating system's generator.
 
 pub mod bundle;
 pub mod certificate;
@@ -21,6 +21,7 @@ pub mod mint;
 mod pem;
 pub mod pin;
 pub mod random;
+pub mod sans;
 pub mod seal;
 pub mod spec;
 

@@ -62,7 +62,8 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 fn token_part(random: &mut dyn Random, length: usize) -> String {
-    // Bytes from 252 on are drawn again: 252 is the largest multiple of 36 in a byte, so no letter is favoured.
+    // Bytes from 252 on are drawn again: 252 is the largest multiple of 36 in a byte, so no letter is
+    // favoured.
     const FAIR: u8 = 252;
     let mut text = String::with_capacity(length);
     while text.len() < length {

@@ -2,10 +2,10 @@
 
 use super::Ca;
 use super::CertName;
+use super::sans::SanSet;
+use super::sans::Sans;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
-use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 
 /// Where kubeadm puts kubeconfig files.
@@ -51,15 +51,6 @@ pub struct Subject {
 pub enum Usage {
     ServerAuth,
     ClientAuth,
-}
-
-/// Subject alternative names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sans {
-    /// Sorted.
-    pub dns: Vec<String>,
-    /// In the order in which they were asked for.
-    pub ips: Vec<IpAddr>,
 }
 
 /// One row of the table: what does not depend on the cluster.
@@ -151,8 +142,8 @@ const TABLE: [Row; 19] = [
         "certificate embedded in the kubeconfig file for the scheduler manager to use"),
 ];
 
-/// Every certificate that `node` needs, its cluster's authorities and service-account keys included, in the order of
-/// kubeadm's phases.
+/// Every certificate that `node` needs, in the order of kubeadm's phases. What the cluster shares (authorities,
+/// service-account keys) is listed for a worker too; which of its files go there is for the phases to say.
 pub fn specs(cluster: &Cluster, node: &Node) -> Vec<CertSpec> {
     let wanted =
         |row: &&Row| exists(cluster, row.name) && (is_shared(row.name) || belongs(cluster, node, row.name));
@@ -367,90 +358,4 @@ impl Usage {
             Self::ClientAuth => 2,
         }
     }
-}
-
-impl Sans {
-    pub fn is_empty(&self) -> bool {
-        self.dns.is_empty() && self.ips.is_empty()
-    }
-
-    /// What `self` must cover and `other` does not. A wildcard covers one label, as Go has it.
-    pub fn missing_in(&self, other: &Self) -> Vec<String> {
-        let dns = self.dns.iter().filter(|name| !other.dns.iter().any(|there| covers(there, name))).cloned();
-        let ips = self.ips.iter().filter(|ip| !other.ips.contains(ip)).map(IpAddr::to_string);
-        dns.chain(ips).collect()
-    }
-}
-
-fn covers(pattern: &str, name: &str) -> bool {
-    if pattern.eq_ignore_ascii_case(name) {
-        return true;
-    }
-    match (pattern.strip_prefix("*."), name.split_once('.')) {
-        (Some(parent), Some((first, rest))) => first != "*" && parent.eq_ignore_ascii_case(rest),
-        _ => false,
-    }
-}
-
-impl fmt::Display for Sans {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dns = self.dns.iter().map(|name| format!("DNS:{name}"));
-        let ips = self.ips.iter().map(|ip| format!("IP:{ip}"));
-        f.write_str(&dns.chain(ips).collect::<Vec<_>>().join(", "))
-    }
-}
-
-/// Collects names: DNS names sorted and once, addresses in order and once.
-#[derive(Default)]
-struct SanSet {
-    dns: BTreeSet<String>,
-    ips: Vec<IpAddr>,
-}
-
-impl SanSet {
-    /// Adds a name or an address; what is neither is left out, as kubeadm does.
-    fn add(&mut self, text: &str) {
-        match text.parse::<IpAddr>() {
-            Ok(ip) => self.add_ip(ip),
-            Err(_) if is_dns_name(text.strip_prefix("*.").unwrap_or(text)) => {
-                self.dns.insert(text.to_owned());
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn add_all<'a>(&mut self, texts: impl IntoIterator<Item = &'a String>) {
-        texts.into_iter().for_each(|text| self.add(text));
-    }
-
-    fn add_ip(&mut self, ip: IpAddr) {
-        let ip = ip.to_canonical();
-        if !self.ips.contains(&ip) {
-            self.ips.push(ip);
-        }
-    }
-
-    fn add_etcd(&mut self, node: &Node) {
-        self.add(&node.name);
-        self.add("localhost");
-        self.add_ip(node.advertise_address);
-        self.add("127.0.0.1");
-        self.add("::1");
-    }
-
-    fn finish(self) -> Sans {
-        Sans { dns: self.dns.into_iter().collect(), ips: self.ips }
-    }
-}
-
-/// A DNS-1123 subdomain.
-fn is_dns_name(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let label = |label: &str| {
-        let bytes = label.as_bytes();
-        let ends =
-            bytes.first().is_some_and(|byte| inner(*byte)) && bytes.last().is_some_and(|byte| inner(*byte));
-        ends && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
 }

@@ -8,3 +8,4 @@ mod foreign;
 mod golden;
 mod openssl;
 mod requests;
+mod table;

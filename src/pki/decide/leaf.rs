@@ -75,7 +75,8 @@ impl<'a> Decider<'a> {
         self.decisions.problems.len() == before
     }
 
-    /// The kubelet's serving certificate is the kubelet's to renew: a good one is kept, another one is replaced.
+    /// The kubelet's serving certificate is the kubelet's to renew: a good one is kept, another one is
+    /// replaced.
     pub(super) fn kubelet_serving(&mut self, context: &Context<'a>) {
         match self.usable_store(context) {
             Some(material) => self.keep(context.spec, Decision::Existing(material)),

@@ -493,8 +493,8 @@ fn apply(damage: &Damage, bytes: &[u8], other: &[u8]) -> FileState {
 static WORLD: LazyLock<World> = LazyLock::new(|| World::new(Layout::Five));
 
 proptest! {
-    /// Whatever happened to the files: no panic, and nothing that exists is written over, but for the kubelet's own
-    /// certificates. Authorities and the service-account key above all.
+    /// Whatever happened to the files: no panic, and nothing that exists is written over, but for the
+    /// kubelet's own certificates. Authorities and the service-account key above all.
     #[test]
     fn no_damage_makes_an_existing_key_be_replaced(damages in proptest::collection::vec((any::<usize>(), damage()), 1..4)) {
         let before = fixture::files(&WORLD.cluster, &WORLD.bundle, "cp1");

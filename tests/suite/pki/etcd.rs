@@ -159,8 +159,8 @@ impl Etcd {
         }
     }
 
-    /// Waits for the member's own word that it refused this very connection for its certificate. The client sees an
-    /// alert or a reset, whichever comes first.
+    /// Waits for the member's own word that it refused this very connection for its certificate. The client
+    /// sees an alert or a reset, whichever comes first.
     fn wait_until_refused(&self, name: &str, authority: &str, base: &str, port: u16) {
         let tcp = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let from = tcp.local_addr().unwrap().to_string();

@@ -106,7 +106,8 @@ fn expiry_lists_what_kubeadm_lists() {
         );
         let hours = report.certificates[0].found.as_ref().unwrap().residual.whole_hours();
         assert_eq!(hours, 8759);
-        // Without the authority's key its certificates are managed elsewhere; without its certificate nothing is sure.
+        // Without the authority's key its certificates are managed elsewhere; without its certificate nothing
+        // is sure.
         found.insert("/etc/kubernetes/pki/ca.key", FileState::Absent);
         found.insert("/etc/kubernetes/admin.conf", FileState::Absent);
         let report = expiry::check(&cluster, &cluster.nodes[0], &found, now).unwrap();

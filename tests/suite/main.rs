@@ -1,1 +1,3 @@
 //! One test binary; every file of this folder is one of its modules.
+
+mod config;

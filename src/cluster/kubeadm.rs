@@ -125,6 +125,7 @@ pub struct ApiServer {
 
 /// A flag of a component, its name without dashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Arg {
     pub name: String,
     pub value: String,

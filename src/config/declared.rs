@@ -159,7 +159,7 @@ impl Declared {
     pub(crate) fn validate(&self, report: &mut Report) {
         let name_path = Path::of(KIND, "metadata.name");
         if self.metadata.name.is_empty() {
-            report.error(&name_path, "the cluster has no name").hint("metadata: {name: prod}");
+            report.missing(&name_path, "the cluster has no name", "metadata: {name: prod}");
         } else if !name::is_subdomain(&self.metadata.name) {
             let message = format!("`{}` cannot be a cluster's name", self.metadata.name);
             report.error(&name_path, message).hint("lower-case letters, digits and `-`");
@@ -171,7 +171,9 @@ impl Declared {
             host.validate(report, &hosts.index(index));
             self.repeated(report, host, index, &hosts.index(index));
         }
-        if !self.spec.hosts.is_empty() && self.first_control_plane().is_none() {
+        let roles_are_known =
+            (0..self.spec.hosts.len()).all(|index| !report.blames(&hosts.index(index).key("roles")));
+        if !self.spec.hosts.is_empty() && self.first_control_plane().is_none() && roles_are_known {
             report
                 .error(&hosts, "no host has the role control-plane")
                 .hint("give at least one host roles: [control-plane]");
@@ -184,9 +186,11 @@ impl Declared {
         let provider = self.provider();
         let needs_host = !matches!(provider, EndpointProvider::None | EndpointProvider::NodeLocal);
         if endpoint.host.is_empty() && needs_host {
-            report
-                .error(&path.key("host"), "the endpoint has no host")
-                .hint("an address or a DNS name that all hosts reach");
+            report.missing(
+                &path.key("host"),
+                "the endpoint has no host",
+                "an address or a DNS name that all hosts reach",
+            );
         } else if !endpoint.host.is_empty()
             && !name::is_subdomain(&endpoint.host)
             && name::parse_ip(&endpoint.host).is_none()
@@ -331,7 +335,7 @@ pub(crate) fn pull_policy(registration: &NodeRegistration) -> ImagePullPolicy {
 impl Host {
     fn validate(&self, report: &mut Report, path: &Path) {
         if self.name.is_empty() {
-            report.error(&path.key("name"), "the host has no name");
+            report.missing(&path.key("name"), "the host has no name", "it becomes the name of its Node");
         } else if !name::is_subdomain(&self.name) {
             report
                 .error(&path.key("name"), format!("`{}` cannot be a node's name", self.name))
@@ -339,9 +343,11 @@ impl Host {
         }
         self.validate_address(report, &path.key("address"));
         if self.roles.is_empty() {
-            report
-                .error(&path.key("roles"), format!("the host {} has no role", self.name))
-                .hint("roles: [control-plane], [worker], [load-balancer] or [etcd]");
+            report.missing(
+                &path.key("roles"),
+                format!("the host {} has no role", self.name),
+                "roles: [control-plane], [worker], [load-balancer] or [etcd]",
+            );
         }
         ssh(report, &self.ssh, &path.key("ssh"));
         for (key, value) in &self.labels {
@@ -367,7 +373,7 @@ impl Host {
         let hint = "the address by which the other hosts reach it";
         match name::parse_ip(&self.address) {
             None if self.address.is_empty() => {
-                report.error(path, format!("the host {} has no address", self.name)).hint(hint);
+                report.missing(path, format!("the host {} has no address", self.name), hint);
             }
             None => {
                 report
@@ -385,7 +391,9 @@ impl Host {
 }
 
 fn validate_taint(report: &mut Report, taint: &Taint, path: &Path) {
-    if !name::is_qualified(&taint.key) {
+    if taint.key.is_empty() {
+        report.missing(&path.key("key"), "the taint has no key", "[prefix/]name, such as example.com/gpu");
+    } else if !name::is_qualified(&taint.key) {
         let message = format!("`{}` cannot be the key of a taint", taint.key);
         report.error(&path.key("key"), message).hint("[prefix/]name, such as example.com/gpu");
     }
@@ -393,9 +401,11 @@ fn validate_taint(report: &mut Report, taint: &Taint, path: &Path) {
         report.error(&path.key("value"), format!("`{}` cannot be the value of a taint", taint.value));
     }
     if taint.effect.is_empty() {
-        report
-            .error(&path.key("effect"), "the taint has no effect")
-            .hint("NoSchedule, PreferNoSchedule or NoExecute");
+        report.missing(
+            &path.key("effect"),
+            "the taint has no effect",
+            "NoSchedule, PreferNoSchedule or NoExecute",
+        );
     }
 }
 

@@ -24,6 +24,7 @@ use crate::config::report::Report;
 use crate::config::schema::core::ENV_VAR;
 use serde_json::Value;
 use serde_json::json;
+use std::net::Ipv4Addr;
 
 pub(crate) const CERTIFICATES_DIR: &str = "/etc/kubernetes/pki";
 pub(crate) const BIND_PORT: u16 = 6443;
@@ -148,14 +149,13 @@ pub(crate) fn upgrade(upgrade: &mut UpgradeConfiguration) {
 pub(crate) fn tokens(report: &mut Report, env: &Environment, tokens: &mut [BootstrapTokenSpec]) {
     let mut fresh = env.tokens.iter();
     for (index, token) in tokens.iter_mut().enumerate().filter(|(_, token)| token.token.is_empty()) {
-        match fresh.next() {
-            Some(secret) => secret.expose().clone_into(&mut token.token),
-            None => {
-                let path = Path::of("InitConfiguration", "bootstrapTokens").index(index).key("token");
-                report
-                    .error(&path, "no token is given, and none could be generated")
-                    .hint("write one into the file");
-            }
+        if let Some(secret) = fresh.next() {
+            secret.expose().clone_into(&mut token.token);
+        } else {
+            let path = Path::of("InitConfiguration", "bootstrapTokens").index(index).key("token");
+            report
+                .error(&path, "no token is given, and none could be generated")
+                .hint("write one into the file");
         }
     }
 }
@@ -236,15 +236,12 @@ pub(crate) fn advertise_address(
         Some(address) if !address.is_unspecified() => parsed,
         unset => env.address(unset.is_some_and(|address| address.is_ipv6())),
     };
-    endpoint.advertise_address = match chosen {
-        Some(address) => address.to_string(),
-        None => {
-            report
-                .warning(&path, "this host has no default route, so it has no address to announce")
-                .hint("name one in localAPIEndpoint.advertiseAddress, or with --apiserver-advertise-address");
-            "0.0.0.0".to_owned()
-        }
-    };
+    if chosen.is_none() {
+        report
+            .warning(&path, "this host has no default route, so it has no address to announce")
+            .hint("name one in localAPIEndpoint.advertiseAddress, or with --apiserver-advertise-address");
+    }
+    endpoint.advertise_address = chosen.unwrap_or(Ipv4Addr::UNSPECIFIED.into()).to_string();
 }
 
 /// The endpoint with the port that was left out.

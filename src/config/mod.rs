@@ -11,6 +11,7 @@ mod declared;
 mod defaults;
 mod documents;
 pub mod environment;
+pub mod images;
 pub mod issue;
 mod load;
 mod name;
@@ -18,11 +19,14 @@ mod normal;
 mod overrides;
 pub mod patches;
 pub mod path;
+pub mod print;
 mod release;
 mod report;
 pub mod schema;
+mod single;
 mod suggest;
 mod validate;
+mod whole;
 pub mod yaml;
 
 pub use environment::Environment;
@@ -33,6 +37,12 @@ pub use issue::Severity;
 pub use load::Loaded;
 pub use load::load;
 pub use overrides::Overrides;
+pub use single::join;
+pub use single::reset;
+pub use single::upgrade;
+pub use whole::migrate;
+pub use whole::validate_file;
+pub use whole::version_label;
 
 /// A file as it was read: the name is only for messages.
 #[derive(Debug, Clone, Copy)]

@@ -147,7 +147,7 @@ pub(crate) fn apply_all(report: &mut Report, overrides: &Overrides, init: &mut O
         match ttl.parse::<GoDuration>() {
             Ok(ttl) => put(&mut token, "ttl", json!(ttl)),
             Err(error) => {
-                flag_error(report, "token-ttl", error.to_string()).hint("0 means that it never expires")
+                flag_error(report, "token-ttl", error.to_string()).hint("0 means that it never expires");
             }
         }
     }
@@ -195,7 +195,8 @@ fn extra_args(report: &mut Report, flag: &'static str, pairs: &[String]) -> Valu
         match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() => args.push(json!({"name": name, "value": value})),
             _ => {
-                flag_error(report, flag, format!("`{pair}` is not NAME=VALUE")).hint("name it without dashes")
+                flag_error(report, flag, format!("`{pair}` is not NAME=VALUE"))
+                    .hint("name it without dashes");
             }
         }
     }

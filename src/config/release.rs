@@ -24,40 +24,36 @@ pub(crate) fn label(text: &str) -> Option<&str> {
 
 /// The version that is meant. `given` is empty when the operator named none.
 pub(crate) fn resolve(report: &mut Report, env: &Environment, given: &str, path: &Path) -> Release {
-    let fallback = || version::DEFAULT.parse::<KubeVersion>().expect("the default version is a version");
-    let ci = given.starts_with("ci/");
-    let name = given.rsplit('/').next().unwrap_or_default();
-    let text = if given.is_empty() {
-        env.version_labels.get(DEFAULT_LABEL).cloned().unwrap_or_else(|| version::DEFAULT.to_owned())
-    } else if !is_bucket(given) {
-        malformed(report, given, path);
-        return Release { version: fallback(), ci: false };
-    } else if is_label(name) {
-        match env.version_labels.get(given) {
-            Some(text) => text.clone(),
-            None => {
-                let message = format!(
-                    "the version label \"{given}\" could not be resolved; {} is used",
-                    version::DEFAULT
-                );
-                report
-                    .warning(path, message)
-                    .hint("name a version, so that the same file always gives the same cluster");
-                return Release { version: fallback(), ci: false };
-            }
-        }
-    } else {
-        name.to_owned()
+    let text = look_up(env, given);
+    let Some(text) = text else {
+        let message =
+            format!("the version label \"{given}\" could not be resolved; {} is used", version::DEFAULT);
+        let hint = "name a version, so that the same file always gives the same cluster";
+        report.warning(path, message).hint(hint);
+        return Release { version: default_version(), ci: false };
     };
-    match parse(&text) {
-        Some(version) => {
-            judge(report, &version, path);
-            Release { version, ci }
-        }
-        None => {
-            malformed(report, given, path);
-            Release { version: fallback(), ci: false }
-        }
+    let Some(version) = parse(text).filter(|_| given.is_empty() || is_bucket(given)) else {
+        malformed(report, given, path);
+        return Release { version: default_version(), ci: false };
+    };
+    judge(report, &version, path);
+    Release { version, ci: given.starts_with("ci/") }
+}
+
+fn default_version() -> KubeVersion {
+    version::DEFAULT.parse().expect("the default version is a version")
+}
+
+/// The text of a version; `None` for a label that nobody resolved.
+fn look_up<'a>(env: &'a Environment, given: &'a str) -> Option<&'a str> {
+    let name = given.rsplit('/').next().unwrap_or_default();
+    let labelled = |label: &str| env.version_labels.get(label).map(String::as_str);
+    if given.is_empty() {
+        Some(labelled(DEFAULT_LABEL).unwrap_or(version::DEFAULT))
+    } else if is_bucket(given) && is_label(name) {
+        labelled(given)
+    } else {
+        Some(name)
     }
 }
 

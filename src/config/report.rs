@@ -9,7 +9,7 @@ use crate::config::path::Path;
 use crate::config::yaml::Node;
 
 /// The name that stands for the file when flags are meant.
-pub const COMMAND_LINE: &str = "command line";
+pub(crate) const COMMAND_LINE: &str = "command line";
 
 /// What is known of one file while it is being read.
 #[derive(Debug)]
@@ -47,6 +47,21 @@ impl Report {
             Strictness::Lenient => Severity::Warning,
         };
         self.add(severity, path, message.into())
+    }
+
+    /// An error about something that is not there; none when what is there was already refused.
+    pub(crate) fn missing(&mut self, path: &Path, message: impl Into<String>, hint: &str) {
+        if !self.blames(path) {
+            self.error(path, message).hint(hint);
+        }
+    }
+
+    /// Whether there is an error at a path or below it.
+    pub(crate) fn blames(&self, path: &Path) -> bool {
+        let path = path.to_string();
+        self.issues.iter().filter(|issue| issue.is_error()).any(|issue| {
+            issue.path.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     }
 
     /// A problem at a place that no path names.

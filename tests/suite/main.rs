@@ -8,6 +8,7 @@
 
 mod api;
 mod bare_host;
+mod config;
 mod cri;
 mod documents;
 mod execution;

@@ -112,9 +112,11 @@ fn external_etcd(report: &mut Report, etcd: &ExternalEtcd, path: &Path) {
     }
     let https = files.iter().any(|(_, file)| !file.is_empty());
     if etcd.endpoints.is_empty() {
-        report
-            .error(&path.key("endpoints"), "at least one endpoint must be specified")
-            .hint("https://HOST:2379");
+        report.missing(
+            &path.key("endpoints"),
+            "at least one endpoint must be specified",
+            "endpoints: [https://HOST:2379]",
+        );
     }
     urls(report, &etcd.endpoints, https, &path.key("endpoints"));
     if etcd.http_endpoints != etcd.endpoints {

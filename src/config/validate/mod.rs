@@ -99,7 +99,7 @@ pub(crate) fn args(report: &mut Report, args: &[Arg], path: &Path) {
     for (index, arg) in args.iter().enumerate() {
         let path = path.index(index).key("name");
         if arg.name.is_empty() {
-            report.error(&path, "the argument has no name");
+            report.missing(&path, "the argument has no name", "the flag's name without dashes");
         } else if arg.name.starts_with('-') || arg.name.contains(['=', ' ']) {
             let name = arg.name.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default();
             let message = format!("`{}` is not the name of a flag (kubeadm does not check this)", arg.name);
@@ -208,15 +208,17 @@ fn discovery(report: &mut Report, join: &JoinConfiguration, path: &Path) {
     if let Some(token) = &discovery.bootstrap_token {
         let path = path.key("bootstrapToken");
         if token.api_server_endpoint.is_empty() {
-            report.error(&path.key("apiServerEndpoint"), "apiServerEndpoint is not set").hint("host:port");
+            report.missing(&path.key("apiServerEndpoint"), "apiServerEndpoint is not set", "host:port");
         } else if name::split_host_port(&token.api_server_endpoint).is_none() {
             let message = format!("`{}` is not host:port", token.api_server_endpoint);
             report.error(&path.key("apiServerEndpoint"), message).hint("such as 192.0.2.10:6443");
         }
         if token.ca_cert_hashes.is_empty() && !token.unsafe_skip_ca_verification {
-            report
-                .error(&path.key("caCertHashes"), "without caCertHashes whoever answers would be trusted")
-                .hint("take the hash from the join command, or set unsafeSkipCAVerification: true");
+            report.missing(
+                &path.key("caCertHashes"),
+                "without caCertHashes whoever answers would be trusted",
+                "take the hash from the join command, or set unsafeSkipCAVerification: true",
+            );
         }
         token_text(report, &token.token, &path.key("token"));
     }

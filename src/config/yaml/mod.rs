@@ -12,6 +12,7 @@ pub use node::Node;
 pub use node::Value;
 pub use stream::Document;
 pub use stream::read;
+pub use stream::read_patches;
 
 /// A configuration larger than this is refused; kubeadm's own objects are limited by etcd to about as much.
 pub const MAX_BYTES: usize = 1 << 20;

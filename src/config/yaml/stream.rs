@@ -15,8 +15,23 @@ pub struct Document {
     pub root: Node,
 }
 
-/// Reads every document. A broken one is reported and left out; the others are still read.
+/// Reads every document. A broken one is reported and left out; the others are still read. A document of
+/// comments alone is a problem, as it is to kubeadm.
 pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
+    let (documents, mut issues) = read_all(file, bytes, false);
+    if documents.is_empty() && issues.is_empty() {
+        let hint = "`kubewright config print init-defaults` prints a file to start from";
+        issues.push(whole_file(file, "the file is empty".to_owned(), Some(hint)));
+    }
+    (documents, issues)
+}
+
+/// The same for patches, where a document may be blank.
+pub fn read_patches(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
+    read_all(file, bytes, true)
+}
+
+fn read_all(file: &str, bytes: &[u8], blank_is_fine: bool) -> (Vec<Document>, Vec<Issue>) {
     let mut issues = Vec::new();
     let text = match decode(bytes) {
         Ok(text) => text,
@@ -25,13 +40,16 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
     let mut documents = Vec::new();
     for chunk in divide(text) {
         match read_chunk(&chunk) {
-            Ok(document) => documents.push(document),
+            Ok(Some(document)) => documents.push(document),
+            Ok(None) if blank_is_fine => {}
+            Ok(None) => {
+                let at = Position { line: chunk.first_line, column: 1 };
+                let message = "a document without content: kind and apiVersion are mandatory".to_owned();
+                let hint = "remove the `---` that makes these comments a document of their own";
+                issues.push(problem(file, Some(at), message, Some(hint)));
+            }
             Err((at, message, hint)) => issues.push(problem(file, Some(at), message, hint)),
         }
-    }
-    if documents.is_empty() && issues.is_empty() {
-        let hint = "`kubewright config print init-defaults` prints a file to start from";
-        issues.push(whole_file(file, "the file is empty".to_owned(), Some(hint)));
     }
     (documents, issues)
 }
@@ -96,21 +114,14 @@ fn divide(text: &str) -> Vec<Chunk<'_>> {
     chunks
 }
 
-fn read_chunk(chunk: &Chunk<'_>) -> Result<Document, Problem> {
-    let start = Position { line: chunk.first_line, column: 1 };
+fn read_chunk(chunk: &Chunk<'_>) -> Result<Option<Document>, Problem> {
     if chunk.bad_separator.is_some() {
         let at = Position { line: chunk.first_line - 1, column: 4 };
         let hint = Some("only a comment may follow `---` on its line");
         return Err((at, "invalid document separator".to_owned(), hint));
     }
-    match tree::build(chunk.text, chunk.first_line)? {
-        Some(root) => Ok(Document { at: start, root }),
-        None => Err((
-            start,
-            "a document without content: kind and apiVersion are mandatory".to_owned(),
-            Some("remove the `---` that makes these comments a document of their own"),
-        )),
-    }
+    let at = Position { line: chunk.first_line, column: 1 };
+    Ok(tree::build(chunk.text, chunk.first_line)?.map(|root| Document { at, root }))
 }
 
 #[cfg(test)]

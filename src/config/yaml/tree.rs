@@ -31,7 +31,7 @@ pub(super) fn build(text: &str, first_line: usize) -> Result<Option<Node>, Probl
 fn syntax(builder: &Builder, text: &str, error: &saphyr_parser::ScanError) -> Problem {
     let at = builder.position(*error.marker());
     let cut_off = text.chars().skip(error.marker().index()).all(char::is_whitespace);
-    let hint = if cut_off {
+    let hint = if cut_off || error.info().contains("end of stream") {
         Some("the text ends in the middle of something: is the file complete?")
     } else if text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
         Some("YAML is indented with spaces, never with tabs")

@@ -52,7 +52,6 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         let name = path.rsplit('/').next().unwrap_or(path);
         drafts.push(Draft::new(format!("kubelet's {name}"), reason, text_file(path.to_owned(), content)));
     }
-    restart_on.push(format!("{}/kubelet.conf", cx.kubeconfig_dir()));
     drafts.push(Draft::new(
         "kubelet running with this configuration",
         "it reads its configuration only when it starts",

@@ -23,7 +23,7 @@ use anyhow::Context as _;
 pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     if cx.options.prepare {
-        for node in &cx.cluster.nodes {
+        for node in cx.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
             steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
         }
     }

@@ -4,7 +4,9 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::pki::Ca;
 use crate::pki::CertName;
+use crate::pki::spec::spec;
 use crate::plan::Action;
 use crate::plan::ClientCredential;
 use crate::plan::Content;
@@ -23,7 +25,7 @@ pub struct Entry {
     pub reason: &'static str,
 }
 
-/// Every kubeconfig file of a control plane.
+/// Every kubeconfig file of a control plane. A worker has only the kubelet's.
 pub const ENTRIES: [Entry; 5] = [
     Entry {
         phase: "admin",
@@ -41,7 +43,7 @@ pub const ENTRIES: [Entry; 5] = [
         phase: "kubelet",
         cert: CertName::KubeletClient,
         through_endpoint: false,
-        reason: "the kubelet reports to the API server of its own host",
+        reason: "the kubelet reports to the API server of its own host, on a worker to the cluster's endpoint",
     },
     Entry {
         phase: "controller-manager",
@@ -71,10 +73,23 @@ fn draft(cx: &Context<'_>, node: &Node, entry: &Entry) -> Draft {
             path: format!("{}/{}", cx.kubeconfig_dir(), entry.cert),
             mode: 0o600,
             owner: None,
-            content: Content::Kubeconfig(kubeconfig(cx.cluster, node, entry)),
+            content: Content::Kubeconfig(settled(cx, node, entry)),
             keep_existing: false,
         }),
     )
+}
+
+/// A worker's kubelet finds its certificate in its own store from the beginning, unless the certificate comes from an
+/// external authority, inside a file of the operator.
+fn settled(cx: &Context<'_>, node: &Node, entry: &Entry) -> KubeconfigSpec {
+    let embedded = kubeconfig(cx.cluster, node, entry);
+    if node.is_control_plane() || cx.external.contains(&Ca::Kubernetes) {
+        return embedded;
+    }
+    match spec(cx.cluster, node, entry.cert).paths.store {
+        Some(current) => KubeconfigSpec { client: ClientCredential::File(current), ..embedded },
+        None => embedded,
+    }
 }
 
 /// The kubeconfig of an entry with its client certificate embedded.
@@ -82,7 +97,7 @@ pub fn kubeconfig(cluster: &Cluster, node: &Node, entry: &Entry) -> KubeconfigSp
     KubeconfigSpec {
         node: node.name.clone(),
         cluster_name: cluster.configuration.cluster_name.clone(),
-        server: if entry.through_endpoint {
+        server: if entry.through_endpoint || !node.is_control_plane() {
             cluster.control_plane_url(node)
         } else {
             cluster.local_url(node)

@@ -13,6 +13,7 @@ pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
 pub mod mark_control_plane;
+pub mod mark_workers;
 pub mod objects;
 pub mod preflight;
 pub mod prepare;
@@ -69,8 +70,11 @@ impl Draft {
 /// On which nodes a phase plans steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// Every host that runs a kubelet.
     AllNodes,
     ControlPlanes,
+    /// Every host that runs a kubelet and no control plane.
+    Workers,
     /// Once for the cluster, through the first control plane.
     FirstControlPlane,
 }
@@ -126,7 +130,8 @@ impl Phase {
     /// Nodes on which this phase plans steps.
     pub fn nodes<'a>(&self, cluster: &'a Cluster) -> Vec<&'a Node> {
         match self.scope {
-            Scope::AllNodes => cluster.nodes.iter().collect(),
+            Scope::AllNodes => cluster.nodes.iter().filter(|node| node.runs_kubelet()).collect(),
+            Scope::Workers => cluster.workers().collect(),
             Scope::ControlPlanes => cluster.control_planes().collect(),
             Scope::FirstControlPlane => vec![cluster.first_control_plane()],
         }

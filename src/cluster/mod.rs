@@ -172,6 +172,11 @@ impl Cluster {
         self.kubelet.value.get("failSwapOn").and_then(Value::as_bool) != Some(false)
     }
 
+    /// Whether the components of the control plane run as users of their own (feature gate `RootlessControlPlane`).
+    pub fn is_rootless(&self) -> bool {
+        self.configuration.feature_gates.get("RootlessControlPlane") == Some(&true)
+    }
+
     /// The address of the cluster DNS service: index 10 of the first service network.
     pub fn dns_address(&self) -> IpAddr {
         self.networking.service_address(10)

@@ -3,6 +3,8 @@
 use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::rootless;
+use crate::phase::rootless::Rights;
 use crate::pki::CertName;
 use crate::pki::Part;
 use crate::pki::spec;
@@ -25,13 +27,15 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
         (Part::Certificate, spec.paths.certificate.as_ref(), 0o644),
         (Part::PublicKey, spec.paths.public_key.as_ref(), 0o600),
     ];
+    let rootless = cx.rootless(node)?;
+    let rights = |part, mode| rootless::rights(rootless.as_ref(), spec.name, part, mode);
     Ok(files
         .into_iter()
-        .filter_map(|(part, path, mode)| Some(draft(node, spec, part, path?, mode)))
+        .filter_map(|(part, path, mode)| Some(draft(node, spec, part, path?, rights(part, mode))))
         .collect())
 }
 
-fn draft(node: &Node, spec: &CertSpec, part: Part, path: &str, mode: u32) -> Draft {
+fn draft(node: &Node, spec: &CertSpec, part: Part, path: &str, rights: Rights) -> Draft {
     let what = match part {
         Part::Certificate => "certificate",
         Part::Key => "key",
@@ -43,8 +47,8 @@ fn draft(node: &Node, spec: &CertSpec, part: Part, path: &str, mode: u32) -> Dra
         spec.name.long_name(),
         Action::File(FileSpec {
             path: path.to_owned(),
-            mode,
-            owner: None,
+            mode: rights.mode,
+            owner: rights.owner,
             content: Content::Pki { node: node.name.clone(), cert: spec.name, part },
             keep_existing: false,
         }),

@@ -4,8 +4,11 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::rootless;
+use crate::phase::rootless::Rights;
 use crate::pki::Ca;
 use crate::pki::CertName;
+use crate::pki::Part;
 use crate::pki::spec::spec;
 use crate::plan::Action;
 use crate::plan::ClientCredential;
@@ -62,17 +65,19 @@ pub const ENTRIES: [Entry; 5] = [
 /// Plans the kubeconfig file that the sub-phase is named after.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
     let entry = ENTRIES.iter().find(|entry| entry.phase == phase);
-    Ok(entry.map(|entry| draft(cx, node, entry)).into_iter().collect())
+    let rootless = cx.rootless(node)?;
+    let rights = |entry: &Entry| rootless::rights(rootless.as_ref(), entry.cert, Part::Key, 0o600);
+    Ok(entry.map(|entry| draft(cx, node, entry, rights(entry))).into_iter().collect())
 }
 
-fn draft(cx: &Context<'_>, node: &Node, entry: &Entry) -> Draft {
+fn draft(cx: &Context<'_>, node: &Node, entry: &Entry, rights: Rights) -> Draft {
     Draft::new(
         format!("kubeconfig {}", entry.cert),
         entry.reason,
         Action::File(FileSpec {
             path: format!("{}/{}", cx.kubeconfig_dir(), entry.cert),
-            mode: 0o600,
-            owner: None,
+            mode: rights.mode,
+            owner: rights.owner,
             content: Content::Kubeconfig(settled(cx, node, entry)),
             keep_existing: false,
         }),

@@ -17,6 +17,7 @@ pub mod mark_workers;
 pub mod objects;
 pub mod preflight;
 pub mod prepare;
+pub mod rootless;
 pub mod select;
 pub mod upload_certs;
 pub mod upload_config;
@@ -27,6 +28,7 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
+use crate::kube::static_pod::RootlessIds;
 use crate::pki::Ca;
 use crate::plan::Action;
 use std::collections::BTreeMap;
@@ -118,6 +120,17 @@ impl Context<'_> {
     /// The path of a file under the certificates directory.
     pub fn pki_path(&self, file: &str) -> String {
         format!("{}/{file}", self.cluster.certificates_dir())
+    }
+
+    /// The users and groups of a control plane that runs without root; `None` where it runs as root.
+    ///
+    /// # Errors
+    /// The host has accounts of these names that do not fit, or no number left for a new one.
+    pub fn rootless(&self, node: &Node) -> anyhow::Result<Option<RootlessIds>> {
+        if !self.cluster.is_rootless() {
+            return Ok(None);
+        }
+        rootless::ids(&self.facts_of(node).accounts).map(Some)
     }
 
     /// Whether the host has something at this path, as far as the facts were asked.

@@ -1,5 +1,4 @@
 //! One test binary; every file of this folder is one of its modules.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -20,5 +19,6 @@ mod patches;
 mod pki;
 mod preflight;
 mod preflight_parity;
+mod scenarios;
 mod support;
 mod yaml_text;

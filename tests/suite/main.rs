@@ -19,6 +19,7 @@ mod patches;
 mod pki;
 mod preflight;
 mod preflight_parity;
+mod scenario_runs;
 mod scenarios;
 mod support;
 mod yaml_text;

@@ -1,16 +1,20 @@
 //! Facts gathered from the machine that the tests run on.
 
 use crate::bare_host::BareHost;
+use crate::support::scenario::Scenario;
+use crate::support::text;
 use kubewright::facts::Questions;
 use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::Kubelet;
 use kubewright::facts::checks::PathState;
 use kubewright::facts::gather;
 use kubewright::facts::sync;
+use kubewright::kube::images;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Instant;
 
 fn questions() -> Questions {
@@ -142,4 +146,35 @@ fn every_recorded_answer_is_understood() {
     }
     assert!(cases >= 40, "only {cases} cases were found");
     assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n\n"));
+}
+
+/// Whole answers of real hosts (`tests/recordings/HOST.txt`), and all that they mean (`.json`; `BLESS=1` writes it).
+///
+/// A new one is made by running, on a host, the script that this test writes where `PROBE_SCRIPT` says. Machine id
+/// and product UUID are then made up.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "PROBE_SCRIPT is an argument of the test run")]
+fn whole_answers_of_real_hosts_are_understood() {
+    let cluster = Scenario::load("single-node", None).cluster;
+    let images = images::list(&cluster.configuration, &cluster.version);
+    let questions = Questions::for_node(&cluster, cluster.first_control_plane(), &images);
+    let questions = Questions { accounts: true, ..questions };
+    if let Some(path) = std::env::var_os("PROBE_SCRIPT") {
+        std::fs::write(path, gather::probe_command(&questions).stdin.unwrap()).unwrap();
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let recordings =
+        text::files(&root).into_iter().filter(|path| path.extension().is_some_and(|end| end == "txt"));
+    let mut count = 0;
+    for path in recordings {
+        let facts = gather::interpret(&text::read(&path), &questions);
+        let found = format!("{:#}\n", serde_json::to_value(&facts).unwrap());
+        let expected = path.with_extension("json");
+        if text::blessing() {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        text::assert_same(&expected.display().to_string(), &text::read(&expected), &found);
+        count += 1;
+    }
+    assert!(count >= 2, "only {count} recordings");
 }

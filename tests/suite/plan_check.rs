@@ -26,6 +26,7 @@ use kubewright::plan::check::Flaw;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 fn texts(flaws: &[Flaw]) -> Vec<String> {
     flaws.iter().map(ToString::to_string).collect()
@@ -99,7 +100,7 @@ const DAMAGE: [Damage; 13] = [
             let Content::Pki { node, .. } = &mut file(plan, "cp1", "/pki/apiserver.crt").content else {
                 panic!()
             };
-            *node = "cp9".to_owned();
+            "cp9".clone_into(node);
         },
         "it is for cp9",
     ),
@@ -174,6 +175,7 @@ fn what_the_operator_names_and_what_exists_is_not_ours_to_make() {
 }
 
 /// A configuration that an operator could write.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the file")]
 #[derive(Debug, Clone)]
 struct Written {
     control_planes: u8,
@@ -223,7 +225,7 @@ impl Written {
         {
             for number in 0..count {
                 let (name, address) = (&role[..1], address(first + number));
-                hosts += &format!("  - {{name: {name}{number}, address: {address}, roles: [{role}]}}\n");
+                let _ = write!(hosts, "  - {{name: {name}{number}, address: {address}, roles: [{role}]}}\n");
             }
         }
         let key = "e6a2eb8581237ab72a4f494f30285ec12a9694d750b9785706a83bfcbbbd2204";

@@ -155,6 +155,8 @@ impl Stage {
         let inventories = self.hosts.iter().map(found).collect();
         let now = self.clock.now();
         let decisions = decide::decide(&Request { cluster, specs: &specs, inventories: &inventories, now });
+        let warnings: Vec<String> = decisions.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, Vec::<String>::new(), "what we made ourselves is fine");
         let minting = Minting::new(&cluster.configuration, now);
         Bundle::complete(&specs, decisions, &minting, &mut Counting(0)).unwrap()
     }

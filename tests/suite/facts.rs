@@ -10,6 +10,7 @@ use kubewright::facts::checks::PathState;
 use kubewright::facts::gather;
 use kubewright::facts::sync;
 use kubewright::kube::images;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -177,4 +178,30 @@ fn whole_answers_of_real_hosts_are_understood() {
         count += 1;
     }
     assert!(count >= 2, "only {count} recordings");
+}
+
+/// Lines that a probe could print, and some that it would not.
+fn answers() -> impl Strategy<Value = String> {
+    let keys = "/proc/swaps|/proc/net/route|/proc/net/if_inet6|/proc/net/tcp|/etc/passwd|/etc/group|/etc/fstab|unit|path|\
+                disk|kubelet|chrony|chain|iptables|name|ip|/proc/meminfo|/proc/mounts|/etc/login.defs|[a-z/]{1,9}";
+    let line = (keys, "[ -~\t]{0,60}").prop_map(|(key, value)| format!("{key}:{value}"));
+    let listening = "LISTEN [ -~]{0,60}".prop_map(|line| line);
+    proptest::collection::vec(prop_oneof![4 => line, 1 => listening], 0..30)
+        .prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_answer_of_a_host_is_too_strange(text in answers()) {
+        gather::interpret(&text, &Questions::general());
+    }
+
+    #[test]
+    fn no_damaged_answer_is_too_strange(at in any::<usize>(), length in 0_usize..40, with in "[ -~\n]{0,8}") {
+        let text = include_str!("../recordings/debian-12-control-plane.txt");
+        let begin = text.floor_char_boundary(at % text.len());
+        let end = text.floor_char_boundary((begin + length).min(text.len()));
+        let damaged = format!("{}{with}{}", &text[..begin], &text[end..]);
+        gather::interpret(&damaged, &Questions::general());
+    }
 }

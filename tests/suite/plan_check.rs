@@ -225,7 +225,7 @@ impl Written {
         {
             for number in 0..count {
                 let (name, address) = (&role[..1], address(first + number));
-                let _ = write!(hosts, "  - {{name: {name}{number}, address: {address}, roles: [{role}]}}\n");
+                let _ = writeln!(hosts, "  - {{name: {name}{number}, address: {address}, roles: [{role}]}}");
             }
         }
         let key = "e6a2eb8581237ab72a4f494f30285ec12a9694d750b9785706a83bfcbbbd2204";

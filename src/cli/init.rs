@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         settings: &'a Settings,
     ) -> Result<Self, CliError> {
         let reporter = settings.reporter();
-        let loaded = load::for_init(args, settings, &reporter)?;
+        let loaded = load::for_init(args, &reporter)?;
         let selected = match alone {
             Some(phase) => select::only(INIT, &phase.name),
             None => select::skipping(INIT, &loaded.skip_phases),
@@ -127,14 +127,19 @@ impl<'a> Run<'a> {
         if self.args.explain {
             output::data(&crate::plan::display::text(&plan, crate::plan::display::Detail::Explained));
         }
-        let report = session.execute(&plan, &resolver, &apply_options, &self.reporter)?;
+        let report =
+            session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
         self.finish(&session, &resolver, &report)
     }
 
     /// Certificates and kubeconfigs can be made without asking the host anything else.
     fn probe(&self) -> Probe {
         let offline = |one: &Selected| ["certs", "kubeconfig"].iter().any(|name| one.name.starts_with(name));
-        if self.selected.iter().all(offline) { Probe::None } else { Probe::Full }
+        if self.selected.iter().all(offline) {
+            Probe::None
+        } else {
+            Probe::Full { measure: self.runs("preflight") && !self.loaded.dry_run }
+        }
     }
 
     fn runs(&self, phase: &str) -> bool {
@@ -189,7 +194,7 @@ impl<'a> Run<'a> {
 
 /// Judges the host by all checks of `init`.
 pub fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
-    let images = images::list(&session.cluster.configuration, &session.cluster.version);
+    let images = images::list(&session.cluster);
     let ours: BTreeSet<String> =
         session.receipt.iter().flat_map(|it| it.steps.values().map(|step| step.subject.clone())).collect();
     let subject = Subject {

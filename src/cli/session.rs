@@ -14,6 +14,7 @@ use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::resolver::Resolver;
 use crate::cli::settings::Settings;
+use crate::cli::tokens;
 use crate::clock::Clock;
 use crate::clock::System;
 use crate::cluster::Cluster;
@@ -43,6 +44,7 @@ use crate::pki::spec;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use crate::plan::Plan;
+use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
 use std::collections::BTreeMap;
@@ -73,8 +75,8 @@ pub struct Session {
 /// What to ask the host, beyond its PKI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// Everything that preflight and the static pods need.
-    Full,
+    /// Everything that preflight and the static pods need; `measure` also tries the disk, which writes to it.
+    Full { measure: bool },
     /// Nothing: certificates and kubeconfigs do not depend on it.
     None,
 }
@@ -97,7 +99,7 @@ impl Session {
         let specs = spec::all_specs(&cluster);
         let inventory = pki_files::read(&*host, &cluster, &specs).or_exit(Exit::Host)?;
         let mut facts = match probe {
-            Probe::Full => full_probe(&*host, &cluster, &node, settings)?,
+            Probe::Full { measure } => full_probe(&*host, &cluster, &node, settings, measure)?,
             Probe::None => HostFacts::assumed(&node.name),
         };
         note_pki_paths(&mut facts, &inventory);
@@ -119,10 +121,21 @@ impl Session {
             kubeconfig,
             now,
         };
-        if probe == Probe::Full {
+        if probe != Probe::None {
             session.running = session.ask_cluster();
         }
         Ok(session)
+    }
+
+    /// Takes over a token that an earlier run made, so that running again makes no second one. Without a cluster, or
+    /// without such a token that still lives, the new one stays.
+    pub fn adopt_token(&mut self) {
+        let found =
+            self.api().client(Identity::Admin).ok().and_then(|api| tokens::default_token(&*api, self.now));
+        if let (Some(found), Some(token)) = (found, self.cluster.tokens.first_mut()) {
+            token.id = found.0;
+            token.secret = found.1;
+        }
     }
 
     pub fn node(&self) -> &Node {
@@ -165,7 +178,7 @@ impl Session {
             Request { cluster: &self.cluster, specs: &specs, inventories: &self.inventories, now: self.now };
         let decisions = decide::decide(&request);
         for warning in &decisions.warnings {
-            reporter.tell(&crate::report::Event::Warning {
+            reporter.tell(&Event::Warning {
                 host: Some(self.node().name.clone()),
                 message: warning.message.clone(),
                 hint: Some(warning.hint.clone()).filter(|hint| !hint.is_empty()),
@@ -185,7 +198,7 @@ impl Session {
         plan: &Plan,
         resolver: &Resolver<'_>,
         options: &apply::Options,
-        reporter: &Reporter,
+        events: &(dyn Fn(Event) + Sync),
     ) -> Result<Report, CliError> {
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let mut hosts = Fleet::new();
@@ -197,7 +210,7 @@ impl Session {
             resolver,
             images: &CriImages,
             clock: &System,
-            events: &|event| reporter.tell(&event),
+            events,
             interrupt: &interrupt,
             options,
         };
@@ -247,9 +260,12 @@ fn full_probe(
     cluster: &Cluster,
     node: &Node,
     settings: &Settings,
+    measure: bool,
 ) -> Result<HostFacts, CliError> {
-    let images = images::list(&cluster.configuration, &cluster.version);
-    let questions = Questions::for_node(cluster, node, &images).local(settings.proxy_env.clone());
+    let images = images::list(cluster);
+    let mut questions = Questions::for_node(cluster, node, &images).local(settings.proxy_env.clone());
+    let data_dir = cluster.configuration.etcd.local.as_ref().map(|etcd| etcd.data_dir.clone());
+    questions.measure_sync = data_dir.filter(|_| measure && cluster.has_local_etcd());
     gather::gather(host, &questions).or_exit(Exit::Host)
 }
 

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 /// Handle certificates
 #[derive(Debug, Args)]
-pub struct CertsCommand {
+pub(super) struct CertsCommand {
     #[command(subcommand)]
     command: CertsSub,
 }
@@ -57,7 +57,7 @@ struct GenerateCsrArgs {
 ///
 /// # Errors
 /// As the exit codes say.
-pub fn run(command: &CertsCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: &CertsCommand, settings: &Settings) -> Result<Exit, CliError> {
     match &command.command {
         CertsSub::GenerateCsr(args) => generate_csr(args, settings),
         CertsSub::CertificateKey => {

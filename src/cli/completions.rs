@@ -1,6 +1,5 @@
 //! `kubewright completions`: shell completions, made from the definition of the command line.
 
-use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use clap::Args;
@@ -9,17 +8,14 @@ use clap_complete::Shell;
 /// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kubewright completions bash > /etc/bash_completion.d/kubewright")]
-pub struct CompletionsCommand {
+pub(super) struct CompletionsCommand {
     shell: Shell,
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Never.
-pub fn run(command: &CompletionsCommand, mut definition: clap::Command) -> Result<Exit, CliError> {
+pub(super) fn run(command: &CompletionsCommand, mut definition: clap::Command) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(command.shell, &mut definition, "kubewright", &mut text);
     output::data(&String::from_utf8_lossy(&text));
-    Ok(Exit::Success)
+    Exit::Success
 }

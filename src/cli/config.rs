@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 /// Print, judge and migrate configuration files
 #[derive(Debug, Args)]
-pub struct ConfigCommand {
+pub(super) struct ConfigCommand {
     #[command(subcommand)]
     command: ConfigSub,
 }
@@ -137,7 +137,7 @@ enum ListOutput {
 ///
 /// # Errors
 /// As the exit codes say.
-pub fn run(command: &ConfigCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: &ConfigCommand, settings: &Settings) -> Result<Exit, CliError> {
     match &command.command {
         ConfigSub::Print(what) => print_defaults(what),
         ConfigSub::Validate(args) => validate(args),

@@ -32,7 +32,7 @@ use std::path::Path;
 
 /// What a command works with.
 #[derive(Debug)]
-pub struct Loaded {
+pub(super) struct Loaded {
     pub cluster: Cluster,
     pub skip_phases: Vec<String>,
     pub ignore_preflight_errors: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// The configuration has problems, all of them listed; or the host that it is meant for is another one.
-pub fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
+pub(super) fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
     let mut loaded = load(args.config.as_deref(), &overrides(args), Purpose::Init, reporter)?;
     let name = args.node_name.clone().map_or_else(|| basics().map(|basics| basics.hostname), Ok)?;
     keep_only(&mut loaded.cluster, &name)?;
@@ -62,7 +62,7 @@ pub fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError
 ///
 /// # Errors
 /// The configuration has problems; all of them are listed.
-pub fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
     load(Some(file), &Overrides::default(), Purpose::Render, reporter)
 }
 
@@ -70,7 +70,7 @@ pub fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> 
 ///
 /// # Errors
 /// The configuration has problems; all of them are listed.
-pub fn for_images(
+pub(super) fn for_images(
     file: Option<&Path>,
     overrides: &Overrides,
     reporter: &Reporter,
@@ -111,7 +111,7 @@ fn load(
 }
 
 /// All problems of a configuration as one error.
-pub fn refused(issues: &Issues) -> CliError {
+pub(super) fn refused(issues: &Issues) -> CliError {
     let count = issues.errors().count();
     let plural = if count == 1 { "problem" } else { "problems" };
     let text = format!("the configuration has {count} {plural}\n\n{issues}");
@@ -122,7 +122,7 @@ pub fn refused(issues: &Issues) -> CliError {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin()
@@ -176,7 +176,7 @@ fn overrides(args: &InitArgs) -> Overrides {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_file(path: &str, content: &[u8], mode: u32) -> Result<(), CliError> {
+pub(super) fn write_file(path: &str, content: &[u8], mode: u32) -> Result<(), CliError> {
     let path = std::path::absolute(path).or_exit(Exit::Failure)?;
     Local::new("this host").write(&path.to_string_lossy(), &Entry::file(content, mode)).or_exit(Exit::Failure)
 }
@@ -185,7 +185,7 @@ pub fn write_file(path: &str, content: &[u8], mode: u32) -> Result<(), CliError>
 ///
 /// # Errors
 /// The host cannot be asked.
-pub fn basics() -> Result<Basics, CliError> {
+pub(super) fn basics() -> Result<Basics, CliError> {
     gather::basics(&Local::new("this host")).or_exit(Exit::Host)
 }
 
@@ -196,7 +196,7 @@ const FRESH_TOKENS: usize = 8;
 ///
 /// # Errors
 /// The host cannot be asked.
-pub fn environment(file: Option<File<'_>>, overrides: &Overrides) -> Result<Environment, CliError> {
+pub(super) fn environment(file: Option<File<'_>>, overrides: &Overrides) -> Result<Environment, CliError> {
     let basics = basics()?;
     let addresses = &basics.default_addresses;
     let fresh = |_| {

@@ -20,6 +20,7 @@ mod resolver;
 mod session;
 mod settings;
 mod tokens;
+mod version;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -53,6 +54,7 @@ enum Command {
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
     Completions(completions::CompletionsCommand),
+    Version(version::VersionCommand),
 }
 
 /// The exit codes, from their table.
@@ -90,6 +92,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Preflight(command) => preflight::run(&command, settings),
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
-        Command::Completions(command) => completions::run(&command, Cli::command()),
+        Command::Version(command) => version::run(&command),
+        Command::Completions(command) => Ok(completions::run(&command, Cli::command())),
     }
 }

@@ -21,6 +21,7 @@ use crate::report::Report;
 use clap::Args;
 use clap::ValueEnum;
 use serde_json::json;
+use std::fmt::Write as _;
 
 /// Show what `init` would do on this host, step by step; change nothing
 ///
@@ -28,7 +29,7 @@ use serde_json::json;
 /// one, the cluster are looked at.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct PlanCommand {
+pub(super) struct PlanCommand {
     #[command(flatten)]
     init: InitArgs,
 
@@ -54,7 +55,7 @@ enum PlanOutput {
 ///
 /// # Errors
 /// The host cannot be asked, the configuration has problems, or what is on the host cannot be used.
-pub fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, CliError> {
     let args = &command.init;
     let quiet = Settings { quiet: true, face: crate::cli::settings::Face::Plain, ..settings.clone() };
     let reporter = quiet.reporter();
@@ -90,9 +91,10 @@ fn text(plan: &Plan, report: &Report, explain: bool, diffs: &[(String, String)])
     let detail = if explain { Detail::Explained } else { Detail::Short };
     let mut text = display::with_outcomes(plan, detail, &outcomes);
     for (subject, diff) in diffs {
-        text += &format!("\n{subject}\n{diff}");
+        let _ = write!(text, "\n{subject}\n{diff}");
     }
-    text + &format!("\n{}\n", report.totals())
+    let _ = writeln!(text, "\n{}", report.totals());
+    text
 }
 
 fn json_text(plan: &Plan, report: &Report) -> Result<String, CliError> {

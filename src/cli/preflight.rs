@@ -20,7 +20,7 @@ use clap::ValueEnum;
 /// kubeadm's checks under kubeadm's names, and further ones. Every text ends with the repair.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct PreflightCommand {
+pub(super) struct PreflightCommand {
     #[command(flatten)]
     init: InitArgs,
 
@@ -47,7 +47,7 @@ enum ReportOutput {
 ///
 /// # Errors
 /// The host cannot be asked, or the configuration has problems.
-pub fn run(command: &PreflightCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: &PreflightCommand, settings: &Settings) -> Result<Exit, CliError> {
     let args = &command.init;
     let loaded = load::for_init(args, &settings.reporter())?;
     let probe = Probe::Full { measure: !args.dry_run };

@@ -52,7 +52,7 @@ use time::OffsetDateTime;
 /// made for the occasion; everything else is the same each time.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct RenderCommand {
+pub(super) struct RenderCommand {
     /// Configuration file; `-` reads standard input
     #[arg(short = 'f', long, value_name = "FILE")]
     config: PathBuf,
@@ -75,7 +75,7 @@ Examples:
 ///
 /// # Errors
 /// The configuration has problems, or the directory cannot be written.
-pub fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, CliError> {
     let reporter = settings.reporter();
     let loaded = load::for_render(&command.config, &reporter)?;
     let target = Target::new(command)?;

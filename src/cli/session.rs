@@ -53,11 +53,11 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// Where the administrator's kubeconfig is unless another one is named.
-pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+pub(super) const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
 /// Everything that is known before planning.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     pub host: Arc<Local>,
     pub cluster: Cluster,
     pub facts: BTreeMap<String, HostFacts>,
@@ -74,7 +74,7 @@ pub struct Session {
 
 /// What to ask the host, beyond its PKI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
+pub(super) enum Probe {
     /// Everything that preflight and the static pods need; `measure` also tries the disk, which writes to it.
     Full { measure: bool },
     /// Nothing: certificates and kubeconfigs do not depend on it.
@@ -86,7 +86,7 @@ impl Session {
     ///
     /// # Errors
     /// The host cannot be asked, or its receipt cannot be understood.
-    pub fn open(
+    pub(super) fn open(
         cluster: Cluster,
         mut options: Options,
         kubeconfig: Option<String>,
@@ -129,7 +129,7 @@ impl Session {
 
     /// Takes over a token that an earlier run made, so that running again makes no second one. Without a cluster, or
     /// without such a token that still lives, the new one stays.
-    pub fn adopt_token(&mut self) {
+    pub(super) fn adopt_token(&mut self) {
         let found =
             self.api().client(Identity::Admin).ok().and_then(|api| tokens::default_token(&*api, self.now));
         if let (Some(found), Some(token)) = (found, self.cluster.tokens.first_mut()) {
@@ -138,11 +138,11 @@ impl Session {
         }
     }
 
-    pub fn node(&self) -> &Node {
+    pub(super) fn node(&self) -> &Node {
         self.cluster.first_control_plane()
     }
 
-    pub fn facts(&self) -> &HostFacts {
+    pub(super) fn facts(&self) -> &HostFacts {
         &self.facts[&self.node().name]
     }
 
@@ -150,7 +150,7 @@ impl Session {
     ///
     /// # Errors
     /// A phase that is needed is missing, or the configuration cannot be rendered.
-    pub fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
+    pub(super) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
         let context = Context {
             cluster: &self.cluster,
             facts: &self.facts,
@@ -167,7 +167,7 @@ impl Session {
     ///
     /// # Errors
     /// What is on the host contradicts itself or the cluster; all problems are listed.
-    pub fn resolver(
+    pub(super) fn resolver(
         &self,
         plan: &Plan,
         dry_run: bool,
@@ -193,7 +193,7 @@ impl Session {
     ///
     /// # Errors
     /// Signals cannot be caught. What goes wrong on the way is in the report.
-    pub fn execute(
+    pub(super) fn execute(
         &self,
         plan: &Plan,
         resolver: &Resolver<'_>,
@@ -219,7 +219,7 @@ impl Session {
 
     /// The API of this cluster. The administrator's kubeconfig is used with the API server of this host, since the
     /// cluster's endpoint may not lead anywhere yet.
-    pub fn api(&self) -> Kubeconfigs<'_> {
+    pub(super) fn api(&self) -> Kubeconfigs<'_> {
         let own = self.kubeconfig.as_deref().filter(|path| *path != ADMIN_CONF);
         let server = own.is_none().then(|| self.cluster.local_url(self.node()));
         let read = move |identity| {

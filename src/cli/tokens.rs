@@ -13,7 +13,7 @@ const SECRETS: &str =
     "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken";
 
 /// A token that lives, may be used for joining, and signs `cluster-info`: what `init` makes when it is told nothing.
-pub fn default_token(api: &dyn Api, now: OffsetDateTime) -> Option<(String, Secret)> {
+pub(super) fn default_token(api: &dyn Api, now: OffsetDateTime) -> Option<(String, Secret)> {
     let list: Value = serde_json::from_str(&api.raw(SECRETS).ok()?).ok()?;
     list["items"].as_array()?.iter().find_map(|secret| usable(secret, now))
 }

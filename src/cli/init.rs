@@ -166,8 +166,18 @@ impl<'a> Run<'a> {
         if !report.success() {
             return exit_of(report);
         }
-        if self.runs("show-join-command") && !self.loaded.dry_run {
+        if self.loaded.dry_run {
+            return Exit::Success;
+        }
+        if self.runs("show-join-command") {
             output::data(&self.join_text(session, resolver));
+        } else if self.runs("upload-certs") && !self.args.skip_certificate_key_print {
+            // Nothing else tells it, and without it the uploaded certificates are of no use.
+            if let Some(key) =
+                session.cluster.certificate_key.as_ref().filter(|_| session.cluster.upload_certs)
+            {
+                output::data(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
+            }
         }
         Exit::Success
     }

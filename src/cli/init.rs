@@ -112,9 +112,7 @@ impl<'a> Run<'a> {
         let cluster = self.loaded.cluster.clone();
         let mut session =
             Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
-        if self.loaded.token_is_new && self.runs("bootstrap-token") {
-            session.adopt_token();
-        }
+        self.settle_token(&mut session)?;
         if self.runs("preflight") {
             self.preflight(&session)?;
         }
@@ -133,6 +131,17 @@ impl<'a> Run<'a> {
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
         Ok(self.finish(&session, &resolver, &report))
+    }
+
+    /// A token that the operator did not choose is the one of an earlier run, if there is one.
+    fn settle_token(&self, session: &mut Session) -> Result<(), CliError> {
+        let (makes, shows) = (self.runs("bootstrap-token"), self.runs("show-join-command"));
+        let adopted = self.loaded.token_is_new && (makes || shows) && session.adopt_token();
+        if shows && !makes && self.loaded.token_is_new && !adopted {
+            let error = CliError::new(Exit::Api, anyhow::anyhow!("the cluster has no token to join with"));
+            return Err(error.hint("make one with `kubewright init phase bootstrap-token`"));
+        }
+        Ok(())
     }
 
     /// Certificates and kubeconfigs can be made without asking the host anything else.
@@ -185,7 +194,7 @@ impl<'a> Run<'a> {
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
         let cluster = &session.cluster;
         let url = cluster.control_plane_url(session.node());
-        let pins = resolver.bundle.pins();
+        let pins = session.pins(resolver);
         let token = cluster.tokens.first();
         let shown = token.map(|token| format!("{}.{}", token.id, token.secret.expose()));
         let certificate_key = cluster.certificate_key.as_ref().map(crate::cluster::Secret::expose);

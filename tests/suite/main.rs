@@ -1,5 +1,9 @@
 //! One test binary; every file of this folder is one of its modules.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests panic and print like the tests themselves"
+)]
 
 mod api;
 mod bare_host;
@@ -15,5 +19,7 @@ mod patches;
 mod pki;
 mod preflight;
 mod preflight_parity;
+mod scenario_runs;
+mod scenarios;
 mod support;
 mod yaml_text;

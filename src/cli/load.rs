@@ -67,6 +67,16 @@ pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, Cli
     load(Some(file), &Overrides::default(), Purpose::Render, reporter)
 }
 
+/// Loads the cluster that `config print cluster` prints.
+///
+/// # Errors
+/// The host cannot be asked for its name.
+pub(super) fn example(reporter: &Reporter) -> Result<Loaded, CliError> {
+    let bytes = config::print::cluster_example().as_bytes();
+    let file = File { name: "the example", bytes };
+    load_file(Some(file), &Overrides::default(), Purpose::Render, reporter)
+}
+
 /// Loads a configuration for its images only.
 ///
 /// # Errors
@@ -88,6 +98,15 @@ fn load(
     let bytes = file.map(read_file).transpose()?;
     let name = file.map(|path| path.display().to_string()).unwrap_or_default();
     let file = bytes.as_ref().map(|bytes| File { name: &name, bytes });
+    load_file(file, overrides, purpose, reporter)
+}
+
+fn load_file(
+    file: Option<File<'_>>,
+    overrides: &Overrides,
+    purpose: Purpose,
+    reporter: &Reporter,
+) -> Result<Loaded, CliError> {
     let env = environment(file, overrides)?;
     let loaded = config::load(file, &env, overrides, Strictness::Lenient, purpose)
         .map_err(|issues| refused(&issues))?;

@@ -54,8 +54,12 @@ use time::OffsetDateTime;
 #[command(after_help = EXAMPLES)]
 pub(super) struct RenderCommand {
     /// Configuration file; `-` reads standard input
-    #[arg(short = 'f', long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(short = 'f', long, value_name = "FILE", required_unless_present = "example")]
+    config: Option<PathBuf>,
+
+    /// Take the cluster that `config print cluster` prints
+    #[arg(long, conflicts_with = "config")]
+    example: bool,
 
     /// Directory to write to; it must be empty or absent
     #[arg(short, long, value_name = "DIR")]
@@ -68,7 +72,7 @@ pub(super) struct RenderCommand {
 
 const EXAMPLES: &str = "\
 Examples:
-  kubewright config print cluster > cluster.yaml
+  kubewright render --example --output-dir rendered
   kubewright render -f cluster.yaml --output-dir rendered";
 
 /// Runs the command.
@@ -77,7 +81,10 @@ Examples:
 /// The configuration has problems, or the directory cannot be written.
 pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, CliError> {
     let reporter = settings.reporter();
-    let loaded = load::for_render(&command.config, &reporter)?;
+    let loaded = match &command.config {
+        Some(file) => load::for_render(file, &reporter)?,
+        None => load::example(&reporter)?,
+    };
     let target = Target::new(command)?;
     let rendering = Rendering::new(loaded.cluster)?;
     let resolver = rendering.resolver()?;

@@ -140,10 +140,10 @@ pub fn rights(ids: Option<&RootlessIds>, name: CertName, part: Part, mode: u32) 
     let owned = |ids: Ids| Rights { mode: 0o600, owner: Some((ids.user, ids.group)) };
     match (name, part) {
         (CertName::ServiceAccount, Part::Key) => Rights { mode: 0o640, owner: Some((0, ids.sa_key_readers)) },
-        (CertName::ServiceAccount, Part::PublicKey) => owned(ids.apiserver),
         (_, Part::Certificate) => usual,
         (
-            CertName::Apiserver
+            CertName::ServiceAccount
+            | CertName::Apiserver
             | CertName::ApiserverKubeletClient
             | CertName::FrontProxyClient
             | CertName::ApiserverEtcdClient,

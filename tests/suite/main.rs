@@ -17,6 +17,7 @@ mod host;
 mod kubeadm_parity;
 mod patches;
 mod pki;
+mod plan_check;
 mod preflight;
 mod preflight_parity;
 mod scenario_runs;

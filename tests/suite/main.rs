@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod architecture;
 mod bare_host;
 mod config;
 mod cri;

@@ -15,6 +15,8 @@ use crate::cli::session::ADMIN_CONF;
 use crate::cli::session::Probe;
 use crate::cli::session::Session;
 use crate::cli::settings::Settings;
+use crate::clock::System;
+use crate::facts::etcd;
 use crate::kube::images;
 use crate::kube::join_command;
 use crate::kube::join_command::JoinCommand;
@@ -24,7 +26,6 @@ use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::phase::workflow::INIT;
 use crate::preflight;
-use crate::preflight::EtcdVersions;
 use crate::preflight::Ignore;
 use crate::preflight::Subject;
 use crate::report::FailureKind;
@@ -227,7 +228,7 @@ pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> prefli
         running_ours: !ours.is_empty(),
         ours: &ours,
         prepare,
-        etcd: &EtcdVersions::default(),
+        etcd: &etcd::versions(&*session.host, &session.cluster, &System),
     };
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }

@@ -14,7 +14,10 @@ use crate::cli::resolver::Resolver;
 use crate::cli::session::ADMIN_CONF;
 use crate::cli::session::Probe;
 use crate::cli::session::Session;
+use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
+use crate::clock::System;
+use crate::facts::etcd;
 use crate::kube::images;
 use crate::kube::join_command;
 use crate::kube::join_command::JoinCommand;
@@ -23,8 +26,9 @@ use crate::phase::Options;
 use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::phase::workflow::INIT;
+use crate::plan::display;
+use crate::plan::display::Detail;
 use crate::preflight;
-use crate::preflight::EtcdVersions;
 use crate::preflight::Ignore;
 use crate::preflight::Subject;
 use crate::report::FailureKind;
@@ -40,7 +44,7 @@ use std::collections::BTreeSet;
 /// It can be interrupted at any moment and run again: what is done is found, what is missing is done.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
-pub struct InitCommand {
+pub(super) struct InitCommand {
     #[command(flatten)]
     init: InitArgs,
 
@@ -68,7 +72,7 @@ enum InitSub {
 ///
 /// # Errors
 /// As the exit codes say.
-pub fn run(command: InitCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: InitCommand, settings: &Settings) -> Result<Exit, CliError> {
     match command.sub {
         None => Run::new(&command.init, None, settings)?.go(),
         Some(InitSub::Phase { phase }) => Run::new(&phase.init, Some(&phase), settings)?.go(),
@@ -93,7 +97,7 @@ impl<'a> Run<'a> {
         settings: &'a Settings,
     ) -> Result<Self, CliError> {
         let reporter = settings.reporter();
-        let loaded = load::for_init(args, settings, &reporter)?;
+        let loaded = load::for_init(args, &reporter)?;
         let selected = match alone {
             Some(phase) => select::only(INIT, &phase.name),
             None => select::skipping(INIT, &loaded.skip_phases),
@@ -110,8 +114,9 @@ impl<'a> Run<'a> {
             ..Options::default()
         };
         let cluster = self.loaded.cluster.clone();
-        let session =
+        let mut session =
             Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
+        self.settle_token(&mut session)?;
         if self.runs("preflight") {
             self.preflight(&session)?;
         }
@@ -125,16 +130,32 @@ impl<'a> Run<'a> {
             ..apply::Options::default()
         };
         if self.args.explain {
-            output::data(&crate::plan::display::text(&plan, crate::plan::display::Detail::Explained));
+            self.say(&display::text(&plan, Detail::Explained));
         }
-        let report = session.execute(&plan, &resolver, &apply_options, &self.reporter)?;
-        self.finish(&session, &resolver, &report)
+        let report =
+            session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
+        Ok(self.finish(&session, &resolver, &report))
+    }
+
+    /// A token that the operator did not choose is the one of an earlier run, if there is one.
+    fn settle_token(&self, session: &mut Session) -> Result<(), CliError> {
+        let (makes, shows) = (self.runs("bootstrap-token"), self.runs("show-join-command"));
+        let adopted = self.loaded.token_is_new && (makes || shows) && session.adopt_token();
+        if shows && !makes && self.loaded.token_is_new && !adopted {
+            let error = CliError::new(Exit::Api, anyhow::anyhow!("the cluster has no token to join with"));
+            return Err(error.hint("make one with `kubewright init phase bootstrap-token`"));
+        }
+        Ok(())
     }
 
     /// Certificates and kubeconfigs can be made without asking the host anything else.
     fn probe(&self) -> Probe {
         let offline = |one: &Selected| ["certs", "kubeconfig"].iter().any(|name| one.name.starts_with(name));
-        if self.selected.iter().all(offline) { Probe::None } else { Probe::Full }
+        if self.selected.iter().all(offline) {
+            Probe::None
+        } else {
+            Probe::Full { measure: self.runs("preflight") && !self.loaded.dry_run }
+        }
     }
 
     fn runs(&self, phase: &str) -> bool {
@@ -154,20 +175,38 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finish(&self, session: &Session, resolver: &Resolver<'_>, report: &Report) -> Result<Exit, CliError> {
+    fn finish(&self, session: &Session, resolver: &Resolver<'_>, report: &Report) -> Exit {
         if !report.success() {
-            return Ok(exit_of(report));
+            return exit_of(report);
         }
-        if self.runs("show-join-command") && !self.loaded.dry_run {
-            output::data(&self.join_text(session, resolver));
+        if self.loaded.dry_run {
+            return Exit::Success;
         }
-        Ok(Exit::Success)
+        if self.runs("show-join-command") {
+            self.say(&self.join_text(session, resolver));
+        } else if self.runs("upload-certs") && !self.args.skip_certificate_key_print {
+            // Nothing else tells it, and without it the uploaded certificates are of no use.
+            if let Some(key) =
+                session.cluster.certificate_key.as_ref().filter(|_| session.cluster.upload_certs)
+            {
+                self.say(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
+            }
+        }
+        Exit::Success
+    }
+
+    /// Results go to standard output, unless that belongs to a program that reads events.
+    fn say(&self, text: &str) {
+        match self.settings.face {
+            Face::Json => output::people(text),
+            Face::Auto | Face::Plain => output::data(text),
+        }
     }
 
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
         let cluster = &session.cluster;
         let url = cluster.control_plane_url(session.node());
-        let pins = resolver.bundle.pins();
+        let pins = session.pins(resolver);
         let token = cluster.tokens.first();
         let shown = token.map(|token| format!("{}.{}", token.id, token.secret.expose()));
         let certificate_key = cluster.certificate_key.as_ref().map(crate::cluster::Secret::expose);
@@ -188,8 +227,8 @@ impl<'a> Run<'a> {
 }
 
 /// Judges the host by all checks of `init`.
-pub fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
-    let images = images::list(&session.cluster.configuration, &session.cluster.version);
+pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
+    let images = images::list(&session.cluster);
     let ours: BTreeSet<String> =
         session.receipt.iter().flat_map(|it| it.steps.values().map(|step| step.subject.clone())).collect();
     let subject = Subject {
@@ -200,7 +239,7 @@ pub fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Re
         running_ours: !ours.is_empty(),
         ours: &ours,
         prepare,
-        etcd: &EtcdVersions::default(),
+        etcd: &etcd::versions(&*session.host, &session.cluster, &System),
     };
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }

@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::HostError;
+use crate::host::read_through;
 use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -27,14 +28,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
-/// Links in the kubelet's store lead to a dated file; more than a few would be a loop.
-const MAX_LINKS: usize = 8;
-
 /// Reads every file that a decision about these certificates may look at.
 ///
 /// # Errors
 /// The host cannot be reached; a file that cannot be read is a state, not an error.
-pub fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
+pub(super) fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
     let mut found = Inventory::default();
     for path in inventory::paths(cluster, specs) {
         let state = state(host, &path)?;
@@ -43,26 +41,21 @@ pub fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<In
     Ok(found)
 }
 
+/// The kubelet's store consists of links; one counts as what it leads to.
 fn state(host: &dyn Host, path: &str) -> Result<FileState, HostError> {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let entry = match host.read(&path) {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(FileState::Absent),
-            Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
-            Err(error) => return Err(error),
-        };
-        match entry.kind {
-            EntryKind::File(content) => return Ok(FileState::present(content, entry.mode)),
-            EntryKind::Directory => return Ok(FileState::Unreadable("it is a directory".to_owned())),
-            EntryKind::Link(target) if target.starts_with('/') => path = target,
-            EntryKind::Link(target) => {
-                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-                path = format!("{directory}/{target}");
-            }
+    let entry = match read_through(host, path) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(FileState::Absent),
+        Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
+        Err(error) => return Err(error),
+    };
+    let mode = entry.mode;
+    match entry.kind {
+        EntryKind::File(content) => Ok(FileState::present(content, mode)),
+        EntryKind::Directory | EntryKind::Link(_) => {
+            Ok(FileState::Unreadable("it is a directory".to_owned()))
         }
     }
-    Ok(FileState::Unreadable("its links never end".to_owned()))
 }
 
 fn reason(error: &HostError) -> String {
@@ -70,7 +63,7 @@ fn reason(error: &HostError) -> String {
 }
 
 /// The authorities whose certificate is here and whose key is not.
-pub fn external(
+pub(super) fn external(
     cluster: &Cluster,
     inventories: &BTreeMap<String, Inventory>,
     now: OffsetDateTime,
@@ -82,7 +75,7 @@ pub fn external(
 }
 
 /// The certificates that a plan names, directly or through a kubeconfig or an object.
-pub fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
+pub(super) fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
     let mut named = BTreeSet::new();
     for step in &plan.steps {
         match &step.action {
@@ -138,7 +131,7 @@ fn name_fill(fill: &Fill, cluster: &Cluster, named: &mut Named) {
 ///
 /// # Errors
 /// The decisions hold problems, or an authority that must sign has no key.
-pub fn bundle(
+pub(super) fn bundle(
     cluster: &Cluster,
     specs: &[CertSpec],
     decisions: Decisions,

@@ -7,6 +7,7 @@ use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::Socket;
 use crate::host::http;
+use crate::host::read_through;
 use ::http::Uri;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
@@ -18,8 +19,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More than a few would be a loop.
-const MAX_LINKS: usize = 8;
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(5);
 /// For a single read or write.
@@ -160,21 +159,11 @@ fn certificates(host: &dyn Host, path: &str) -> Result<Vec<CertificateDer<'stati
 
 /// Links are followed: certificates are often kept under a dated name.
 fn file(host: &dyn Host, path: &str) -> Result<Vec<u8>, String> {
-    let mut here = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let entry = host.read(&here).map_err(|error| error.to_string())?;
-        match entry.map(|entry| entry.kind) {
-            None => return Err(format!("`{path}` does not exist")),
-            Some(EntryKind::File(content)) => return Ok(content),
-            Some(EntryKind::Directory) => return Err(format!("`{path}` is a directory")),
-            Some(EntryKind::Link(target)) if target.starts_with('/') => here = target,
-            Some(EntryKind::Link(target)) => {
-                let parent = here.rsplit_once('/').map_or("", |(parent, _)| parent);
-                here = format!("{parent}/{target}");
-            }
-        }
+    match read_through(host, path).map_err(|error| error.to_string())?.map(|entry| entry.kind) {
+        None => Err(format!("`{path}` does not exist")),
+        Some(EntryKind::File(content)) => Ok(content),
+        Some(_) => Err(format!("`{path}` is a directory")),
     }
-    Err(format!("the links of `{path}` never end"))
 }
 
 #[cfg(test)]

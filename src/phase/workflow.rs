@@ -154,6 +154,7 @@ const UPLOAD_CONFIG: Phase = Phase {
 
 const UPLOAD_CERTS: Phase = Phase {
     needs: &["certs", "kubeconfig"],
+    done: Some(has_kubeconfigs),
     ..once("upload-certs", "Store the certificates in Secret kubeadm-certs, encrypted", upload_certs::plan)
 };
 
@@ -165,6 +166,7 @@ const MARK_CONTROL_PLANE: Phase = Phase {
 const BOOTSTRAP_TOKEN: Phase = Phase {
     aliases: &["bootstraptoken"],
     needs: &["kubeconfig"],
+    done: Some(has_kubeconfigs),
     ..once("bootstrap-token", "Create tokens and rights for joining nodes", bootstrap_token::plan)
 };
 

@@ -157,7 +157,7 @@ fn every_recorded_answer_is_understood() {
 #[expect(clippy::disallowed_methods, reason = "PROBE_SCRIPT is an argument of the test run")]
 fn whole_answers_of_real_hosts_are_understood() {
     let cluster = Scenario::load("single-node", None).cluster;
-    let images = images::list(&cluster.configuration, &cluster.version);
+    let images = images::list(&cluster);
     let questions = Questions::for_node(&cluster, cluster.first_control_plane(), &images);
     let questions = Questions { accounts: true, ..questions };
     if let Some(path) = std::env::var_os("PROBE_SCRIPT") {

@@ -3,17 +3,23 @@
 
 mod api;
 mod bare_host;
+mod binary;
+mod cli;
 mod config;
 mod cri;
 mod documents;
 mod execution;
 mod facts;
 mod fixture;
+mod help;
 mod host;
 mod kubeadm_parity;
 mod patches;
 mod pki;
 mod preflight;
 mod preflight_parity;
+mod readme;
+#[path = "../support/skip.rs"]
+mod skip;
 mod support;
 mod yaml_text;

@@ -10,6 +10,7 @@ use crate::cluster::Secret;
 use crate::config;
 use crate::config::Environment;
 use crate::config::File;
+use crate::config::Issue;
 use crate::config::Issues;
 use crate::config::Overrides;
 use crate::config::Purpose;
@@ -21,6 +22,7 @@ use crate::host::Command;
 use crate::host::Entry;
 use crate::host::Host;
 use crate::host::local::Local;
+use crate::host::read_through;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::report::Event;
@@ -110,7 +112,7 @@ fn load_file(
     let loaded = config::load(file, &env, overrides, Strictness::Lenient, purpose)
         .map_err(|issues| refused(&issues))?;
     for warning in &loaded.warnings {
-        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+        reporter.tell(&told(warning));
     }
     let mut cluster = loaded.cluster;
     if let Some(directory) = &loaded.patches_directory {
@@ -127,6 +129,14 @@ fn load_file(
         dry_run: loaded.dry_run,
         token_is_new,
     })
+}
+
+/// A warning of the configuration as an event of the run.
+fn told(issue: &Issue) -> Event {
+    let place = issue.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+    let path = Some(&issue.path).filter(|path| !path.is_empty()).map(|path| format!(" (at {path})"));
+    let message = format!("{}{place}: {}{}", issue.file, issue.message, path.unwrap_or_default());
+    Event::Warning { host: None, message, hint: issue.hint.clone() }
 }
 
 /// All problems of a configuration as one error.
@@ -150,11 +160,10 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
             .or_exit(Exit::Configuration)?;
         return Ok(bytes);
     }
-    let host = Local::new("this host");
-    let path = path.to_string_lossy();
-    let resolved =
-        host.run(&Command::query("readlink").arg("-f").arg("--").arg(&*path)).or_exit(Exit::Host)?;
-    let entry = host.read(&resolved.text()).or_exit(Exit::Configuration)?;
+    let absolute = std::path::absolute(path).or_exit(Exit::Configuration)?;
+    let entry =
+        read_through(&Local::new("this host"), &absolute.to_string_lossy()).or_exit(Exit::Configuration)?;
+    let path = path.display();
     let missing = || CliError::new(Exit::Configuration, anyhow::anyhow!("there is no file `{path}`"));
     let entry = entry.ok_or_else(missing)?;
     entry
@@ -293,7 +302,7 @@ fn read_patches(directory: &str, reporter: &Reporter) -> Result<Vec<crate::clust
     }
     let (parsed, warnings) = patches::parse(files).map_err(|issues| refused(&issues))?;
     for warning in warnings {
-        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+        reporter.tell(&told(&warning));
     }
     Ok(parsed)
 }

@@ -22,7 +22,7 @@ use crate::phase::Context;
 use crate::phase::Options;
 use crate::phase::build;
 use crate::phase::select;
-use crate::phase::workflow::INIT;
+use crate::phase::workflow::CLUSTER;
 use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory::Inventory;
@@ -148,7 +148,7 @@ impl Rendering {
             external: &BTreeSet::new(),
             options: &options,
         };
-        let plan = build::plan(&context, &select::flatten(INIT)).or_exit(Exit::Configuration)?;
+        let plan = build::plan(&context, &select::flatten(CLUSTER)).or_exit(Exit::Configuration)?;
         Ok(Self { cluster, plan, now: System.now(), ttl_token, blank: Blank::new("a host") })
     }
 

@@ -1,6 +1,7 @@
 //! The flags of `init` that stand for fields of the configuration.
 
 use crate::cluster::GoDuration;
+use crate::cluster::Layout;
 use crate::cluster::Secret;
 use crate::config::documents::Object;
 use crate::config::issue::Severity;
@@ -40,6 +41,8 @@ pub struct Overrides {
     pub token: Option<Secret>,
     pub token_ttl: Option<String>,
     pub upload_certs: Option<bool>,
+    /// Takes precedence over the layout of the `Cluster` document.
+    pub layout: Option<Layout>,
 }
 
 /// Where a flag's value goes: kind and field.

@@ -84,6 +84,8 @@ pub struct Questions {
     pub images: BTreeSet<String>,
     /// Ask the kubelet for its version. It takes the kubelet some 40 ms to say it.
     pub kubelet: bool,
+    /// Ask for users and groups.
+    pub accounts: bool,
     /// Try how long a synchronous write takes in this directory (nearest existing parent). Takes up to a second.
     pub measure_sync: Option<String>,
     /// The process environment in which the cluster is made; only `*_proxy` is kept.
@@ -105,6 +107,7 @@ impl Questions {
         questions.directories = directories(cluster, node);
         questions.ports = ports(cluster, node);
         questions.cri_socket = Some(node.cri_socket.clone());
+        questions.accounts = cluster.is_rootless();
         questions.images = images.iter().cloned().collect();
         questions
     }

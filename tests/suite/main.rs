@@ -1,5 +1,9 @@
 //! One test binary; every file of this folder is one of its modules.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests panic and print like the tests themselves"
+)]
 
 mod api;
 mod bare_host;
@@ -19,6 +23,8 @@ mod pki;
 mod preflight;
 mod preflight_parity;
 mod readme;
+mod scenario_runs;
+mod scenarios;
 #[path = "../support/skip.rs"]
 mod skip;
 mod support;

@@ -219,6 +219,8 @@ fn another_hosts_configuration_is_refused_by_name() {
     let example = kubewright(&["config", "print", "cluster"]).data();
     let outcome = fed(&["plan", "--node-name", "cp9", "-f", "-"], example.as_bytes());
     refused(&outcome, 3, &["this host is `cp9`", "cp1, cp2, cp3", "--node-name"], "cp9");
+    let own = fed(&["plan", "--node-name", "cp2", "-f", "-"], example.as_bytes());
+    assert!(own.code == 0 && own.out.contains("certs/ca: cp2") && !own.out.contains(": cp1"), "{}", own.err);
 }
 
 #[test]
@@ -416,7 +418,7 @@ fn renders_every_host_with_modes_that_keep_keys() {
     assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o7777, 0o700);
     let hosts: BTreeSet<&str> =
         files.keys().filter_map(|path| path.strip_prefix("hosts/")?.split('/').next()).collect();
-    assert!(["cp1", "cp2", "cp3"].iter().all(|host| hosts.contains(host)), "{hosts:?}");
+    assert_eq!(hosts, BTreeSet::from(["cp1", "cp2", "cp3", "w1", "w2"]));
     for (path, (mode, content)) in &files {
         let secret = String::from_utf8_lossy(content).contains("PRIVATE KEY-----")
             || String::from_utf8_lossy(content).contains("client-key-data");

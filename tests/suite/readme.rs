@@ -1,14 +1,16 @@
 //! The README, typed: what it shows is what happens. `BLESS=1` writes what happens now.
 //!
 //! ```` ```console ```` blocks are run one after another in one directory, and their output is compared; a line `…`
-//! stands for any lines. Of ```` ```sh ```` blocks, which need a host, every command of ours must be one that the
-//! program takes.
+//! stands for any lines. Of ```` ```sh ```` blocks, lines with `cargo run` are run too, and their output is compared with
+//! an ```` ```output ```` block that follows. Everything else there needs a host, and must be something that the program
+//! takes.
 #![expect(clippy::disallowed_methods, reason = "tests read and bless files")]
 
 use crate::binary::Outcome;
 use crate::binary::shell;
 use crate::help::is_accepted;
 use crate::help::words_of;
+use kubewright::cli::exit::Exit;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -92,12 +94,22 @@ fn shows_what_happens() {
     let scratch = TempDir::new().unwrap();
     let mut now = String::new();
     let mut count = 0;
+    let mut printed = Vec::new();
     for (between, block) in parts(&text) {
         now.extend(between.iter().map(|line| format!("{line}\n")));
         let Some(block) = block else { continue };
-        let console = block.language == "console";
-        count += usize::from(console);
-        let lines = if console { replayed(&block, scratch.path()) } else { block.lines };
+        count += usize::from(["console", "output"].contains(&block.language.as_str()));
+        let lines = match block.language.as_str() {
+            "console" => replayed(&block, scratch.path()),
+            "output" if stands_for(&block.lines, &printed) => block.lines,
+            "output" => printed.clone(),
+            _ => block.lines,
+        };
+        printed.clear();
+        if block.language == "sh" {
+            let commands = lines.iter().filter(|line| line.starts_with("cargo run -- "));
+            printed = commands.flat_map(|line| typed(line, scratch.path())).collect();
+        }
         now += &format!("```{}\n{}\n```\n", block.language, lines.join("\n"));
     }
     assert!(count > 3, "the README shows hardly anything");
@@ -124,6 +136,22 @@ fn every_command_for_a_host_can_be_typed() {
         }
     }
     assert!(count > 5, "the README types hardly anything");
+}
+
+#[test]
+fn names_every_command_and_every_exit_code() {
+    let text = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    for (exit, meaning) in Exit::TABLE {
+        let row = format!("| {} | {meaning} |", exit as u8);
+        assert!(text.contains(&row), "the README lacks {row}");
+    }
+    for command in kubewright::cli::definition().get_subcommands() {
+        assert!(
+            text.contains(&format!("| `{}", command.get_name())),
+            "the README lacks {}",
+            command.get_name()
+        );
+    }
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn signing_requests_are_made_once() {
     let printed = kubewright(&args).data();
     assert!(printed.contains("pki/apiserver\n") && printed.contains("pki/admin.conf\n"), "{printed}");
     for (path, (mode, _)) in tree(Path::new(&folder)) {
-        assert!(mode == 0o600 || mode == 0o644 && !path.ends_with(".key"), "{path}: {mode:o}");
+        assert_eq!(mode, 0o600, "{path}");
     }
     // What exists is kept, as kubeadm keeps it.
     let before = tree(Path::new(&folder));
@@ -423,7 +423,8 @@ fn renders_every_host_with_modes_that_keep_keys() {
         let secret = String::from_utf8_lossy(content).contains("PRIVATE KEY-----")
             || String::from_utf8_lossy(content).contains("client-key-data");
         assert!(!secret || *mode == 0o600, "{path}: {mode:o}");
-        assert!(!path.ends_with(".crt") || *mode == 0o644, "{path}: {mode:o}");
+        let certificate = Path::new(path).extension().is_some_and(|end| end == "crt");
+        assert!(!certificate || *mode == 0o644, "{path}: {mode:o}");
     }
     for file in ["pki/ca.key", "pki/etcd/peer-ca.key", "admin.conf", "manifests/kube-apiserver.yaml"] {
         assert!(files.contains_key(&format!("hosts/cp1/etc/kubernetes/{file}")), "{file}");

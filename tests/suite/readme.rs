@@ -110,7 +110,7 @@ fn shows_what_happens() {
             let commands = lines.iter().filter(|line| line.starts_with("cargo run -- "));
             printed = commands.flat_map(|line| typed(line, scratch.path())).collect();
         }
-        now += &format!("```{}\n{}\n```\n", block.language, lines.join("\n"));
+        now.extend(["```", &block.language, "\n", &lines.join("\n"), "\n```\n"]);
     }
     assert!(count > 3, "the README shows hardly anything");
     if env::var_os("BLESS").is_some() {

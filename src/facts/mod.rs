@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod checks;
+pub mod etcd;
 pub mod gather;
 mod local;
 mod parse;
@@ -12,6 +13,7 @@ pub mod sync;
 
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
+pub use etcd::EtcdVersions;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 

@@ -15,13 +15,16 @@ use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Probe;
 use crate::plan::Step;
+use crate::plan::check;
+use crate::plan::check::Flaw;
 use anyhow::Context as _;
+use anyhow::ensure;
 use std::collections::BTreeSet;
 
 /// Builds the plan of the selected phases. Pure: the same input gives the same plan.
 ///
 /// # Errors
-/// A patch does not apply, or a value of the configuration cannot be rendered.
+/// A patch does not apply, a value of the configuration cannot be rendered, or the plan contradicts itself.
 pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     if cx.options.prepare {
@@ -46,7 +49,18 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     }
     once_each(&mut steps);
     grant_admin_rights(cx, &mut steps);
-    Ok(Plan { steps })
+    let plan = Plan { steps };
+    let flaws = check::contradictions(&plan, cx.cluster);
+    ensure!(
+        flaws.is_empty(),
+        "the plan contradicts itself, which is a mistake of this program:\n{}",
+        lines(&flaws)
+    );
+    Ok(plan)
+}
+
+fn lines(flaws: &[Flaw]) -> String {
+    flaws.iter().map(|flaw| format!("  {flaw}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Phases that also run alone each ask for the directories that they need; one step for each is enough.

@@ -263,7 +263,7 @@ mod tests {
         assert_eq!((found.etcd.user, found.etcd.group), (101, 100));
         assert_eq!((found.apiserver.user, found.apiserver.group), (105, 106));
         assert_eq!((found.controller_manager.user, found.controller_manager.group), (102, 102));
-        assert_eq!(accounts(&host).unwrap().len(), 12);
+        assert_eq!(accounts(&host).unwrap().len(), 11);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod architecture;
 mod bare_host;
 mod binary;
 mod cli;
@@ -20,6 +21,7 @@ mod host;
 mod kubeadm_parity;
 mod patches;
 mod pki;
+mod plan_check;
 mod preflight;
 mod preflight_parity;
 mod readme;

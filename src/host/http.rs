@@ -1,4 +1,4 @@
-//! The smallest HTTP/1.1 client that can ask a component for its health.
+//! The smallest HTTP/1.1 client that can ask a component for its health or its version, over a host's own sockets.
 
 use crate::host::Socket;
 use crate::host::Stream;
@@ -30,7 +30,7 @@ const ANSWER_LIMIT: u64 = 64 * 1024;
 ///
 /// # Errors
 /// The stream breaks, or what comes is not HTTP.
-pub(crate) fn get(mut stream: impl Read + Write, socket: &Socket, path: &str) -> io::Result<(u16, String)> {
+pub fn get(mut stream: impl Read + Write, socket: &Socket, path: &str) -> io::Result<(u16, String)> {
     let agent = concat!("kubewright/", env!("CARGO_PKG_VERSION"));
     write!(
         stream,
@@ -51,22 +51,54 @@ pub(crate) fn get(mut stream: impl Read + Write, socket: &Socket, path: &str) ->
 ///
 /// # Errors
 /// As for [`get`], or the handshake fails.
-pub(crate) fn get_unverified_tls(
+pub fn get_unverified_tls(
     stream: Stream,
     address: &str,
     socket: &Socket,
     path: &str,
 ) -> io::Result<(u16, String)> {
-    let name = ServerName::try_from(address.to_owned())
+    get_tls(stream, unverified_config()?, address, socket, path)
+}
+
+/// The same over TLS as `config` has it; the server must be called `name`.
+///
+/// # Errors
+/// As for [`get`], or the handshake fails.
+pub fn get_tls(
+    stream: Stream,
+    config: Arc<ClientConfig>,
+    name: &str,
+    socket: &Socket,
+    path: &str,
+) -> io::Result<(u16, String)> {
+    let name = ServerName::try_from(name.to_owned())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name or address"))?;
-    let connection = ClientConnection::new(unverified_config()?, name).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
     get(StreamOwned::new(connection, stream), socket, path)
 }
 
 fn parse(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.trim_end().get(..3)?;
-    Some((status.parse().ok()?, body.to_owned()))
+    let chunked = head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
+        name.eq_ignore_ascii_case("transfer-encoding") && value.trim().eq_ignore_ascii_case("chunked")
+    });
+    let body = if chunked { joined(body)? } else { body.to_owned() };
+    Some((status.parse().ok()?, body))
+}
+
+/// A body that came in chunks: each after its size in hexadecimal, the last one empty.
+fn joined(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(after.get(..size)?);
+        rest = after.get(size..)?.strip_prefix("\r\n")?;
+    }
 }
 
 fn unverified_config() -> io::Result<Arc<ClientConfig>> {
@@ -145,6 +177,11 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Some((200, "ok"))),
             ("HTTP/1.0 503 Service Unavailable\r\n\r\n", Some((503, ""))),
             ("HTTP/1.1 204\r\n\r\n", Some((204, ""))),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n4;x=y\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\n\r\n",
+                Some((200, "{\"a\":1}")),
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort\r\n", None),
             ("SSH-2.0-OpenSSH_9.2\r\n", None),
             ("HTTP/1.1 abc\r\n\r\n", None),
             ("", None),

@@ -121,11 +121,10 @@ fn takes_over(step: &Step) -> bool {
 }
 
 fn writes(step: &Step, place: &Place, wanted: &str) -> bool {
-    let path = match &step.action {
-        Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. } => {
-            path
-        }
-        _ => return false,
+    let (Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. }) =
+        &step.action
+    else {
+        return false;
     };
     step.place == *place && path == wanted
 }

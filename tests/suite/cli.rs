@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +25,18 @@ const DRY_RUN: [&str; 6] = ["init", "--dry-run", "--ignore-preflight-errors", "a
 
 fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap()
+}
+
+/// Whether a dry run finds nothing here that could be of a cluster, and may look; said where not.
+fn bare_machine(test: &str) -> bool {
+    let bare = match fs::read_dir("/etc/kubernetes") {
+        Ok(mut entries) => entries.all(|entry| entry.unwrap().file_name() == "tmp"),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    if !bare {
+        skip(&format!("cli: {test}"), "this machine has something in /etc/kubernetes");
+    }
+    bare
 }
 
 /// An error: told to people, with nothing on standard output, and not a crash.
@@ -216,6 +229,9 @@ fn a_file_and_flags_for_the_same_things_do_not_mix() {
 
 #[test]
 fn another_hosts_configuration_is_refused_by_name() {
+    if !bare_machine("another_hosts_configuration_is_refused_by_name") {
+        return;
+    }
     let example = kubewright(&["config", "print", "cluster"]).data();
     let outcome = fed(&["plan", "--node-name", "cp9", "-f", "-"], example.as_bytes());
     refused(&outcome, 3, &["this host is `cp9`", "cp1, cp2, cp3", "--node-name"], "cp9");
@@ -225,6 +241,9 @@ fn another_hosts_configuration_is_refused_by_name() {
 
 #[test]
 fn json_lines_are_all_of_standard_output() {
+    if !bare_machine("json_lines_are_all_of_standard_output") {
+        return;
+    }
     let outcome = kubewright(&[&DRY_RUN[..], &["--progress", "json", "--diff"]].concat());
     let events: Vec<Value> = outcome.data().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(events.iter().all(|event| event["schema"] == 1 && event["event"].is_string()));
@@ -238,6 +257,9 @@ fn json_lines_are_all_of_standard_output() {
 
 #[test]
 fn a_plan_is_the_same_each_time_and_a_dry_run_says_the_same() {
+    if !bare_machine("a_plan_is_the_same_each_time_and_a_dry_run_says_the_same") {
+        return;
+    }
     let plan = |form: &str| kubewright(&["plan", "-f", CONFIG, "-o", form]).data();
     assert_eq!(plan("text"), plan("text"));
     let json: Value = serde_json::from_str(&plan("json")).unwrap();
@@ -249,6 +271,9 @@ fn a_plan_is_the_same_each_time_and_a_dry_run_says_the_same() {
 
 #[test]
 fn nothing_that_is_shown_holds_a_secret() {
+    if !bare_machine("nothing_that_is_shown_holds_a_secret") {
+        return;
+    }
     let scratch = TempDir::new().unwrap();
     let file = scratch.path().join("secret.yaml");
     let key = "5ec4e7".repeat(11)[..64].to_owned();
@@ -295,6 +320,9 @@ fn nothing_that_is_shown_holds_a_secret() {
 
 #[test]
 fn quiet_says_only_what_matters() {
+    if !bare_machine("quiet_says_only_what_matters") {
+        return;
+    }
     let outcome = kubewright(&[&DRY_RUN[..], &["--quiet"]].concat());
     assert_eq!((outcome.code, outcome.out.as_str()), (0, ""));
     assert!(!outcome.err.contains("certs/ca"), "{}", outcome.err);
@@ -316,6 +344,9 @@ fn on_a_terminal(variables: &[(&str, &str)], flags: &str) -> String {
 
 #[test]
 fn colours_are_for_terminals_that_want_them() {
+    if !bare_machine("colours_are_for_terminals_that_want_them") {
+        return;
+    }
     let coloured = |text: &str| text.contains("\u{1b}[3") || text.contains("\u{1b}[1m");
     let plain = kubewright(&DRY_RUN);
     assert!(!coloured(&plain.err));

@@ -10,6 +10,7 @@ use crate::cluster::Secret;
 use crate::config;
 use crate::config::Environment;
 use crate::config::File;
+use crate::config::Issue;
 use crate::config::Issues;
 use crate::config::Overrides;
 use crate::config::Purpose;
@@ -111,7 +112,7 @@ fn load_file(
     let loaded = config::load(file, &env, overrides, Strictness::Lenient, purpose)
         .map_err(|issues| refused(&issues))?;
     for warning in &loaded.warnings {
-        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+        reporter.tell(&told(warning));
     }
     let mut cluster = loaded.cluster;
     if let Some(directory) = &loaded.patches_directory {
@@ -128,6 +129,14 @@ fn load_file(
         dry_run: loaded.dry_run,
         token_is_new,
     })
+}
+
+/// A warning of the configuration as an event of the run.
+fn told(issue: &Issue) -> Event {
+    let place = issue.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+    let path = Some(&issue.path).filter(|path| !path.is_empty()).map(|path| format!(" (at {path})"));
+    let message = format!("{}{place}: {}{}", issue.file, issue.message, path.unwrap_or_default());
+    Event::Warning { host: None, message, hint: issue.hint.clone() }
 }
 
 /// All problems of a configuration as one error.
@@ -293,7 +302,7 @@ fn read_patches(directory: &str, reporter: &Reporter) -> Result<Vec<crate::clust
     }
     let (parsed, warnings) = patches::parse(files).map_err(|issues| refused(&issues))?;
     for warning in warnings {
-        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+        reporter.tell(&told(&warning));
     }
     Ok(parsed)
 }

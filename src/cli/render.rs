@@ -99,6 +99,8 @@ pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, 
 struct Target {
     host: Local,
     directory: String,
+    /// As it was typed.
+    shown: String,
 }
 
 impl Target {
@@ -115,7 +117,7 @@ impl Target {
         }
         // Keys will lie in it.
         host.write(&directory, &Entry::directory(0o700)).or_exit(Exit::Failure)?;
-        Ok(Self { host, directory })
+        Ok(Self { host, directory, shown: command.output_dir.display().to_string() })
     }
 
     fn put(&self, path: &str, entry: &Entry) -> Result<(), CliError> {
@@ -187,9 +189,9 @@ impl Rendering {
         }
         let mut text = String::new();
         for (host, paths) in &files {
-            let _ = writeln!(text, "{:>4} files    {}/hosts/{host}", paths.len(), target.directory);
+            let _ = writeln!(text, "{:>4} files    {}/hosts/{host}", paths.len(), target.shown);
         }
-        let _ = writeln!(text, "{objects:>4} objects  {}/cluster", target.directory);
+        let _ = writeln!(text, "{objects:>4} objects  {}/cluster", target.shown);
         Ok(text)
     }
 

@@ -51,6 +51,7 @@ use crate::report::Report;
 use crate::report::Reporter;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use time::OffsetDateTime;
 
@@ -99,7 +100,11 @@ impl Session {
         let host = Arc::new(Local::new(&node.name));
         let now = System.now();
         let specs = spec::all_specs(&cluster);
-        let inventory = pki_files::read(&*host, &cluster, &specs).or_exit(Exit::Host)?;
+        let inventory = pki_files::read(&*host, &cluster, &specs).map_err(|error| {
+            let denied = error.io_kind() == Some(ErrorKind::PermissionDenied);
+            let error = CliError::new(Exit::Host, error);
+            if denied { error.hint("run this as root") } else { error }
+        })?;
         let mut facts = match probe {
             Probe::Full { measure } => full_probe(&*host, &cluster, &node, settings, measure)?,
             Probe::None => HostFacts::assumed(&node.name),

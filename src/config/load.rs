@@ -198,7 +198,9 @@ impl Draft<'_> {
                 (registration_path.key("name"), &mut registration.name, name),
                 (endpoint_path.key("advertiseAddress"), &mut endpoint.advertise_address, address),
             ] {
-                if !given.is_empty() && given != declared {
+                // On the command line, the name says which of the hosts this one is.
+                let typed = self.report.flags.iter().any(|(field, _)| *field == path.to_string());
+                if !typed && !given.is_empty() && given != declared {
                     let message =
                         format!("`{given}` has no meaning: the hosts of the Cluster document say it");
                     self.report.warning(&path, message).hint("leave it out");

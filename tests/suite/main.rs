@@ -8,12 +8,15 @@
 mod api;
 mod architecture;
 mod bare_host;
+mod binary;
+mod cli;
 mod config;
 mod cri;
 mod documents;
 mod execution;
 mod facts;
 mod fixture;
+mod help;
 mod host;
 mod kubeadm_parity;
 mod patches;
@@ -21,7 +24,10 @@ mod pki;
 mod plan_check;
 mod preflight;
 mod preflight_parity;
+mod readme;
 mod scenario_runs;
 mod scenarios;
+#[path = "../support/skip.rs"]
+mod skip;
 mod support;
 mod yaml_text;

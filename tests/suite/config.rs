@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests too")]
 
+use crate::support::golden;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Role;
 use kubewright::cluster::Secret;
@@ -50,20 +51,6 @@ fn load(text: &str) -> Result<Loaded, Issues> {
 
 fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap()
-}
-
-/// The recorded outputs of kubeadm, where they are at hand.
-fn golden() -> Option<PathBuf> {
-    let named = std::env::var_os("KUBEWRIGHT_GOLDEN").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/kubeadm/golden");
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/kubeadm/golden");
-    let found = [named, Some(beside), Some(above)].into_iter().flatten().find(|path| path.is_dir());
-    if found.is_none() {
-        println!(
-            "skipped: kubeadm's recorded outputs are not here; name their directory in KUBEWRIGHT_GOLDEN"
-        );
-    }
-    found
 }
 
 fn read(path: &Path) -> String {
@@ -405,7 +392,7 @@ fn printed_defaults_can_be_read() {
 
 #[test]
 fn prints_what_kubeadm_prints() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("prints_what_kubeadm_prints") else { return };
     let components = [Component::Kubelet, Component::KubeProxy];
     for (name, text) in [
         ("init", print::init_defaults(&components)),
@@ -420,7 +407,7 @@ fn prints_what_kubeadm_prints() {
 
 #[test]
 fn migrates_as_kubeadm_does() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("migrates_as_kubeadm_does") else { return };
     for name in ["v1beta3-init", "v1beta3-join", "v1beta4-init"] {
         let input = read(&golden.join(format!("migrate/{name}.in.yaml")));
         // kubeadm loses this timeout; keeping it is the one difference.
@@ -433,7 +420,7 @@ fn migrates_as_kubeadm_does() {
 
 #[test]
 fn lists_the_images_that_kubeadm_lists() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("lists_the_images_that_kubeadm_lists") else { return };
     for (version, repository, recorded) in [
         ("v1.36.2", None, "v1.36.2.txt"),
         ("v1.35.0", None, "v1.35.0.txt"),
@@ -458,7 +445,7 @@ fn lists_the_images_that_kubeadm_lists() {
 
 #[test]
 fn accepts_the_recorded_configurations() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("accepts_the_recorded_configurations") else { return };
     for name in [
         "single-node",
         "ha-controlplaneendpoint",

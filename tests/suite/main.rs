@@ -20,5 +20,7 @@ mod patches;
 mod pki;
 mod preflight;
 mod preflight_parity;
+#[path = "../support/skip.rs"]
+mod skip;
 mod support;
 mod yaml_text;

@@ -16,11 +16,11 @@ use crate::plan::Identity;
 use crate::plan::Object;
 use crate::plan::ObjectRef;
 use crate::plan::ObjectSpec;
+use crate::plan::object;
 use crate::report::FailureKind;
 use crate::report::Outcome;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Map;
 use serde_json::Value;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -165,7 +165,7 @@ fn filled(run: &Run<'_>, api: &dyn Api, object: &Object, live: Option<&Value>) -
             fill => resolved(run, fill, there).map_err(Trouble::Fill)?,
         };
         if let Some(text) = text {
-            place(&mut value, &hole.pointer, text.into())
+            object::place(&mut value, &hole.pointer, text.into())
                 .ok_or_else(|| Trouble::Fill(anyhow::anyhow!("the object has no place {}", hole.pointer)))?;
         }
     }
@@ -200,27 +200,7 @@ fn expiration(now: OffsetDateTime, after: GoDuration, there: Option<&str>) -> St
     if let Some(there) = ahead {
         return there.to_owned();
     }
-    let time = now + after.to_std();
-    let text = time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default();
-    STANDARD.encode(text)
-}
-
-/// Puts a value at a JSON pointer (RFC 6901); missing maps on the way are made.
-fn place(root: &mut Value, pointer: &str, value: Value) -> Option<()> {
-    let mut here = root;
-    for token in pointer.strip_prefix('/')?.split('/') {
-        let token = token.replace("~1", "/").replace("~0", "~");
-        if here.is_null() {
-            *here = Value::Object(Map::new());
-        }
-        here = match here {
-            Value::Object(map) => map.entry(token).or_insert(Value::Null),
-            Value::Array(list) => list.get_mut(token.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    *here = value;
-    Some(())
+    object::expiration(now, after)
 }
 
 #[cfg(test)]
@@ -228,21 +208,6 @@ mod tests {
     use super::*;
     use serde_json::json;
     use time::macros::datetime;
-
-    #[test]
-    fn places_values_at_pointers() {
-        let mut value = json!({"list": [{"a": 1}], "text": "x"});
-        for (pointer, expected) in [("/new/deep", true), ("/list/0/uid", true), ("/data/a~1b", true)] {
-            assert_eq!(place(&mut value, pointer, "v".into()).is_some(), expected, "{pointer}");
-        }
-        for pointer in ["", "/text/x", "/list/7", "/list/x"] {
-            assert!(place(&mut value, pointer, "v".into()).is_none(), "{pointer}");
-        }
-        assert_eq!(
-            value,
-            json!({"list": [{"a": 1, "uid": "v"}], "text": "x", "new": {"deep": "v"}, "data": {"a/b": "v"}})
-        );
-    }
 
     #[test]
     fn keeps_an_expiry_that_lies_ahead() {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 /// Asks the container runtime behind a socket of the host.
 #[derive(Debug, Clone, Copy)]
-pub struct CriImages;
+pub(super) struct CriImages;
 
 /// A registry may be busy; kubeadm tries as often.
 const ATTEMPTS: u32 = 5;

@@ -40,7 +40,7 @@ use std::collections::BTreeSet;
 /// It can be interrupted at any moment and run again: what is done is found, what is missing is done.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
-pub struct InitCommand {
+pub(super) struct InitCommand {
     #[command(flatten)]
     init: InitArgs,
 
@@ -68,7 +68,7 @@ enum InitSub {
 ///
 /// # Errors
 /// As the exit codes say.
-pub fn run(command: InitCommand, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(command: InitCommand, settings: &Settings) -> Result<Exit, CliError> {
     match command.sub {
         None => Run::new(&command.init, None, settings)?.go(),
         Some(InitSub::Phase { phase }) => Run::new(&phase.init, Some(&phase), settings)?.go(),
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         settings: &'a Settings,
     ) -> Result<Self, CliError> {
         let reporter = settings.reporter();
-        let loaded = load::for_init(args, settings, &reporter)?;
+        let loaded = load::for_init(args, &reporter)?;
         let selected = match alone {
             Some(phase) => select::only(INIT, &phase.name),
             None => select::skipping(INIT, &loaded.skip_phases),
@@ -127,14 +127,19 @@ impl<'a> Run<'a> {
         if self.args.explain {
             output::data(&crate::plan::display::text(&plan, crate::plan::display::Detail::Explained));
         }
-        let report = session.execute(&plan, &resolver, &apply_options, &self.reporter)?;
-        self.finish(&session, &resolver, &report)
+        let report =
+            session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
+        Ok(self.finish(&session, &resolver, &report))
     }
 
     /// Certificates and kubeconfigs can be made without asking the host anything else.
     fn probe(&self) -> Probe {
         let offline = |one: &Selected| ["certs", "kubeconfig"].iter().any(|name| one.name.starts_with(name));
-        if self.selected.iter().all(offline) { Probe::None } else { Probe::Full }
+        if self.selected.iter().all(offline) {
+            Probe::None
+        } else {
+            Probe::Full { measure: self.runs("preflight") && !self.loaded.dry_run }
+        }
     }
 
     fn runs(&self, phase: &str) -> bool {
@@ -154,14 +159,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finish(&self, session: &Session, resolver: &Resolver<'_>, report: &Report) -> Result<Exit, CliError> {
+    fn finish(&self, session: &Session, resolver: &Resolver<'_>, report: &Report) -> Exit {
         if !report.success() {
-            return Ok(exit_of(report));
+            return exit_of(report);
         }
         if self.runs("show-join-command") && !self.loaded.dry_run {
             output::data(&self.join_text(session, resolver));
         }
-        Ok(Exit::Success)
+        Exit::Success
     }
 
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
@@ -188,8 +193,8 @@ impl<'a> Run<'a> {
 }
 
 /// Judges the host by all checks of `init`.
-pub fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
-    let images = images::list(&session.cluster.configuration, &session.cluster.version);
+pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
+    let images = images::list(&session.cluster);
     let ours: BTreeSet<String> =
         session.receipt.iter().flat_map(|it| it.steps.values().map(|step| step.subject.clone())).collect();
     let subject = Subject {

@@ -9,7 +9,7 @@ const RUN: &str = "Run options";
 /// Flags of `init` and of each of its phases.
 #[derive(Debug, Clone, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
-pub struct InitArgs {
+pub(super) struct InitArgs {
     /// Configuration file: kubeadm's kinds and the `Cluster` document; `-` reads standard input
     #[arg(short = 'f', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -125,7 +125,7 @@ pub struct InitArgs {
 
 /// Flags that only a phase run alone takes.
 #[derive(Debug, Clone, Default, Args)]
-pub struct PhaseArgs {
+pub(super) struct PhaseArgs {
     /// Directory of kubeconfig files [default: /etc/kubernetes]
     #[arg(long, value_name = "DIR")]
     pub kubeconfig_dir: Option<String>,

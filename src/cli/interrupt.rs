@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
+pub(super) fn flag() -> std::io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // In this order: the shutdown looks at what the flag was before this signal.

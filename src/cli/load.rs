@@ -4,7 +4,6 @@ use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
-use crate::cli::settings::Settings;
 use crate::cluster::Cluster;
 use crate::cluster::Layout;
 use crate::cluster::Secret;
@@ -17,7 +16,9 @@ use crate::config::Purpose;
 use crate::config::Strictness;
 use crate::config::patches;
 use crate::facts::gather;
+use crate::facts::gather::Basics;
 use crate::host::Command;
+use crate::host::Entry;
 use crate::host::Host;
 use crate::host::local::Local;
 use crate::pki::random;
@@ -31,7 +32,7 @@ use std::path::Path;
 
 /// What a command works with.
 #[derive(Debug)]
-pub struct Loaded {
+pub(super) struct Loaded {
     pub cluster: Cluster,
     pub skip_phases: Vec<String>,
     pub ignore_preflight_errors: Vec<String>,
@@ -44,12 +45,10 @@ pub struct Loaded {
 ///
 /// # Errors
 /// The configuration has problems, all of them listed; or the host that it is meant for is another one.
-pub fn for_init(args: &InitArgs, settings: &Settings, reporter: &Reporter) -> Result<Loaded, CliError> {
-    let env = environment(args.kubernetes_version.as_deref())?;
-    let mut loaded = load(args.config.as_deref(), &env, &overrides(args), Purpose::Init, reporter)?;
-    let _ = settings;
-    let name = args.node_name.as_deref().unwrap_or(&env.hostname);
-    keep_only(&mut loaded.cluster, name)?;
+pub(super) fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let mut loaded = load(args.config.as_deref(), &overrides(args), Purpose::Init, reporter)?;
+    let name = args.node_name.clone().map_or_else(|| basics().map(|basics| basics.hostname), Ok)?;
+    keep_only(&mut loaded.cluster, &name)?;
     if args.upload_certs {
         upload_certs(&mut loaded.cluster);
     }
@@ -63,17 +62,24 @@ pub fn for_init(args: &InitArgs, settings: &Settings, reporter: &Reporter) -> Re
 ///
 /// # Errors
 /// The configuration has problems; all of them are listed.
-pub fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    let mut loaded = load(Some(file), &environment(None)?, &Overrides::default(), Purpose::Render, reporter)?;
-    if loaded.cluster.control_planes().count() > 1 {
-        loaded.cluster.upload_certs = false;
-    }
-    Ok(loaded)
+pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    load(Some(file), &Overrides::default(), Purpose::Render, reporter)
+}
+
+/// Loads a configuration for its images only.
+///
+/// # Errors
+/// The configuration has problems; all of them are listed.
+pub(super) fn for_images(
+    file: Option<&Path>,
+    overrides: &Overrides,
+    reporter: &Reporter,
+) -> Result<Loaded, CliError> {
+    load(file, overrides, Purpose::Render, reporter)
 }
 
 fn load(
     file: Option<&Path>,
-    env: &Environment,
     overrides: &Overrides,
     purpose: Purpose,
     reporter: &Reporter,
@@ -81,7 +87,8 @@ fn load(
     let bytes = file.map(read_file).transpose()?;
     let name = file.map(|path| path.display().to_string()).unwrap_or_default();
     let file = bytes.as_ref().map(|bytes| File { name: &name, bytes });
-    let loaded = config::load(file, env, overrides, Strictness::Lenient, purpose)
+    let env = environment(file, overrides)?;
+    let loaded = config::load(file, &env, overrides, Strictness::Lenient, purpose)
         .map_err(|issues| refused(&issues))?;
     for warning in &loaded.warnings {
         reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
@@ -104,7 +111,7 @@ fn load(
 }
 
 /// All problems of a configuration as one error.
-pub fn refused(issues: &Issues) -> CliError {
+pub(super) fn refused(issues: &Issues) -> CliError {
     let count = issues.errors().count();
     let plural = if count == 1 { "problem" } else { "problems" };
     let text = format!("the configuration has {count} {plural}\n\n{issues}");
@@ -115,7 +122,7 @@ pub fn refused(issues: &Issues) -> CliError {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin()
@@ -165,26 +172,63 @@ fn overrides(args: &InitArgs) -> Overrides {
     }
 }
 
+/// Writes a file that the operator named.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn write_file(path: &str, content: &[u8], mode: u32) -> Result<(), CliError> {
+    let path = std::path::absolute(path).or_exit(Exit::Failure)?;
+    Local::new("this host").write(&path.to_string_lossy(), &Entry::file(content, mode)).or_exit(Exit::Failure)
+}
+
+/// The name and the addresses of this host.
+///
+/// # Errors
+/// The host cannot be asked.
+pub(super) fn basics() -> Result<Basics, CliError> {
+    gather::basics(&Local::new("this host")).or_exit(Exit::Host)
+}
+
+/// How many tokens a configuration may ask for without naming them.
+const FRESH_TOKENS: usize = 8;
+
 /// What a configuration may need to know of this host, and fresh secrets for where it names none.
 ///
 /// # Errors
 /// The host cannot be asked.
-pub fn environment(_version: Option<&str>) -> Result<Environment, CliError> {
-    let basics = gather::basics(&Local::new("this host")).or_exit(Exit::Host)?;
-    let v4 =
-        basics.default_addresses.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
-    let v6 =
-        basics.default_addresses.iter().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None });
-    let (id, secret) = random::token(&mut SystemRandom);
+pub(super) fn environment(file: Option<File<'_>>, overrides: &Overrides) -> Result<Environment, CliError> {
+    let basics = basics()?;
+    let addresses = &basics.default_addresses;
+    let fresh = |_| {
+        let (id, secret) = random::token(&mut SystemRandom);
+        Secret::new(format!("{id}.{}", secret.expose()))
+    };
+    let label = config::version_label(file, overrides);
     Ok(Environment {
+        default_address_v4: addresses
+            .iter()
+            .find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }),
+        default_address_v6: addresses
+            .iter()
+            .find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }),
         hostname: basics.hostname,
-        default_address_v4: v4,
-        default_address_v6: v6,
         loopback_address: None,
         cri_sockets: basics.cri_sockets,
-        tokens: vec![Secret::new(format!("{id}.{}", secret.expose()))],
-        version_labels: std::collections::BTreeMap::new(),
+        tokens: (0..FRESH_TOKENS).map(fresh).collect(),
+        version_labels: label.and_then(|label| Some((label.clone(), look_up(&label)?))).into_iter().collect(),
     })
+}
+
+/// Asks upstream what a version label stands for now; `None` when it does not say within ten seconds, as for
+/// kubeadm. The label came from the operator: nobody is asked when none is named.
+fn look_up(label: &str) -> Option<String> {
+    let url = match label.strip_prefix("ci/") {
+        Some(label) => format!("https://storage.googleapis.com/k8s-release-dev/ci/{label}.txt"),
+        None => format!("https://dl.k8s.io/release/{}.txt", label.strip_prefix("release/").unwrap_or(label)),
+    };
+    let fetch = Command::query("curl").args(["-fsSL", "--max-time", "10", "--"]).arg(url);
+    let output = Local::new("this host").run(&fetch).ok()?;
+    output.success().then(|| output.text().trim().to_owned())
 }
 
 /// Leaves only the node that this host is.

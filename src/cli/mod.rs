@@ -1,5 +1,8 @@
 //! What can be typed, and what happens then.
 
+mod certs;
+mod completions;
+mod config;
 pub mod error;
 pub mod exit;
 mod images;
@@ -10,14 +13,20 @@ mod load;
 mod output;
 mod phase_command;
 mod pki_files;
+mod plan;
+mod preflight;
+mod render;
 mod resolver;
 mod session;
 mod settings;
+mod tokens;
+mod version;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::settings::GlobalArgs;
 use crate::cli::settings::Settings;
+use clap::CommandFactory;
 use clap::Parser;
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -27,7 +36,7 @@ use std::process::ExitCode;
 /// Turns Linux hosts into a production Kubernetes cluster
 #[derive(Debug, Parser)]
 #[command(name = "kubewright", version, propagate_version = true, arg_required_else_help = true)]
-#[command(max_term_width = 110, disable_help_subcommand = true)]
+#[command(max_term_width = 110, disable_help_subcommand = true, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,7 +47,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Init(init::InitCommand),
+    Init(Box<init::InitCommand>),
+    Plan(Box<plan::PlanCommand>),
+    Render(render::RenderCommand),
+    Preflight(Box<preflight::PreflightCommand>),
+    Config(config::ConfigCommand),
+    Certs(certs::CertsCommand),
+    Completions(completions::CompletionsCommand),
+    Version(version::VersionCommand),
+}
+
+/// The exit codes, from their table.
+fn after_help() -> String {
+    let rows = Exit::TABLE.iter().map(|(exit, meaning)| format!("  {:>3}  {meaning}", *exit as u8));
+    format!("Exit codes:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
 /// Parses, runs, prints the error if there is one, and turns it into a number. The only place that does.
@@ -64,6 +86,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
-        Command::Init(command) => init::run(command, settings),
+        Command::Init(command) => init::run(*command, settings),
+        Command::Plan(command) => plan::run(&command, settings),
+        Command::Render(command) => render::run(&command, settings),
+        Command::Preflight(command) => preflight::run(&command, settings),
+        Command::Config(command) => config::run(&command, settings),
+        Command::Certs(command) => certs::run(&command, settings),
+        Command::Version(command) => version::run(&command),
+        Command::Completions(command) => Ok(completions::run(&command, Cli::command())),
     }
 }

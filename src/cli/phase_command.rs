@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 /// A phase that was asked for by name, with its flags.
 #[derive(Debug, Clone)]
-pub struct PhaseCommand {
+pub(super) struct PhaseCommand {
     /// `certs/apiserver`; a parent's name stands for all its children.
     pub name: String,
     pub init: InitArgs,

@@ -34,7 +34,7 @@ const MAX_LINKS: usize = 8;
 ///
 /// # Errors
 /// The host cannot be reached; a file that cannot be read is a state, not an error.
-pub fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
+pub(super) fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
     let mut found = Inventory::default();
     for path in inventory::paths(cluster, specs) {
         let state = state(host, &path)?;
@@ -70,7 +70,7 @@ fn reason(error: &HostError) -> String {
 }
 
 /// The authorities whose certificate is here and whose key is not.
-pub fn external(
+pub(super) fn external(
     cluster: &Cluster,
     inventories: &BTreeMap<String, Inventory>,
     now: OffsetDateTime,
@@ -82,7 +82,7 @@ pub fn external(
 }
 
 /// The certificates that a plan names, directly or through a kubeconfig or an object.
-pub fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
+pub(super) fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
     let mut named = BTreeSet::new();
     for step in &plan.steps {
         match &step.action {
@@ -138,7 +138,7 @@ fn name_fill(fill: &Fill, cluster: &Cluster, named: &mut Named) {
 ///
 /// # Errors
 /// The decisions hold problems, or an authority that must sign has no key.
-pub fn bundle(
+pub(super) fn bundle(
     cluster: &Cluster,
     specs: &[CertSpec],
     decisions: Decisions,

@@ -17,10 +17,10 @@ use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
 
 /// What a dry run shows in the place of something that is only made when the plan is carried out.
-pub const NOT_MADE_YET: &str = "<made when the plan is carried out>\n";
+pub(super) const NOT_MADE_YET: &str = "<made when the plan is carried out>\n";
 
 /// Resolves the references of a plan.
-pub struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     pub bundle: Bundle,
     /// The secret parts of tokens, by id.
     pub tokens: BTreeMap<String, Secret>,
@@ -32,7 +32,7 @@ pub struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     /// A resolver for a cluster's tokens and certificate key; `ttl_token` limits the life of uploaded certificates.
-    pub fn new(
+    pub(super) fn new(
         cluster: &Cluster,
         bundle: Bundle,
         ttl_token: (String, Secret),

@@ -14,6 +14,7 @@ use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::resolver::Resolver;
 use crate::cli::settings::Settings;
+use crate::cli::tokens;
 use crate::clock::Clock;
 use crate::clock::System;
 use crate::cluster::Cluster;
@@ -43,6 +44,7 @@ use crate::pki::spec;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use crate::plan::Plan;
+use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
 use std::collections::BTreeMap;
@@ -51,11 +53,11 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// Where the administrator's kubeconfig is unless another one is named.
-pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+pub(super) const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
 /// Everything that is known before planning.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     pub host: Arc<Local>,
     pub cluster: Cluster,
     pub facts: BTreeMap<String, HostFacts>,
@@ -72,9 +74,9 @@ pub struct Session {
 
 /// What to ask the host, beyond its PKI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// Everything that preflight and the static pods need.
-    Full,
+pub(super) enum Probe {
+    /// Everything that preflight and the static pods need; `measure` also tries the disk, which writes to it.
+    Full { measure: bool },
     /// Nothing: certificates and kubeconfigs do not depend on it.
     None,
 }
@@ -84,7 +86,7 @@ impl Session {
     ///
     /// # Errors
     /// The host cannot be asked, or its receipt cannot be understood.
-    pub fn open(
+    pub(super) fn open(
         cluster: Cluster,
         mut options: Options,
         kubeconfig: Option<String>,
@@ -97,7 +99,7 @@ impl Session {
         let specs = spec::all_specs(&cluster);
         let inventory = pki_files::read(&*host, &cluster, &specs).or_exit(Exit::Host)?;
         let mut facts = match probe {
-            Probe::Full => full_probe(&*host, &cluster, &node, settings)?,
+            Probe::Full { measure } => full_probe(&*host, &cluster, &node, settings, measure)?,
             Probe::None => HostFacts::assumed(&node.name),
         };
         note_pki_paths(&mut facts, &inventory);
@@ -119,17 +121,28 @@ impl Session {
             kubeconfig,
             now,
         };
-        if probe == Probe::Full {
+        if probe != Probe::None {
             session.running = session.ask_cluster();
         }
         Ok(session)
     }
 
-    pub fn node(&self) -> &Node {
+    /// Takes over a token that an earlier run made, so that running again makes no second one. Without a cluster, or
+    /// without such a token that still lives, the new one stays.
+    pub(super) fn adopt_token(&mut self) {
+        let found =
+            self.api().client(Identity::Admin).ok().and_then(|api| tokens::default_token(&*api, self.now));
+        if let (Some(found), Some(token)) = (found, self.cluster.tokens.first_mut()) {
+            token.id = found.0;
+            token.secret = found.1;
+        }
+    }
+
+    pub(super) fn node(&self) -> &Node {
         self.cluster.first_control_plane()
     }
 
-    pub fn facts(&self) -> &HostFacts {
+    pub(super) fn facts(&self) -> &HostFacts {
         &self.facts[&self.node().name]
     }
 
@@ -137,7 +150,7 @@ impl Session {
     ///
     /// # Errors
     /// A phase that is needed is missing, or the configuration cannot be rendered.
-    pub fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
+    pub(super) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
         let context = Context {
             cluster: &self.cluster,
             facts: &self.facts,
@@ -154,7 +167,7 @@ impl Session {
     ///
     /// # Errors
     /// What is on the host contradicts itself or the cluster; all problems are listed.
-    pub fn resolver(
+    pub(super) fn resolver(
         &self,
         plan: &Plan,
         dry_run: bool,
@@ -165,7 +178,7 @@ impl Session {
             Request { cluster: &self.cluster, specs: &specs, inventories: &self.inventories, now: self.now };
         let decisions = decide::decide(&request);
         for warning in &decisions.warnings {
-            reporter.tell(&crate::report::Event::Warning {
+            reporter.tell(&Event::Warning {
                 host: Some(self.node().name.clone()),
                 message: warning.message.clone(),
                 hint: Some(warning.hint.clone()).filter(|hint| !hint.is_empty()),
@@ -180,12 +193,12 @@ impl Session {
     ///
     /// # Errors
     /// Signals cannot be caught. What goes wrong on the way is in the report.
-    pub fn execute(
+    pub(super) fn execute(
         &self,
         plan: &Plan,
         resolver: &Resolver<'_>,
         options: &apply::Options,
-        reporter: &Reporter,
+        events: &(dyn Fn(Event) + Sync),
     ) -> Result<Report, CliError> {
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let mut hosts = Fleet::new();
@@ -197,7 +210,7 @@ impl Session {
             resolver,
             images: &CriImages,
             clock: &System,
-            events: &|event| reporter.tell(&event),
+            events,
             interrupt: &interrupt,
             options,
         };
@@ -206,7 +219,7 @@ impl Session {
 
     /// The API of this cluster. The administrator's kubeconfig is used with the API server of this host, since the
     /// cluster's endpoint may not lead anywhere yet.
-    pub fn api(&self) -> Kubeconfigs<'_> {
+    pub(super) fn api(&self) -> Kubeconfigs<'_> {
         let own = self.kubeconfig.as_deref().filter(|path| *path != ADMIN_CONF);
         let server = own.is_none().then(|| self.cluster.local_url(self.node()));
         let read = move |identity| {
@@ -247,9 +260,12 @@ fn full_probe(
     cluster: &Cluster,
     node: &Node,
     settings: &Settings,
+    measure: bool,
 ) -> Result<HostFacts, CliError> {
-    let images = images::list(&cluster.configuration, &cluster.version);
-    let questions = Questions::for_node(cluster, node, &images).local(settings.proxy_env.clone());
+    let images = images::list(cluster);
+    let mut questions = Questions::for_node(cluster, node, &images).local(settings.proxy_env.clone());
+    let data_dir = cluster.configuration.etcd.local.as_ref().map(|etcd| etcd.data_dir.clone());
+    questions.measure_sync = data_dir.filter(|_| measure && cluster.has_local_etcd());
     gather::gather(host, &questions).or_exit(Exit::Host)
 }
 

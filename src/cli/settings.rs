@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
-pub struct GlobalArgs {
+pub(super) struct GlobalArgs {
     /// How progress is told: live bars, plain lines, or JSON lines on standard output
     #[arg(
         long,
@@ -45,7 +45,7 @@ pub struct GlobalArgs {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Face {
+pub(super) enum Face {
     /// Bars on a terminal, lines elsewhere
     #[default]
     Auto,
@@ -56,7 +56,7 @@ pub enum Face {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(super) enum When {
     #[default]
     Auto,
     Always,
@@ -64,8 +64,9 @@ pub enum When {
 }
 
 /// The settings of one run.
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(super) struct Settings {
     pub face: Face,
     pub quiet: bool,
     pub verbose: bool,
@@ -78,7 +79,7 @@ pub struct Settings {
 
 impl Settings {
     /// The reporter that these settings ask for.
-    pub fn reporter(&self) -> Reporter {
+    pub(super) fn reporter(&self) -> Reporter {
         let settings = report::Settings {
             format: match self.face {
                 Face::Auto => Format::Auto,
@@ -96,7 +97,7 @@ impl Settings {
         Reporter::new(settings, Box::new(std::io::stdout()), Box::new(std::io::stderr()))
     }
 
-    pub fn new(args: &GlobalArgs) -> Self {
+    pub(super) fn new(args: &GlobalArgs) -> Self {
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         let terminal = std::io::stderr().is_terminal() && !dumb;
         let no_color = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());

@@ -11,7 +11,6 @@ mod declared;
 mod defaults;
 mod documents;
 pub mod environment;
-pub mod images;
 pub mod issue;
 mod load;
 mod name;

@@ -21,5 +21,5 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             Action::Image(ImageSpec { reference, cri_socket: node.cri_socket.clone(), always }),
         )
     };
-    Ok(images::list(&cx.cluster.configuration, &cx.cluster.version).into_iter().map(draft).collect())
+    Ok(images::list(cx.cluster).into_iter().map(draft).collect())
 }

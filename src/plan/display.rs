@@ -13,6 +13,7 @@ use crate::plan::Plan;
 use crate::plan::Step;
 use serde_json::Value;
 use serde_json::json;
+use std::fmt;
 use std::fmt::Write;
 
 /// The version of the JSON form.
@@ -27,9 +28,21 @@ pub enum Detail {
 
 /// The steps by phase and host, one a line.
 pub fn text(plan: &Plan, detail: Detail) -> String {
+    lines(plan, detail, |_| String::new())
+}
+
+/// The same, each line beginning with what came of the step; `outcomes` are in the order of the plan.
+pub fn with_outcomes<T: fmt::Display>(plan: &Plan, detail: Detail, outcomes: &[T]) -> String {
+    lines(plan, detail, |index| match outcomes.get(index) {
+        Some(outcome) => format!("{outcome:<13} "),
+        None => format!("{:<13} ", "not reached"),
+    })
+}
+
+fn lines(plan: &Plan, detail: Detail, lead: impl Fn(usize) -> String) -> String {
     let mut text = String::new();
     let mut heading = String::new();
-    for step in &plan.steps {
+    for (index, step) in plan.steps.iter().enumerate() {
         let place = place(step).unwrap_or("through the Kubernetes API");
         let next = format!("{}: {place}", step.phase);
         if next != heading {
@@ -37,7 +50,7 @@ pub fn text(plan: &Plan, detail: Detail) -> String {
             let _ = writeln!(text, "{gap}{next}");
             heading = next;
         }
-        let _ = writeln!(text, "  {}", line(step));
+        let _ = writeln!(text, "  {}{}", lead(index), line(step));
         if detail == Detail::Explained && !step.reason.is_empty() {
             let _ = writeln!(text, "      {}", step.reason);
         }

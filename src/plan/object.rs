@@ -3,8 +3,13 @@
 use crate::cluster::GoDuration;
 use crate::pki::CertName;
 use crate::pki::Part;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Map;
 use serde_json::Value;
 use std::fmt;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// An object and its holes. The holes' places are absent from `value` until they are filled.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +83,31 @@ impl ObjectRef {
     }
 }
 
+/// Puts a value at a JSON pointer (RFC 6901); missing maps on the way are made.
+pub fn place(root: &mut Value, pointer: &str, value: Value) -> Option<()> {
+    let mut here = root;
+    for token in pointer.strip_prefix('/')?.split('/') {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        if here.is_null() {
+            *here = Value::Object(Map::new());
+        }
+        here = match here {
+            Value::Object(map) => map.entry(token).or_insert(Value::Null),
+            Value::Array(list) => list.get_mut(token.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    *here = value;
+    Some(())
+}
+
+/// A moment after `now` as a token Secret holds it: RFC 3339 in base64.
+pub fn expiration(now: OffsetDateTime, after: GoDuration) -> String {
+    let time = now + after.to_std();
+    let text = time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default();
+    STANDARD.encode(text)
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() {
@@ -85,5 +115,26 @@ impl fmt::Display for ObjectRef {
         } else {
             write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn places_values_at_pointers() {
+        let mut value = json!({"list": [{"a": 1}], "text": "x"});
+        for (pointer, expected) in [("/new/deep", true), ("/list/0/uid", true), ("/data/a~1b", true)] {
+            assert_eq!(place(&mut value, pointer, "v".into()).is_some(), expected, "{pointer}");
+        }
+        for pointer in ["", "/text/x", "/list/7", "/list/x"] {
+            assert!(place(&mut value, pointer, "v".into()).is_none(), "{pointer}");
+        }
+        assert_eq!(
+            value,
+            json!({"list": [{"a": 1, "uid": "v"}], "text": "x", "new": {"deep": "v"}, "data": {"a/b": "v"}})
+        );
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn cluster() -> Cluster {
         timeouts: Timeouts::default(),
         patches: Vec::new(),
         prepare: Prepare::default(),
+        site: kubewright::cluster::Site::default(),
     }
 }
 
@@ -65,6 +66,7 @@ fn node() -> Node {
         ignore_preflight_errors: Vec::new(),
         image_pull_policy: kubewright::cluster::node::ImagePullPolicy::default(),
         image_pull_serial: true,
+        access: None,
     }
 }
 

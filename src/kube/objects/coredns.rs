@@ -98,7 +98,7 @@ fn container(cluster: &Cluster) -> Value {
     let get = |path: &str, port: &str| json!({"path": path, "port": port, "scheme": "HTTP"});
     json!({
         "name": NAME,
-        "image": images::coredns(&cluster.configuration, &cluster.version),
+        "image": images::coredns(cluster),
         "imagePullPolicy": "IfNotPresent",
         "args": ["-conf", "/etc/coredns/Corefile"],
         "livenessProbe": {

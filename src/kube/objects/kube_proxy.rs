@@ -86,7 +86,7 @@ fn container(cluster: &Cluster, facts: &HostFacts) -> Value {
     let env: Vec<Value> = std::iter::once(node_name).chain(args::env(&facts.proxy_env, &[])).collect();
     json!({
         "name": NAME,
-        "image": images::component(&cluster.configuration, &cluster.version, NAME),
+        "image": images::component(cluster, NAME),
         "imagePullPolicy": "IfNotPresent",
         "command": [
             "/usr/local/bin/kube-proxy",

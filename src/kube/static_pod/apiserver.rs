@@ -36,7 +36,7 @@ pub fn kube_apiserver(site: &Site) -> Value {
             ENDPOINT_ANNOTATION,
             HostPort::new(address.clone(), site.node.bind_port).to_string(),
         )),
-        image: images::component(configuration, &site.cluster.version, NAME),
+        image: images::component(site.cluster, NAME),
         flags: flags(site).overlaid(&component.extra_args),
         env: args::env(&site.facts.proxy_env, &component.extra_envs),
         endpoint: Endpoint::https(address, site.node.bind_port),

@@ -74,7 +74,7 @@ pub fn etcd(site: &Site, initial: &InitialCluster) -> Value {
     Blueprint {
         name: NAME,
         annotation: Some((URL_ANNOTATION, url(site.node.advertise_address, CLIENT_PORT))),
-        image: images::etcd(configuration, &site.cluster.version),
+        image: images::etcd(site.cluster),
         flags: flags(site, initial, &local.data_dir).overlaid(&local.extra_args),
         env: args::env(&BTreeMap::new(), &local.extra_envs),
         endpoint: metrics_endpoint(site.loopback(), &local.extra_args),

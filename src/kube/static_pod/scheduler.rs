@@ -33,7 +33,7 @@ pub fn kube_scheduler(site: &Site) -> Value {
     Blueprint {
         name: NAME,
         annotation: None,
-        image: images::component(configuration, &site.cluster.version, NAME),
+        image: images::component(site.cluster, NAME),
         flags: flags.overlaid(&component.extra_args),
         env: args::env(&site.facts.proxy_env, &component.extra_envs),
         endpoint: Endpoint::https(host, PORT),

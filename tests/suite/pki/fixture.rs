@@ -66,6 +66,7 @@ pub(super) fn cluster(layout: Layout, control_planes: u8) -> Cluster {
         timeouts: kubewright::cluster::kubeadm::Timeouts::default(),
         patches: Vec::new(),
         prepare: Prepare::default(),
+        site: kubewright::cluster::Site::default(),
     }
 }
 
@@ -82,6 +83,7 @@ pub(super) fn node(name: &str, address: &str, role: Role) -> Node {
         ignore_preflight_errors: Vec::new(),
         image_pull_policy: kubewright::cluster::node::ImagePullPolicy::default(),
         image_pull_serial: true,
+        access: None,
     }
 }
 

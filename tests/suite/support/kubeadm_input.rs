@@ -85,6 +85,7 @@ pub(crate) fn cluster(text: &str, layout: Layout) -> Cluster {
         timeouts: init.timeouts,
         patches: Vec::new(),
         prepare: Prepare::default(),
+        site: kubewright::cluster::Site::default(),
         configuration,
     }
 }
@@ -103,6 +104,7 @@ pub(crate) fn node(registration: &NodeRegistration, address: IpAddr, bind_port: 
         ignore_preflight_errors: Vec::new(),
         image_pull_policy: ImagePullPolicy::default(),
         image_pull_serial: true,
+        access: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 /// From the start of `init` to a Ready node; kubeadm takes 8 s on two cores.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 const INIT: &str = "kubewright init --config kubeadm.yaml";
 

@@ -110,8 +110,11 @@ impl<'a> Run<'a> {
             ..Options::default()
         };
         let cluster = self.loaded.cluster.clone();
-        let session =
+        let mut session =
             Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
+        if self.loaded.token_is_new && self.runs("bootstrap-token") {
+            session.adopt_token();
+        }
         if self.runs("preflight") {
             self.preflight(&session)?;
         }

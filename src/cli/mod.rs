@@ -19,6 +19,7 @@ mod render;
 mod resolver;
 mod session;
 mod settings;
+mod token;
 mod tokens;
 mod version;
 
@@ -54,6 +55,7 @@ enum Command {
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
     Completions(completions::CompletionsCommand),
+    Token(token::TokenCommand),
     Version(version::VersionCommand),
 }
 
@@ -92,6 +94,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Preflight(command) => preflight::run(&command, settings),
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
+        Command::Token(command) => Ok(token::run(&command)),
         Command::Version(command) => version::run(&command),
         Command::Completions(command) => Ok(completions::run(&command, Cli::command())),
     }

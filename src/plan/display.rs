@@ -84,6 +84,9 @@ fn place(step: &Step) -> Option<&str> {
 fn line(step: &Step) -> String {
     let (verb, subject) = (verb(&step.action), step.subject());
     let note = note(&step.action).map(|note| format!(", {note}")).unwrap_or_default();
+    if step.title == subject {
+        return format!("{verb:<8} {subject}{note}");
+    }
     format!("{verb:<8} {}  {subject}{note}", step.title)
 }
 

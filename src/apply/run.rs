@@ -39,7 +39,8 @@ pub(crate) struct Run<'a> {
     pub plan: &'a Plan,
     pub world: &'a World<'a>,
     sites: BTreeMap<String, Mutex<Site>>,
-    /// Where steps through the API are written down: the first host of the plan.
+    /// Where steps through the API are written down: the first host of the plan, or of the fleet where the plan
+    /// names none.
     chronicler: Option<String>,
     dry_api: OnceLock<Arc<api::DryRun>>,
     dry_super_api: OnceLock<Arc<api::DryRun>>,
@@ -75,7 +76,8 @@ impl<'a> Run<'a> {
             Place::Cluster => None,
         });
         let chronicler = hosts.clone().next().cloned();
-        let sites = hosts.filter_map(|name| {
+        let chronicler = chronicler.or_else(|| world.hosts.names().next().map(str::to_owned));
+        let sites = hosts.chain(&chronicler).filter_map(|name| {
             let host = Arc::clone(world.hosts.get(name)?);
             let host: Arc<dyn Host> = if world.options.dry_run { Arc::new(DryRun::new(host)) } else { host };
             Some((name.clone(), Mutex::new(Site::new(host))))
@@ -230,7 +232,7 @@ impl<'a> Run<'a> {
     fn open_ledgers(&self) {
         let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
         for step in &self.plan.steps {
-            if let Place::Host(name) = &step.place {
+            if let Some(name) = self.written_down_at(step) {
                 first.entry(name).or_insert(step);
             }
         }
@@ -261,10 +263,18 @@ impl<'a> Run<'a> {
             failures.iter().map(|failure| failure.host.clone()).collect()
         };
         for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
-            let last = self.plan.steps.iter().rev().find(|step| host_of(&step.place).as_ref() == Some(name));
+            let last = self.plan.steps.iter().rev().find(|step| self.written_down_at(step) == Some(name));
             if let (Err(error), Some(step)) = (lock(site).save(), last) {
                 self.stop(step, error, None);
             }
+        }
+    }
+
+    /// The host whose receipt knows of a step.
+    fn written_down_at<'s>(&'s self, step: &'s Step) -> Option<&'s String> {
+        match &step.place {
+            Place::Host(name) => Some(name),
+            Place::Cluster => self.chronicler.as_ref(),
         }
     }
 

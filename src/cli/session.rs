@@ -97,7 +97,11 @@ impl Session {
         let host = Arc::new(Local::new(&node.name));
         let now = System.now();
         let specs = spec::all_specs(&cluster);
-        let inventory = pki_files::read(&*host, &cluster, &specs).or_exit(Exit::Host)?;
+        let mut inventory = pki_files::read(&*host, &cluster, &specs).or_exit(Exit::Host)?;
+        let receipt = Receipt::load(&*host, apply::receipt::PATH).or_exit(Exit::Host)?;
+        if let Some(receipt) = &receipt {
+            pki_files::forget_unfinished(&mut inventory, &specs, receipt);
+        }
         let mut facts = match probe {
             Probe::Full { measure } => full_probe(&*host, &cluster, &node, settings, measure)?,
             Probe::None => HostFacts::assumed(&node.name),
@@ -105,7 +109,6 @@ impl Session {
         note_pki_paths(&mut facts, &inventory);
         let inventories = BTreeMap::from([(node.name.clone(), inventory)]);
         let external = pki_files::external(&cluster, &inventories, now);
-        let receipt = Receipt::load(&*host, apply::receipt::PATH).or_exit(Exit::Host)?;
         let ttl_token = random::token(&mut SystemRandom);
         options.ttl_token_id.clone_from(&ttl_token.0);
         let mut session = Self {

@@ -111,7 +111,11 @@ pub(crate) fn objects(list: &str) -> BTreeMap<String, Value> {
 
 fn title(object: &Value) -> String {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+    let mut name = text("/metadata/name");
+    if text("/type") == "bootstrap.kubernetes.io/token" && name != FIXED_TOKEN {
+        name = "bootstrap-token-<random>";
+    }
+    format!("{} {}/{name}", text("/kind"), text("/metadata/namespace"))
 }
 
 /// What the server and its controllers add, and what changes by itself.
@@ -135,14 +139,20 @@ fn object_fields(mut object: Value) -> Value {
     object
 }
 
-/// The value of these depends on a random key or on the time.
-const RANDOM: [&str; 1] = ["expiration"];
+/// The token that the configuration names; the other one limits the life of the uploaded certificates.
+const FIXED_TOKEN: &str = "bootstrap-token-abcdef";
 
+/// What is encrypted, random or a time differs each time.
 fn secret(object: &mut Value) {
-    let encrypted = object["metadata"]["name"] == "kubeadm-certs";
+    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+    let random = name.starts_with("bootstrap-token-") && name != FIXED_TOKEN;
+    if random {
+        object["metadata"]["name"] = Value::from("<random>");
+    }
     let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) else { return };
     for (key, value) in data {
-        if encrypted || RANDOM.contains(&key.as_str()) {
+        let of_random = random && ["token-id", "token-secret"].contains(&key.as_str());
+        if name == "kubeadm-certs" || of_random || key == "expiration" {
             *value = Value::from("<differs each time>");
         }
     }

@@ -1,6 +1,7 @@
 //! `kubewright init`: a control plane on this host, whole or one phase of it.
 
 use crate::apply;
+use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -32,7 +33,6 @@ use crate::report::Report;
 use crate::report::Reporter;
 use clap::Args;
 use clap::Subcommand;
-use std::collections::BTreeSet;
 
 /// Make this host a Kubernetes control plane
 ///
@@ -112,9 +112,7 @@ impl<'a> Run<'a> {
         let cluster = self.loaded.cluster.clone();
         let mut session =
             Session::open(cluster, options, self.phase.kubeconfig.clone(), self.probe(), self.settings)?;
-        if self.loaded.token_is_new && self.runs("bootstrap-token") {
-            session.adopt_token();
-        }
+        self.settle_token(&mut session)?;
         if self.runs("preflight") {
             self.preflight(&session)?;
         }
@@ -133,6 +131,17 @@ impl<'a> Run<'a> {
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
         Ok(self.finish(&session, &resolver, &report))
+    }
+
+    /// A token that the operator did not choose is the one of an earlier run, if there is one.
+    fn settle_token(&self, session: &mut Session) -> Result<(), CliError> {
+        let (makes, shows) = (self.runs("bootstrap-token"), self.runs("show-join-command"));
+        let adopted = self.loaded.token_is_new && (makes || shows) && session.adopt_token();
+        if shows && !makes && self.loaded.token_is_new && !adopted {
+            let error = CliError::new(Exit::Api, anyhow::anyhow!("the cluster has no token to join with"));
+            return Err(error.hint("make one with `kubewright init phase bootstrap-token`"));
+        }
+        Ok(())
     }
 
     /// Certificates and kubeconfigs can be made without asking the host anything else.
@@ -166,8 +175,18 @@ impl<'a> Run<'a> {
         if !report.success() {
             return exit_of(report);
         }
-        if self.runs("show-join-command") && !self.loaded.dry_run {
+        if self.loaded.dry_run {
+            return Exit::Success;
+        }
+        if self.runs("show-join-command") {
             output::data(&self.join_text(session, resolver));
+        } else if self.runs("upload-certs") && !self.args.skip_certificate_key_print {
+            // Nothing else tells it, and without it the uploaded certificates are of no use.
+            if let Some(key) =
+                session.cluster.certificate_key.as_ref().filter(|_| session.cluster.upload_certs)
+            {
+                output::data(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
+            }
         }
         Exit::Success
     }
@@ -175,7 +194,7 @@ impl<'a> Run<'a> {
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
         let cluster = &session.cluster;
         let url = cluster.control_plane_url(session.node());
-        let pins = resolver.bundle.pins();
+        let pins = session.pins(resolver);
         let token = cluster.tokens.first();
         let shown = token.map(|token| format!("{}.{}", token.id, token.secret.expose()));
         let certificate_key = cluster.certificate_key.as_ref().map(crate::cluster::Secret::expose);
@@ -198,8 +217,7 @@ impl<'a> Run<'a> {
 /// Judges the host by all checks of `init`.
 pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
     let images = images::list(&session.cluster);
-    let ours: BTreeSet<String> =
-        session.receipt.iter().flat_map(|it| it.steps.values().map(|step| step.subject.clone())).collect();
+    let ours = session.receipt.as_ref().map(Receipt::ours).unwrap_or_default();
     let subject = Subject {
         cluster: &session.cluster,
         node: session.node(),

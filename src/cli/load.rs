@@ -21,6 +21,7 @@ use crate::host::Command;
 use crate::host::Entry;
 use crate::host::Host;
 use crate::host::local::Local;
+use crate::host::read_through;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::report::Event;
@@ -131,11 +132,10 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
             .or_exit(Exit::Configuration)?;
         return Ok(bytes);
     }
-    let host = Local::new("this host");
-    let path = path.to_string_lossy();
-    let resolved =
-        host.run(&Command::query("readlink").arg("-f").arg("--").arg(&*path)).or_exit(Exit::Host)?;
-    let entry = host.read(&resolved.text()).or_exit(Exit::Configuration)?;
+    let absolute = std::path::absolute(path).or_exit(Exit::Configuration)?;
+    let entry =
+        read_through(&Local::new("this host"), &absolute.to_string_lossy()).or_exit(Exit::Configuration)?;
+    let path = path.display();
     let missing = || CliError::new(Exit::Configuration, anyhow::anyhow!("there is no file `{path}`"));
     let entry = entry.ok_or_else(missing)?;
     entry

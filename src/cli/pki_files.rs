@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::HostError;
+use crate::host::read_through;
 use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -28,9 +29,6 @@ use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use time::OffsetDateTime;
-
-/// Links in the kubelet's store lead to a dated file; more than a few would be a loop.
-const MAX_LINKS: usize = 8;
 
 /// Reads every file that a decision about these certificates may look at.
 ///
@@ -65,26 +63,21 @@ fn is_unfinished(inventory: &Inventory, receipt: &Receipt, key: &str, certificat
     lonely && absent_before(key) && absent_before(certificate) && !ever_made
 }
 
+/// The kubelet's store consists of links; one counts as what it leads to.
 fn state(host: &dyn Host, path: &str) -> Result<FileState, HostError> {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let entry = match host.read(&path) {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(FileState::Absent),
-            Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
-            Err(error) => return Err(error),
-        };
-        match entry.kind {
-            EntryKind::File(content) => return Ok(FileState::present(content, entry.mode)),
-            EntryKind::Directory => return Ok(FileState::Unreadable("it is a directory".to_owned())),
-            EntryKind::Link(target) if target.starts_with('/') => path = target,
-            EntryKind::Link(target) => {
-                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-                path = format!("{directory}/{target}");
-            }
+    let entry = match read_through(host, path) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(FileState::Absent),
+        Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
+        Err(error) => return Err(error),
+    };
+    let mode = entry.mode;
+    match entry.kind {
+        EntryKind::File(content) => Ok(FileState::present(content, mode)),
+        EntryKind::Directory | EntryKind::Link(_) => {
+            Ok(FileState::Unreadable("it is a directory".to_owned()))
         }
     }
-    Ok(FileState::Unreadable("its links never end".to_owned()))
 }
 
 fn reason(error: &HostError) -> String {

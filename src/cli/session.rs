@@ -33,11 +33,13 @@ use crate::phase::Options;
 use crate::phase::build;
 use crate::phase::select;
 use crate::phase::select::Selected;
+use crate::pki;
 use crate::pki::Ca;
 use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory::FileState;
 use crate::pki::inventory::Inventory;
+use crate::pki::pin;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::pki::spec;
@@ -131,14 +133,13 @@ impl Session {
     }
 
     /// Takes over a token that an earlier run made, so that running again makes no second one. Without a cluster, or
-    /// without such a token that still lives, the new one stays.
-    pub(super) fn adopt_token(&mut self) {
+    /// without such a token that still lives, the new one stays, and the answer is no.
+    pub(super) fn adopt_token(&mut self) -> bool {
         let found =
             self.api().client(Identity::Admin).ok().and_then(|api| tokens::default_token(&*api, self.now));
-        if let (Some(found), Some(token)) = (found, self.cluster.tokens.first_mut()) {
-            token.id = found.0;
-            token.secret = found.1;
-        }
+        let (Some(found), Some(token)) = (found, self.cluster.tokens.first_mut()) else { return false };
+        (token.id, token.secret) = found;
+        true
     }
 
     pub(super) fn node(&self) -> &Node {
@@ -190,6 +191,20 @@ impl Session {
         let bundle =
             pki_files::bundle(&self.cluster, &specs, decisions, self.now, dry_run).or_exit(Exit::Pki)?;
         Ok(Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &*self.host, dry_run))
+    }
+
+    /// What a joining host recognises the cluster by: of the authority at hand, or of the one on the host when this
+    /// run had no use for it.
+    pub(super) fn pins(&self, resolver: &Resolver<'_>) -> Vec<String> {
+        let pins = resolver.bundle.pins();
+        if !pins.is_empty() {
+            return pins;
+        }
+        let path = spec::authority_paths(&self.cluster, Ca::Kubernetes).certificate.unwrap_or_default();
+        let Some(FileState::Present { bytes, .. }) = self.inventories[&self.node().name].get(&path) else {
+            return pins;
+        };
+        pki::load::certificates(bytes).ok().and_then(|all| all.first().map(pin::pin)).into_iter().collect()
     }
 
     /// Carries out a plan, or looks what it would do.

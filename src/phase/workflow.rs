@@ -141,6 +141,7 @@ pub const INIT: &[Phase] = &[
     },
     Phase {
         needs: &["certs", "kubeconfig"],
+        done: Some(has_kubeconfigs),
         ..once(
             "upload-certs",
             "Store the certificates in Secret kubeadm-certs, encrypted",
@@ -154,6 +155,7 @@ pub const INIT: &[Phase] = &[
     Phase {
         aliases: &["bootstraptoken"],
         needs: &["kubeconfig"],
+        done: Some(has_kubeconfigs),
         ..once("bootstrap-token", "Create tokens and rights for joining nodes", bootstrap_token::plan)
     },
     Phase {

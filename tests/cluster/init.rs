@@ -53,7 +53,7 @@ fn the_api_server_verifies_the_kubelet(host: &Host) {
     let logs = host.kubectl("-n kube-system logs kube-apiserver-kwt-init --tail=5");
     assert!(!logs.is_empty());
     let pod = host.kubectl("-n kube-system get pods -l k8s-app=kube-proxy -o name");
-    assert_eq!(host.kubectl(&format!("-n kube-system exec {} -- echo here", pod.trim())), "here\n");
+    assert_eq!(host.kubectl(&format!("-n kube-system exec {} -- sh -c 'echo here'", pod.trim())), "here\n");
     assert_eq!(host.kubectl("get csr -o name"), "", "the kubelet asked for a certificate though it had one");
     // The same kubelet under another authority: the API server must refuse to talk to it.
     let refused = host.run(

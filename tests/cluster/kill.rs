@@ -57,7 +57,9 @@ fn killed_once_where_it_hurts() {
     }
     let _turn = state::turn();
     let whole = state::undisturbed();
-    for title in ["etcd-peer certificate", "kube-apiserver healthy", "Secret kube-system/bootstrap-token-abcdef"] {
+    for title in
+        ["etcd-peer certificate", "kube-apiserver healthy", "Secret kube-system/bootstrap-token-abcdef"]
+    {
         let host = prepared();
         let plan = host.ok(&format!("{INIT} --dry-run --progress json 2>/dev/null"));
         let events: Vec<&str> = plan.lines().filter(|line| line.contains("\"event\":\"step-")).collect();

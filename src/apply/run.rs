@@ -210,8 +210,12 @@ impl<'a> Run<'a> {
         let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
         let changed = done.outcome == Outcome::Changed;
         ledger.done(step, changed, done.digest.clone(), self.world.clock.now());
-        // Files and objects come by the dozen, and the next run finds them by comparing.
-        let alone = matches!(step.action, Action::Service(_) | Action::Run(_) | Action::Image(_));
+        // Files and objects come by the dozen, and the next run finds them by comparing; it may not plan a link again
+        // that another program is in charge of by then.
+        let alone = matches!(
+            step.action,
+            Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. }
+        );
         if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
     }
 

@@ -14,6 +14,7 @@ use crate::plan::Action;
 use crate::plan::Content;
 use crate::plan::FileSpec;
 use crate::plan::Place;
+use crate::plan::Remember;
 use crate::plan::RunSpec;
 use crate::plan::Step;
 use serde::Serialize;
@@ -103,8 +104,14 @@ impl Preparing<'_> {
             on.iter().copied().filter(|name| self.checks.sysctl(name) != Some("1")).collect();
         if !off.is_empty() {
             let command = Command::change("sysctl").arg("-p").arg(SYSCTL_FILE);
+            let memories = off.iter().map(|name| memory(format!("sysctl {name}"), "sysctl", &["-n", name]));
             let reason = format!("off now: {}", off.join(", "));
-            steps.push(self.step("sysctl", "kernel parameters in effect", &reason, run(command)));
+            steps.push(self.step(
+                "sysctl",
+                "kernel parameters in effect",
+                &reason,
+                remembering(command, memories),
+            ));
         }
         steps
     }
@@ -133,7 +140,8 @@ impl Preparing<'_> {
         if !swap.active.is_empty() {
             let reason = format!("the kubelet does not start with swap on ({})", swap.active.join(", "));
             let command = Command::change("swapoff").arg("-a");
-            steps.push(self.step("swap", "swap off", &reason, run(command)));
+            let memory = memory("swap", "swapon", &["--show=NAME", "--noheadings", "--raw"]);
+            steps.push(self.step("swap", "swap off", &reason, remembering(command, [memory])));
         }
         let mut links: Vec<(String, String)> = Vec::new();
         if let Some(file) = &swap.zram_generator {
@@ -198,7 +206,8 @@ impl Preparing<'_> {
         let mut steps = Vec::new();
         if enforcing != (wanted == SelinuxMode::Enforcing) {
             let command = Command::change("setenforce").arg(value);
-            steps.push(self.step("selinux", format!("SELinux {mode}"), "it is configured so", run(command)));
+            let action = remembering(command, [memory("selinux", "getenforce", &[])]);
+            steps.push(self.step("selinux", format!("SELinux {mode}"), "it is configured so", action));
         }
         if selinux.at_boot().is_some_and(|boots| boots != mode) {
             let set = |line: &str| {
@@ -237,5 +246,15 @@ fn file(path: &str, text: String) -> Action {
 }
 
 fn run(command: Command) -> Action {
-    Action::Run(RunSpec { command, unless: None, remember: Vec::new(), best_effort: false })
+    remembering(command, [])
+}
+
+/// A command whose effect can be taken back with what was there before it.
+fn remembering(command: Command, memories: impl IntoIterator<Item = Remember>) -> Action {
+    let remember = memories.into_iter().collect();
+    Action::Run(RunSpec { command, unless: None, remember, best_effort: false })
+}
+
+fn memory(key: impl Into<String>, program: &str, args: &[&str]) -> Remember {
+    Remember { key: key.into(), query: Command::query(program).args(args.iter().copied()) }
 }

@@ -15,8 +15,7 @@ const KILLER: &str = include_str!("kill-at.pl");
 const MANY: u32 = 400;
 
 fn prepared() -> Host {
-    let host = Host::kube(state::NAME, state::OCTET);
-    host.write("/root/config.yaml", &state::config());
+    let host = state::host();
     host.write("/root/kill-at.pl", KILLER);
     host
 }

@@ -55,28 +55,15 @@ pub(crate) struct Host {
 impl Host {
     /// A host that is ready for `init`, with the program and the lab's configuration in root's home.
     pub(crate) fn kube(name: &'static str, octet: u8) -> Self {
-        Self::start("kube", name, octet)
-    }
-
-    /// A bare host: a container runtime is installed but does not run, and there is no kubelet.
-    pub(crate) fn bare(name: &'static str, octet: u8) -> Self {
-        Self::start("up", name, octet)
-    }
-
-    fn start(kind: &str, name: &'static str, octet: u8) -> Self {
         // One that an aborted run left behind.
         let _ = lab(&["down", name]);
         let host = Self { name };
-        let made = lab(&[kind, name, &octet.to_string()]);
-        assert_eq!(made.code, 0, "lab {kind} {name}: {}", made.text());
+        let made = lab(&["kube", name, &octet.to_string()]);
+        assert_eq!(made.code, 0, "lab kube {name}: {}", made.text());
         let copied = lab(&["put", name, PROGRAM, "/usr/local/bin/kubewright"]);
         assert_eq!(copied.code, 0, "{}", copied.text());
         host.write("/root/kubeadm.yaml", CONFIG);
         host
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
     }
 
     /// Runs a line of shell.

@@ -1,7 +1,6 @@
 //! Every phase alone, in order, comes to the same as the whole.
 
 use crate::lab;
-use crate::lab::Host;
 use crate::state;
 use crate::state::State;
 use kubewright::phase::Phase;
@@ -17,8 +16,7 @@ fn the_union_of_the_phases_is_the_whole() {
     }
     let _turn = state::turn();
     let whole = state::undisturbed();
-    let host = Host::kube(state::NAME, state::OCTET);
-    host.write("/root/config.yaml", &state::config());
+    let host = state::host();
     for phase in INIT.iter().filter(|phase| phase.name != LAST) {
         for words in leaves(phase) {
             let flag = if words == "upload-certs" { "--upload-certs" } else { "" };

@@ -14,10 +14,11 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// States are compared between hosts of one name and address, one after the other: nothing needs translation.
-pub(crate) const NAME: &str = "kwt-cp";
-pub(crate) const OCTET: u8 = 21;
+const NAME: &str = "kwt-cp";
+const OCTET: u8 = 21;
 
 /// Whoever holds it may have the host of that name.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
@@ -26,18 +27,24 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// The lab's configuration with a token and a certificate key that are not left to chance.
-pub(crate) fn config() -> String {
+fn config() -> String {
     let fixed = "kind: InitConfiguration\nbootstrapTokens: [{token: abcdef.0123456789abcdef}]\ncertificateKey: \
                  9555b74008f24687eb964bd90a164ecb5760a89481d9c55a77c129b7db438168\n";
     CONFIG.replacen("kind: InitConfiguration\n", fixed, 1)
 }
 
-/// What an undisturbed run with [`config`] leaves; made once. To be called by the holder of the [`turn`].
+/// The host whose states are compared, fresh, with its configuration. For the holder of the [`turn`].
+pub(crate) fn host() -> Host {
+    let host = Host::kube(NAME, OCTET);
+    host.write("/root/config.yaml", &config());
+    host
+}
+
+/// What an undisturbed [`INIT`] leaves; made once. For the holder of the [`turn`].
 pub(crate) fn undisturbed() -> &'static State {
     static STATE: OnceLock<State> = OnceLock::new();
     STATE.get_or_init(|| {
-        let host = Host::kube(NAME, OCTET);
-        host.write("/root/config.yaml", &config());
+        let host = host();
         host.ok(INIT);
         State::of(&host)
     })
@@ -45,6 +52,17 @@ pub(crate) fn undisturbed() -> &'static State {
 
 /// The run whose result [`undisturbed`] is.
 pub(crate) const INIT: &str = "kubewright init --config config.yaml --upload-certs";
+
+/// The node is Ready and no longer tainted for it, the controllers have seen every object, and `cluster-info` is
+/// signed. Whether all pods run by then changes no object.
+const AT_REST: &str = "export KUBECONFIG=/etc/kubernetes/admin.conf
+kubectl wait --for=condition=Ready node --all --timeout=30s &&
+! kubectl get nodes -o jsonpath={.items[*].spec.taints[*].key} | grep -q not-ready &&
+[ $(kubectl get configmaps -A -o name | grep -c kube-root-ca.crt) = 4 ] &&
+[ $(kubectl get serviceaccounts -A -o name | grep -c /default$) = 4 ] &&
+kubectl -n kube-public get configmap cluster-info -o yaml | grep -q jws-kubeconfig-abcdef &&
+kubectl -n kube-system get deployment coredns -o yaml | grep -q deployment.kubernetes.io/revision &&
+kubectl -n kube-system get daemonset kube-proxy -o yaml | grep -q deprecated.daemonset.template.generation";
 
 /// A host and its cluster.
 #[derive(Debug)]
@@ -63,9 +81,9 @@ const KINDS: &str = "namespaces,nodes,configmaps,secrets,serviceaccounts,service
                      rolebindings,clusterroles,clusterrolebindings,apiservices,priorityclasses";
 
 impl State {
-    /// Waits until the cluster is at rest, and takes it down.
+    /// Waits until the controllers have added what they add, and takes everything down.
     pub(crate) fn of(host: &Host) -> Self {
-        host.settled();
+        host.until(Duration::from_mins(1), AT_REST);
         let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
         Self { files: files(host), objects: objects(host), changed: changed(&receipt) }
     }

@@ -314,7 +314,8 @@ impl Draft<'_> {
     }
 
     fn assemble(&mut self, release: Release, overrides: &Overrides) -> Option<Cluster> {
-        let layout = self.declared.as_ref().map(Declared::layout).unwrap_or_default();
+        let declared = || self.declared.as_ref().map(Declared::layout).unwrap_or_default();
+        let layout = overrides.layout.unwrap_or_else(declared);
         let address = name::parse_ip(&self.init.local_api_endpoint.advertise_address);
         let kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout);
         let kube_proxy = component::kube_proxy(self.report, self.kube_proxy.take(), &self.cluster, address);

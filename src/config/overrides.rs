@@ -1,6 +1,7 @@
 //! The flags of `init` that stand for fields of the configuration.
 
 use crate::cluster::GoDuration;
+use crate::cluster::Layout;
 use crate::cluster::Secret;
 use crate::config::documents::Object;
 use crate::config::issue::Severity;
@@ -29,6 +30,7 @@ pub struct Overrides {
     pub ignore_preflight_errors: Option<Vec<String>>,
     pub image_repository: Option<String>,
     pub kubernetes_version: Option<String>,
+    pub layout: Option<Layout>,
     pub node_name: Option<String>,
     pub patches: Option<String>,
     pub pod_network_cidr: Option<String>,

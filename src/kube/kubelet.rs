@@ -22,14 +22,10 @@ const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 /// The configuration that all kubelets share, as it is stored in the cluster.
 ///
-/// With five chains the kubelet asks for its serving certificate's renewal itself. The request waits for
-/// approval, as in every cluster: the controller-manager signs such a request but never approves it.
+/// With five chains it has `serverTLSBootstrap`, unless the operator says no: the kubelet asks for its serving
+/// certificate's renewal itself. The request waits for approval, as in every cluster: the controller-manager signs such a request but never approves it.
 pub fn shared_config(cluster: &Cluster) -> Value {
-    let mut value = cluster.kubelet.value.clone();
-    if cluster.five_chains() {
-        set_if_absent(&mut value, "serverTLSBootstrap", json!(true));
-    }
-    value
+    cluster.kubelet.value.clone()
 }
 
 /// The kubelet's `config.yaml` on one host: the shared configuration, then the host's name servers, the operator's

@@ -39,14 +39,12 @@ fn file<'a>(name: &'a str, text: &'a str) -> File<'a> {
 }
 
 fn load(text: &str) -> Result<Loaded, Issues> {
+    load_with(text, &Overrides::default())
+}
+
+fn load_with(text: &str, overrides: &Overrides) -> Result<Loaded, Issues> {
     let environment = environment();
-    config::load(
-        Some(file("f.yaml", text)),
-        &environment,
-        &Overrides::default(),
-        Strictness::Lenient,
-        Purpose::Init,
-    )
+    config::load(Some(file("f.yaml", text)), &environment, overrides, Strictness::Lenient, Purpose::Init)
 }
 
 fn yaml(text: &str) -> Value {
@@ -220,6 +218,10 @@ fn layouts_differ_in_one_field_of_the_kubelet() {
     assert_eq!(value.as_object_mut().unwrap().remove("serverTLSBootstrap"), Some(json!(true)));
     assert_eq!(value, kubeadm.kubelet.value);
     assert_eq!(five.kube_proxy, kubeadm.kube_proxy);
+    // The flag decides as the document does, and over it.
+    let overrides = Overrides { layout: Some(Layout::Kubeadm), ..Overrides::default() };
+    let flag = load_with(&document("five"), &overrides).unwrap().cluster;
+    assert_eq!((flag.layout, flag.kubelet), (Layout::Kubeadm, kubeadm.kubelet));
     let own = format!(
         "{}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nserverTLSBootstrap: false\n",
         document("five")

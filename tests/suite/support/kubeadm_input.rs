@@ -46,7 +46,7 @@ pub(crate) fn cluster(text: &str, layout: Layout) -> Cluster {
     let configuration = defaulted(configuration);
     let networking = networking(&configuration);
     let address: IpAddr = init.local_api_endpoint.advertise_address.parse().unwrap();
-    let kubelet = component(
+    let mut kubelet = component(
         kind("KubeletConfiguration"),
         KUBELET,
         &[
@@ -58,6 +58,9 @@ pub(crate) fn cluster(text: &str, layout: Layout) -> Cluster {
             ("/clusterDomain", json!(networking.dns_domain)),
         ],
     );
+    if layout == Layout::Five {
+        kubelet.value["serverTLSBootstrap"] = json!(true);
+    }
     let any = if address.is_ipv6() { "::" } else { "0.0.0.0" };
     let kube_proxy = component(
         kind("KubeProxyConfiguration"),

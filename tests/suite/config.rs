@@ -1,6 +1,6 @@
 //! Configurations as operators write them: what is wrong is said, what kubeadm accepts is accepted.
 #![expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use crate::support::golden;
 use kubewright::cluster::Layout;

@@ -770,8 +770,8 @@ fn preparation_remembers_how_it_was() {
             "sysctl net.bridge.bridge-nf-call-iptables: sysctl -n net.bridge.bridge-nf-call-iptables",
             "sysctl net.bridge.bridge-nf-call-ip6tables: sysctl -n net.bridge.bridge-nf-call-ip6tables",
             "sysctl net.ipv4.ip_forward: sysctl -n net.ipv4.ip_forward",
-            "swap: swapon --show=NAME --noheadings --raw",
-            "selinux: getenforce",
+            "swap: cat /proc/swaps",
+            "selinux: cat /sys/fs/selinux/enforce",
         ]
     );
 }

@@ -767,6 +767,8 @@ fn preparation_remembers_how_it_was() {
     assert_eq!(
         told,
         [
+            "module overlay: test -d /sys/module/overlay",
+            "module br_netfilter: test -d /sys/module/br_netfilter",
             "sysctl net.bridge.bridge-nf-call-iptables: sysctl -n net.bridge.bridge-nf-call-iptables",
             "sysctl net.bridge.bridge-nf-call-ip6tables: sysctl -n net.bridge.bridge-nf-call-ip6tables",
             "sysctl net.ipv4.ip_forward: sysctl -n net.ipv4.ip_forward",

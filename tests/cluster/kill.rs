@@ -56,9 +56,7 @@ fn killed_once_where_it_hurts() {
     }
     let _turn = state::turn();
     let whole = state::undisturbed();
-    for title in
-        ["etcd-peer certificate", "kube-apiserver healthy", "Secret kube-system/bootstrap-token-abcdef"]
-    {
+    for title in ["etcd-peer certificate", "kube-apiserver healthy"] {
         let host = prepared();
         let plan = host.ok(&format!("{INIT} --dry-run --progress json 2>/dev/null"));
         let events: Vec<&str> =

@@ -22,7 +22,7 @@ lint:
 test:
     tests/run
 
-# Accept the files that scenarios and error cases render now; review the diff.
+# Accept what scenarios, error cases, help texts and the README's commands print now; review the diff.
 bless:
     BLESS=1 cargo test --test suite
 

@@ -17,8 +17,12 @@ macro_rules! embedded {
 }
 
 /// Every template.
-const TEMPLATES: &[(&str, &str)] =
-    &[embedded!("addons/coredns/Corefile"), embedded!("addons/kube-proxy/kubeconfig.conf")];
+const TEMPLATES: &[(&str, &str)] = &[
+    embedded!("addons/coredns/Corefile"),
+    embedded!("addons/kube-proxy/kubeconfig.conf"),
+    embedded!("etc/modules-load.d/kubewright.conf"),
+    embedded!("etc/sysctl.d/99-kubewright.conf"),
+];
 
 /// A template that cannot be rendered: a mistake in the program, not in the operator's input.
 #[derive(Debug, thiserror::Error)]

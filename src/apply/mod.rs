@@ -7,7 +7,6 @@ pub mod compare;
 pub mod diff;
 mod failure;
 mod file;
-mod http;
 mod ledger;
 mod object;
 pub mod receipt;

@@ -1,13 +1,13 @@
 //! Waiting for a condition, with a limit, and with the last answer kept for whoever must find out why.
 
 use crate::apply::failure::StepError;
-use crate::apply::http;
 use crate::apply::object::RETRY_INTERVAL;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::taint;
 use crate::host::Host;
 use crate::host::Socket;
+use crate::host::http;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use crate::plan::Place;

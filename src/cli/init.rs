@@ -15,7 +15,10 @@ use crate::cli::resolver::Resolver;
 use crate::cli::session::ADMIN_CONF;
 use crate::cli::session::Probe;
 use crate::cli::session::Session;
+use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
+use crate::clock::System;
+use crate::facts::etcd;
 use crate::kube::images;
 use crate::kube::join_command;
 use crate::kube::join_command::JoinCommand;
@@ -24,8 +27,9 @@ use crate::phase::Options;
 use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::phase::workflow::INIT;
+use crate::plan::display;
+use crate::plan::display::Detail;
 use crate::preflight;
-use crate::preflight::EtcdVersions;
 use crate::preflight::Ignore;
 use crate::preflight::Subject;
 use crate::report::FailureKind;
@@ -126,7 +130,7 @@ impl<'a> Run<'a> {
             ..apply::Options::default()
         };
         if self.args.explain {
-            output::data(&crate::plan::display::text(&plan, crate::plan::display::Detail::Explained));
+            self.say(&display::text(&plan, Detail::Explained));
         }
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
@@ -144,10 +148,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Certificates and kubeconfigs can be made without asking the host anything else.
+    /// Certificates and kubeconfigs can be made without asking the host anything else, unless they belong to users of
+    /// the host.
     fn probe(&self) -> Probe {
         let offline = |one: &Selected| ["certs", "kubeconfig"].iter().any(|name| one.name.starts_with(name));
-        if self.selected.iter().all(offline) {
+        if self.selected.iter().all(offline) && !self.loaded.cluster.is_rootless() {
             Probe::None
         } else {
             Probe::Full { measure: self.runs("preflight") && !self.loaded.dry_run }
@@ -179,16 +184,24 @@ impl<'a> Run<'a> {
             return Exit::Success;
         }
         if self.runs("show-join-command") {
-            output::data(&self.join_text(session, resolver));
+            self.say(&self.join_text(session, resolver));
         } else if self.runs("upload-certs") && !self.args.skip_certificate_key_print {
             // Nothing else tells it, and without it the uploaded certificates are of no use.
             if let Some(key) =
                 session.cluster.certificate_key.as_ref().filter(|_| session.cluster.upload_certs)
             {
-                output::data(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
+                self.say(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
             }
         }
         Exit::Success
+    }
+
+    /// Results go to standard output, unless that belongs to a program that reads events.
+    fn say(&self, text: &str) {
+        match self.settings.face {
+            Face::Json => output::people(text),
+            Face::Auto | Face::Plain => output::data(text),
+        }
     }
 
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
@@ -226,7 +239,7 @@ pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> prefli
         running_ours: !ours.is_empty(),
         ours: &ours,
         prepare,
-        etcd: &EtcdVersions::default(),
+        etcd: &etcd::versions(&*session.host, &session.cluster, &System),
     };
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }

@@ -10,6 +10,7 @@ use crate::cluster::Secret;
 use crate::config;
 use crate::config::Environment;
 use crate::config::File;
+use crate::config::Issue;
 use crate::config::Issues;
 use crate::config::Overrides;
 use crate::config::Purpose;
@@ -64,6 +65,16 @@ pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, Cli
     load(Some(file), &Overrides::default(), Purpose::Render, reporter)
 }
 
+/// Loads the cluster that `config print cluster` prints.
+///
+/// # Errors
+/// The host cannot be asked for its name.
+pub(super) fn example(reporter: &Reporter) -> Result<Loaded, CliError> {
+    let bytes = config::print::cluster_example().as_bytes();
+    let file = File { name: "the example", bytes };
+    load_file(Some(file), &Overrides::default(), Purpose::Render, reporter)
+}
+
 /// Loads a configuration for its images only.
 ///
 /// # Errors
@@ -85,11 +96,20 @@ fn load(
     let bytes = file.map(read_file).transpose()?;
     let name = file.map(|path| path.display().to_string()).unwrap_or_default();
     let file = bytes.as_ref().map(|bytes| File { name: &name, bytes });
+    load_file(file, overrides, purpose, reporter)
+}
+
+fn load_file(
+    file: Option<File<'_>>,
+    overrides: &Overrides,
+    purpose: Purpose,
+    reporter: &Reporter,
+) -> Result<Loaded, CliError> {
     let env = environment(file, overrides)?;
     let loaded = config::load(file, &env, overrides, Strictness::Lenient, purpose)
         .map_err(|issues| refused(&issues))?;
     for warning in &loaded.warnings {
-        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+        reporter.tell(&told(warning));
     }
     let mut cluster = loaded.cluster;
     if let Some(directory) = &loaded.patches_directory {
@@ -106,6 +126,14 @@ fn load(
         dry_run: loaded.dry_run,
         token_is_new,
     })
+}
+
+/// A warning of the configuration as an event of the run.
+fn told(issue: &Issue) -> Event {
+    let place = issue.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+    let path = Some(&issue.path).filter(|path| !path.is_empty()).map(|path| format!(" (at {path})"));
+    let message = format!("{}{place}: {}{}", issue.file, issue.message, path.unwrap_or_default());
+    Event::Warning { host: None, message, hint: issue.hint.clone() }
 }
 
 /// All problems of a configuration as one error.
@@ -276,7 +304,7 @@ fn read_patches(directory: &str, reporter: &Reporter) -> Result<Vec<crate::clust
     }
     let (parsed, warnings) = patches::parse(files).map_err(|issues| refused(&issues))?;
     for warning in warnings {
-        reporter.tell(&Event::Warning { host: None, message: warning.to_string(), hint: None });
+        reporter.tell(&told(&warning));
     }
     Ok(parsed)
 }

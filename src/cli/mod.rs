@@ -65,6 +65,11 @@ fn after_help() -> String {
     format!("Exit codes:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
+/// Everything that can be typed, for whoever wants to look at it without running it.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses, runs, prints the error if there is one, and turns it into a number. The only place that does.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -96,6 +101,6 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Certs(command) => certs::run(&command, settings),
         Command::Token(command) => Ok(token::run(&command)),
         Command::Version(command) => version::run(&command),
-        Command::Completions(command) => Ok(completions::run(&command, Cli::command())),
+        Command::Completions(command) => Ok(completions::run(&command, definition())),
     }
 }

@@ -57,18 +57,20 @@ impl Subcommand for PhaseCommand {
 }
 
 fn phase_command(phase: &'static Phase) -> Command {
-    let command = Command::new(phase.name).about(phase.summary).aliases(phase.aliases);
+    let command = Command::new(phase.name).aliases(phase.aliases);
     if phase.children.is_empty() {
-        return with_flags(command);
+        return with_flags(command, phase.summary);
     }
-    let all = with_flags(Command::new("all").about("Run all of these phases"));
+    let all = with_flags(Command::new("all"), "Run all of these phases");
     command
+        .about(phase.summary)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(all)
         .subcommands(phase.children.iter().map(phase_command))
 }
 
-fn with_flags(command: Command) -> Command {
-    PhaseArgs::augment_args(InitArgs::augment_args(command))
+/// What is said last stays: clap takes the comment of a group of flags for the summary of the command.
+fn with_flags(command: Command, summary: &'static str) -> Command {
+    PhaseArgs::augment_args(InitArgs::augment_args(command)).about(summary)
 }

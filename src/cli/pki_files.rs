@@ -28,12 +28,13 @@ use crate::plan::Fill;
 use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use time::OffsetDateTime;
 
 /// Reads every file that a decision about these certificates may look at.
 ///
 /// # Errors
-/// The host cannot be reached; a file that cannot be read is a state, not an error.
+/// The host cannot be reached, or we are not the one who may look; any other trouble with a file is a state.
 pub(super) fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
     let mut found = Inventory::default();
     for path in inventory::paths(cluster, specs) {
@@ -68,6 +69,7 @@ fn state(host: &dyn Host, path: &str) -> Result<FileState, HostError> {
     let entry = match read_through(host, path) {
         Ok(Some(entry)) => entry,
         Ok(None) => return Ok(FileState::Absent),
+        Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => return Err(error),
         Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
         Err(error) => return Err(error),
     };

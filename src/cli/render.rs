@@ -22,7 +22,7 @@ use crate::phase::Context;
 use crate::phase::Options;
 use crate::phase::build;
 use crate::phase::select;
-use crate::phase::workflow::INIT;
+use crate::phase::workflow::CLUSTER;
 use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory::Inventory;
@@ -54,8 +54,12 @@ use time::OffsetDateTime;
 #[command(after_help = EXAMPLES)]
 pub(super) struct RenderCommand {
     /// Configuration file; `-` reads standard input
-    #[arg(short = 'f', long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(short = 'f', long, value_name = "FILE", required_unless_present = "example")]
+    config: Option<PathBuf>,
+
+    /// Take the cluster that `config print cluster` prints
+    #[arg(long, conflicts_with = "config")]
+    example: bool,
 
     /// Directory to write to; it must be empty or absent
     #[arg(short, long, value_name = "DIR")]
@@ -68,7 +72,7 @@ pub(super) struct RenderCommand {
 
 const EXAMPLES: &str = "\
 Examples:
-  kubewright config print cluster > cluster.yaml
+  kubewright render --example --output-dir rendered
   kubewright render -f cluster.yaml --output-dir rendered";
 
 /// Runs the command.
@@ -77,7 +81,10 @@ Examples:
 /// The configuration has problems, or the directory cannot be written.
 pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, CliError> {
     let reporter = settings.reporter();
-    let loaded = load::for_render(&command.config, &reporter)?;
+    let loaded = match &command.config {
+        Some(file) => load::for_render(file, &reporter)?,
+        None => load::example(&reporter)?,
+    };
     let target = Target::new(command)?;
     let rendering = Rendering::new(loaded.cluster)?;
     let resolver = rendering.resolver()?;
@@ -92,6 +99,8 @@ pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, 
 struct Target {
     host: Local,
     directory: String,
+    /// As it was typed.
+    shown: String,
 }
 
 impl Target {
@@ -108,7 +117,7 @@ impl Target {
         }
         // Keys will lie in it.
         host.write(&directory, &Entry::directory(0o700)).or_exit(Exit::Failure)?;
-        Ok(Self { host, directory })
+        Ok(Self { host, directory, shown: command.output_dir.display().to_string() })
     }
 
     fn put(&self, path: &str, entry: &Entry) -> Result<(), CliError> {
@@ -139,7 +148,7 @@ impl Rendering {
             external: &BTreeSet::new(),
             options: &options,
         };
-        let plan = build::plan(&context, &select::flatten(INIT)).or_exit(Exit::Configuration)?;
+        let plan = build::plan(&context, &select::flatten(CLUSTER)).or_exit(Exit::Configuration)?;
         Ok(Self { cluster, plan, now: System.now(), ttl_token, blank: Blank::new("a host") })
     }
 
@@ -180,9 +189,9 @@ impl Rendering {
         }
         let mut text = String::new();
         for (host, paths) in &files {
-            let _ = writeln!(text, "{:>4} files    {}/hosts/{host}", paths.len(), target.directory);
+            let _ = writeln!(text, "{:>4} files    {}/hosts/{host}", paths.len(), target.shown);
         }
-        let _ = writeln!(text, "{objects:>4} objects  {}/cluster", target.directory);
+        let _ = writeln!(text, "{objects:>4} objects  {}/cluster", target.shown);
         Ok(text)
     }
 

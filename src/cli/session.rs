@@ -51,6 +51,7 @@ use crate::report::Report;
 use crate::report::Reporter;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use time::OffsetDateTime;
 
@@ -99,7 +100,11 @@ impl Session {
         let host = Arc::new(Local::new(&node.name));
         let now = System.now();
         let specs = spec::all_specs(&cluster);
-        let mut inventory = pki_files::read(&*host, &cluster, &specs).or_exit(Exit::Host)?;
+        let mut inventory = pki_files::read(&*host, &cluster, &specs).map_err(|error| {
+            let denied = error.io_kind() == Some(ErrorKind::PermissionDenied);
+            let error = CliError::new(Exit::Host, error);
+            if denied { error.hint("run this as root") } else { error }
+        })?;
         let receipt = Receipt::load(&*host, apply::receipt::PATH).or_exit(Exit::Host)?;
         if let Some(receipt) = &receipt {
             pki_files::forget_unfinished(&mut inventory, &specs, receipt);

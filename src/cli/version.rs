@@ -12,6 +12,7 @@ use serde_json::json;
 /// Print the version of this program and of the Kubernetes that it sets up
 #[derive(Debug, Args)]
 pub(super) struct VersionCommand {
+    /// Form of the versions
     #[arg(short, long, value_enum, default_value_t)]
     output: VersionOutput,
 }

@@ -114,6 +114,11 @@ impl Cluster {
         self.nodes.iter().filter(|node| node.is_control_plane())
     }
 
+    /// The nodes that run no control plane.
+    pub fn workers(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.runs_kubelet() && !node.is_control_plane())
+    }
+
     /// The control plane that the API objects are written through.
     ///
     /// # Panics
@@ -130,11 +135,13 @@ impl Cluster {
         &self.configuration.certificates_dir
     }
 
-    /// The URL that clients outside the host use: `https://endpoint`, or the node's own API server.
+    /// The URL that clients outside the host use: `https://endpoint`, or the node's own API server; for a worker
+    /// that of the first control plane.
     pub fn control_plane_url(&self, node: &Node) -> String {
         match &self.endpoint {
             Some(endpoint) => format!("https://{endpoint}"),
-            None => self.local_url(node),
+            None if node.is_control_plane() => self.local_url(node),
+            None => self.local_url(self.first_control_plane()),
         }
     }
 
@@ -163,6 +170,11 @@ impl Cluster {
     /// Whether the kubelet refuses to start while swap is on, as it does unless told otherwise.
     pub fn kubelet_refuses_swap(&self) -> bool {
         self.kubelet.value.get("failSwapOn").and_then(Value::as_bool) != Some(false)
+    }
+
+    /// Whether the components of the control plane run as users of their own (feature gate `RootlessControlPlane`).
+    pub fn is_rootless(&self) -> bool {
+        self.configuration.feature_gates.get("RootlessControlPlane") == Some(&true)
     }
 
     /// The address of the cluster DNS service: index 10 of the first service network.

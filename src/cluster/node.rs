@@ -51,6 +51,11 @@ impl Node {
         self.roles.contains(&Role::ControlPlane)
     }
 
+    /// Whether it becomes a node of the cluster; a host that only balances load or only runs etcd does not.
+    pub fn runs_kubelet(&self) -> bool {
+        self.is_control_plane() || self.roles.contains(&Role::Worker)
+    }
+
     /// The last value that the operator gave a kubelet flag.
     pub fn kubelet_arg(&self, name: &str) -> Option<&str> {
         self.kubelet_extra_args.iter().rev().find(|arg| arg.name == name).map(|arg| arg.value.as_str())

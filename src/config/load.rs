@@ -198,7 +198,9 @@ impl Draft<'_> {
                 (registration_path.key("name"), &mut registration.name, name),
                 (endpoint_path.key("advertiseAddress"), &mut endpoint.advertise_address, address),
             ] {
-                if !given.is_empty() && given != declared {
+                // On the command line, the name says which of the hosts this one is.
+                let typed = self.report.flags.iter().any(|(field, _)| *field == path.to_string());
+                if !typed && !given.is_empty() && given != declared {
                     let message =
                         format!("`{given}` has no meaning: the hosts of the Cluster document say it");
                     self.report.warning(&path, message).hint("leave it out");
@@ -314,8 +316,8 @@ impl Draft<'_> {
     }
 
     fn assemble(&mut self, release: Release, overrides: &Overrides) -> Option<Cluster> {
-        let declared = || self.declared.as_ref().map(Declared::layout).unwrap_or_default();
-        let layout = overrides.layout.unwrap_or_else(declared);
+        let declared_layout = self.declared.as_ref().map(Declared::layout);
+        let layout = overrides.layout.or(declared_layout).unwrap_or_default();
         let address = name::parse_ip(&self.init.local_api_endpoint.advertise_address);
         let kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout);
         let kube_proxy = component::kube_proxy(self.report, self.kube_proxy.take(), &self.cluster, address);

@@ -30,6 +30,7 @@ pub struct Overrides {
     pub ignore_preflight_errors: Option<Vec<String>>,
     pub image_repository: Option<String>,
     pub kubernetes_version: Option<String>,
+    /// Takes precedence over the layout of the `Cluster` document.
     pub layout: Option<Layout>,
     pub node_name: Option<String>,
     pub patches: Option<String>,

@@ -7,9 +7,11 @@ use crate::facts::Questions;
 use crate::facts::RuntimeFacts;
 use crate::facts::local;
 use crate::facts::parse::Answers;
+use crate::facts::parse::accounts;
 use crate::facts::parse::kernel;
 use crate::facts::parse::network;
 use crate::facts::parse::system;
+use crate::facts::question::KERNEL_OPTIONS;
 use crate::facts::question::PROGRAMS;
 use crate::facts::question::SERVICES;
 use crate::facts::runtime;
@@ -18,7 +20,6 @@ use crate::host::Command;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::HostError;
-use crate::preflight::system::KERNEL_OPTIONS;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -100,6 +101,7 @@ fn script(questions: &Questions) -> String {
         ("kubelet", flag(questions.kubelet)),
         ("addresses", flag(!questions.local)),
         ("disks", flag(!questions.local)),
+        ("accounts", flag(questions.accounts)),
     ];
     let mut script = String::new();
     for (name, value) in variables {
@@ -128,6 +130,7 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         proxy_env: proxies(&questions.environment),
         existing_paths: checks.paths.keys().cloned().collect(),
         addresses: unique,
+        accounts: accounts::accounts(&answers),
         checks,
     }
 }

@@ -1,6 +1,8 @@
 //! What is so on a host: plain data, gathered once, before anything is planned.
 
+pub mod accounts;
 pub mod checks;
+pub mod etcd;
 pub mod gather;
 mod local;
 mod parse;
@@ -9,7 +11,9 @@ pub mod runtime;
 pub mod swap;
 pub mod sync;
 
+pub use accounts::Accounts;
 pub use checks::PreflightFacts;
+pub use etcd::EtcdVersions;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
@@ -36,6 +40,9 @@ pub struct HostFacts {
     pub existing_paths: BTreeSet<String>,
     /// Addresses on the host's interfaces.
     pub addresses: Vec<IpAddr>,
+    /// Users and groups; asked for only where the control plane is to run without root.
+    #[serde(default)]
+    pub accounts: Accounts,
     /// What only preflight and host preparation ask.
     #[serde(default)]
     pub checks: PreflightFacts,
@@ -69,6 +76,7 @@ impl HostFacts {
             proxy_env: BTreeMap::new(),
             existing_paths: BTreeSet::new(),
             addresses: Vec::new(),
+            accounts: Accounts::default(),
             checks: PreflightFacts::default(),
         }
     }

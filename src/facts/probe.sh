@@ -2,7 +2,7 @@
 # is left out.
 #
 # Asked through variables set before this text: paths, names, programs, directories, services, ports (one a line
-# each), kernel_options (separated by |), kubelet, addresses, disks (not empty: asked).
+# each), kernel_options (separated by |), kubelet, addresses, disks, accounts (not empty: asked).
 #
 # Fast by design: the shell's own commands where they do, one grep for many small files (its `path:line` is the
 # answer's form), and the slow ones side by side. Whoever runs in the background writes once and little, so that
@@ -195,6 +195,11 @@ answers=$answers$(grep -s '' /proc/swaps /proc/meminfo /proc/cgroups /proc/files
 answers=$answers$(grep -sE 'cgroup| /var/lib/kubelet/|^(Cpus_allowed_list|Uid):|00000000	|^0{32} 00 |<(port|service) |^### tuple' \
   /proc/net/route /proc/net/ipv6_route /proc/mounts /proc/self/status \
   /etc/firewalld/zones/*.xml /usr/lib/firewalld/zones/public.xml /etc/ufw/user.rules /etc/ufw/user6.rules)$newline
+
+if [ -n "$accounts" ]; then
+  answers=$answers$(grep -s '' /etc/passwd /etc/group)$newline
+  answers=$answers$(grep -sE '^SYS_[UG]ID_M' /etc/login.defs /dev/null)$newline
+fi
 
 if [ -n "$addresses" ]; then
   if has ip; then

@@ -45,6 +45,35 @@ pub const SERVICES: [&str; 14] = [
     "systemd-timesyncd",
 ];
 
+/// Every kernel option that is asked about, without `CONFIG_`.
+pub const KERNEL_OPTIONS: [&str; 25] = [
+    "NAMESPACES",
+    "NET_NS",
+    "PID_NS",
+    "IPC_NS",
+    "UTS_NS",
+    "CPUSETS",
+    "MEMCG",
+    "INET",
+    "EXT4_FS",
+    "PROC_FS",
+    "NETFILTER_XT_TARGET_REDIRECT",
+    "IP_NF_TARGET_REDIRECT",
+    "NETFILTER_XT_MATCH_COMMENT",
+    "FAIR_GROUP_SCHED",
+    "CGROUPS",
+    "CGROUP_CPUACCT",
+    "CGROUP_DEVICE",
+    "CGROUP_FREEZER",
+    "CGROUP_PIDS",
+    "CGROUP_SCHED",
+    "CGROUP_BPF",
+    "OVERLAY_FS",
+    "OVERLAYFS_FS",
+    "CFS_BANDWIDTH",
+    "SECCOMP",
+];
+
 /// Where a cluster keeps its things; what stands here makes a host used.
 pub const CLUSTER_PATHS: [&str; 9] = [
     "/etc/kubernetes/admin.conf",
@@ -84,6 +113,8 @@ pub struct Questions {
     pub images: BTreeSet<String>,
     /// Ask the kubelet for its version. It takes the kubelet some 40 ms to say it.
     pub kubelet: bool,
+    /// Ask for users and groups.
+    pub accounts: bool,
     /// Try how long a synchronous write takes in this directory (nearest existing parent). Takes up to a second.
     pub measure_sync: Option<String>,
     /// The process environment in which the cluster is made; only `*_proxy` is kept.
@@ -105,6 +136,7 @@ impl Questions {
         questions.directories = directories(cluster, node);
         questions.ports = ports(cluster, node);
         questions.cri_socket = Some(node.cri_socket.clone());
+        questions.accounts = cluster.is_rootless();
         questions.images = images.iter().cloned().collect();
         questions
     }

@@ -9,6 +9,7 @@ pub mod error;
 pub mod fake;
 mod fake_systemd;
 pub mod fleet;
+pub mod http;
 pub mod local;
 mod process;
 

@@ -20,18 +20,10 @@ pub const FLAGS_PATH: &str = "/var/lib/kubelet/kubeadm-flags.env";
 /// Where systemd-resolved keeps the list of real name servers; the usual file names only itself.
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
-/// The configuration that all kubelets share, as it is stored in the cluster.
-///
-/// With five chains it has `serverTLSBootstrap`, unless the operator says no: the kubelet asks for its serving
-/// certificate's renewal itself. The request waits for approval, as in every cluster: the controller-manager signs such a request but never approves it.
-pub fn shared_config(cluster: &Cluster) -> Value {
-    cluster.kubelet.value.clone()
-}
-
 /// The kubelet's `config.yaml` on one host: the shared configuration, then the host's name servers, the operator's
 /// patches and, last, the host's container runtime.
 pub fn config(cluster: &Cluster, node: &Node, facts: &HostFacts) -> Result<String, PatchError> {
-    let mut value = shared_config(cluster);
+    let mut value = cluster.kubelet.value.clone();
     if facts.systemd_resolved {
         set_if_absent(&mut value, "resolvConf", json!(RESOLVED));
     }

@@ -6,6 +6,7 @@ use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::objects;
 use crate::phase::prepare;
+use crate::phase::rootless;
 use crate::phase::select::Selected;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
@@ -14,17 +15,28 @@ use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Probe;
 use crate::plan::Step;
+use crate::plan::check;
+use crate::plan::check::Flaw;
 use anyhow::Context as _;
+use anyhow::ensure;
+use std::collections::BTreeSet;
 
 /// Builds the plan of the selected phases. Pure: the same input gives the same plan.
 ///
 /// # Errors
-/// A patch does not apply, or a value of the configuration cannot be rendered.
+/// A patch does not apply, a value of the configuration cannot be rendered, or the plan contradicts itself.
 pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     if cx.options.prepare {
-        for node in &cx.cluster.nodes {
+        for node in cx.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
             steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
+        }
+    }
+    if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
+        for node in cx.cluster.control_planes() {
+            let drafts = rootless::accounts(&cx.facts_of(node).accounts)
+                .with_context(|| format!("cannot plan system accounts for {}", node.name))?;
+            steps.extend(drafts.into_iter().map(|draft| settle(draft, rootless::PHASE, node)));
         }
     }
     for one in selected {
@@ -35,8 +47,29 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
             steps.extend(drafts.into_iter().map(|draft| settle(draft, &one.name, node)));
         }
     }
+    once_each(&mut steps);
     grant_admin_rights(cx, &mut steps);
-    Ok(Plan { steps })
+    let plan = Plan { steps };
+    let flaws = check::contradictions(&plan, cx.cluster);
+    ensure!(
+        flaws.is_empty(),
+        "the plan contradicts itself, which is a mistake of this program:\n{}",
+        lines(&flaws)
+    );
+    Ok(plan)
+}
+
+fn lines(flaws: &[Flaw]) -> String {
+    flaws.iter().map(|flaw| format!("  {flaw}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Phases that also run alone each ask for the directories that they need; one step for each is enough.
+fn once_each(steps: &mut Vec<Step>) {
+    let mut made: BTreeSet<(Place, String)> = BTreeSet::new();
+    steps.retain(|step| match &step.action {
+        Action::Directory { path, .. } => made.insert((step.place.clone(), path.clone())),
+        _ => true,
+    });
 }
 
 fn settle(draft: Draft, phase: &str, node: &Node) -> Step {

@@ -5,6 +5,7 @@ use crate::kube::patch;
 use crate::kube::patch::Target;
 use crate::kube::static_pod;
 use crate::kube::static_pod::MANIFESTS_DIR;
+use crate::kube::static_pod::RootlessIds;
 use crate::kube::static_pod::SigningKeys;
 use crate::kube::static_pod::Site;
 use crate::kube::yaml;
@@ -18,7 +19,8 @@ use serde_json::Value;
 
 /// Plans the static pod that the sub-phase is named after.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
-    let site = site(cx, node);
+    let rootless = cx.rootless(node)?;
+    let site = site(cx, node, rootless.as_ref());
     let (target, pod) = match phase {
         "apiserver" => (Target::KubeApiserver, static_pod::kube_apiserver(&site)),
         "controller-manager" => (Target::KubeControllerManager, static_pod::kube_controller_manager(&site)),
@@ -28,10 +30,10 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
 }
 
 /// The host as those see it who write its static pods.
-pub fn site<'a>(cx: &'a Context<'_>, node: &'a Node) -> Site<'a> {
+pub fn site<'a>(cx: &'a Context<'_>, node: &'a Node, rootless: Option<&'a RootlessIds>) -> Site<'a> {
     let has_key = |ca| !cx.external.contains(&ca);
     let signing = SigningKeys { kubernetes: has_key(Ca::Kubernetes), kubelet: has_key(Ca::Kubelet) };
-    Site { signing, ..Site::new(cx.cluster, node, cx.facts_of(node)) }
+    Site { signing, rootless, ..Site::new(cx.cluster, node, cx.facts_of(node)) }
 }
 
 /// The directory that static pods are read from.

@@ -9,6 +9,7 @@ use crate::phase::Draft;
 use crate::phase::control_plane::manifest;
 use crate::phase::control_plane::manifests_directory;
 use crate::phase::control_plane::site;
+use crate::phase::rootless;
 use crate::plan::Action;
 
 /// Plans the etcd member of a control plane; nothing when somebody else runs etcd. All members of a new cluster are
@@ -19,13 +20,14 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         return Ok(Vec::new());
     }
     let initial = InitialCluster::new(cx.cluster.control_planes());
-    Ok(vec![
-        Draft::new(
-            "etcd data directory",
-            "etcd refuses a data directory that others can read",
-            Action::Directory { path: local.data_dir.clone(), mode: 0o700 },
-        ),
-        manifests_directory(),
-        manifest(cx, Target::Etcd, static_pod::etcd(&site(cx, node), &initial))?,
-    ])
+    let rootless = cx.rootless(node)?;
+    let site = site(cx, node, rootless.as_ref());
+    let directory = Draft::new(
+        "etcd data directory",
+        "etcd refuses a data directory that others can read",
+        Action::Directory { path: local.data_dir.clone(), mode: 0o700 },
+    );
+    let owned = rootless.map(|ids| rootless::data_directory(&local.data_dir, ids.etcd));
+    let pod = manifest(cx, Target::Etcd, static_pod::etcd(&site, &initial))?;
+    Ok(std::iter::once(directory).chain(owned).chain([manifests_directory(), pod]).collect())
 }

@@ -4,7 +4,12 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::rootless;
+use crate::phase::rootless::Rights;
+use crate::pki::Ca;
 use crate::pki::CertName;
+use crate::pki::Part;
+use crate::pki::spec::spec;
 use crate::plan::Action;
 use crate::plan::ClientCredential;
 use crate::plan::Content;
@@ -23,7 +28,7 @@ pub struct Entry {
     pub reason: &'static str,
 }
 
-/// Every kubeconfig file of a control plane.
+/// Every kubeconfig file of a control plane. A worker has only the kubelet's.
 pub const ENTRIES: [Entry; 5] = [
     Entry {
         phase: "admin",
@@ -41,7 +46,7 @@ pub const ENTRIES: [Entry; 5] = [
         phase: "kubelet",
         cert: CertName::KubeletClient,
         through_endpoint: false,
-        reason: "the kubelet reports to the API server of its own host",
+        reason: "the kubelet reports to the API server of its own host, on a worker to the cluster's endpoint",
     },
     Entry {
         phase: "controller-manager",
@@ -60,21 +65,36 @@ pub const ENTRIES: [Entry; 5] = [
 /// Plans the kubeconfig file that the sub-phase is named after.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
     let entry = ENTRIES.iter().find(|entry| entry.phase == phase);
-    Ok(entry.map(|entry| draft(cx, node, entry)).into_iter().collect())
+    let rootless = cx.rootless(node)?;
+    let rights = |entry: &Entry| rootless::rights(rootless.as_ref(), entry.cert, Part::Key, 0o600);
+    Ok(entry.map(|entry| draft(cx, node, entry, rights(entry))).into_iter().collect())
 }
 
-fn draft(cx: &Context<'_>, node: &Node, entry: &Entry) -> Draft {
+fn draft(cx: &Context<'_>, node: &Node, entry: &Entry, rights: Rights) -> Draft {
     Draft::new(
         format!("kubeconfig {}", entry.cert),
         entry.reason,
         Action::File(FileSpec {
             path: format!("{}/{}", cx.kubeconfig_dir(), entry.cert),
-            mode: 0o600,
-            owner: None,
-            content: Content::Kubeconfig(kubeconfig(cx.cluster, node, entry)),
+            mode: rights.mode,
+            owner: rights.owner,
+            content: Content::Kubeconfig(settled(cx, node, entry)),
             keep_existing: false,
         }),
     )
+}
+
+/// A worker's kubelet finds its certificate in its own store from the beginning, unless the certificate comes from an
+/// external authority, inside a file of the operator.
+fn settled(cx: &Context<'_>, node: &Node, entry: &Entry) -> KubeconfigSpec {
+    let embedded = kubeconfig(cx.cluster, node, entry);
+    if node.is_control_plane() || cx.external.contains(&Ca::Kubernetes) {
+        return embedded;
+    }
+    match spec(cx.cluster, node, entry.cert).paths.store {
+        Some(current) => KubeconfigSpec { client: ClientCredential::File(current), ..embedded },
+        None => embedded,
+    }
 }
 
 /// The kubeconfig of an entry with its client certificate embedded.
@@ -82,7 +102,7 @@ pub fn kubeconfig(cluster: &Cluster, node: &Node, entry: &Entry) -> KubeconfigSp
     KubeconfigSpec {
         node: node.name.clone(),
         cluster_name: cluster.configuration.cluster_name.clone(),
-        server: if entry.through_endpoint {
+        server: if entry.through_endpoint || !node.is_control_plane() {
             cluster.control_plane_url(node)
         } else {
             cluster.local_url(node)

@@ -4,6 +4,7 @@ use crate::cluster::Node;
 use crate::kube::kubelet;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::control_plane::manifests_directory;
 use crate::pki::CertName;
 use crate::pki::Part;
 use crate::pki::spec;
@@ -24,6 +25,10 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         "holds keys of pods and of the node",
         Action::Directory { path: DIRECTORY.to_owned(), mode: 0o700 },
     )];
+    if !node.is_control_plane() {
+        // A worker has none, but its kubelet complains for ever where it cannot look.
+        drafts.push(manifests_directory());
+    }
     drafts.extend(stored_pair(cx, node, CertName::KubeletClient));
     if cx.cluster.five_chains() {
         drafts.extend(stored_pair(cx, node, CertName::KubeletServing));

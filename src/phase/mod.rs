@@ -13,9 +13,11 @@ pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
 pub mod mark_control_plane;
+pub mod mark_workers;
 pub mod objects;
 pub mod preflight;
 pub mod prepare;
+pub mod rootless;
 pub mod select;
 pub mod upload_certs;
 pub mod upload_config;
@@ -26,6 +28,7 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
+use crate::kube::static_pod::RootlessIds;
 use crate::pki::Ca;
 use crate::plan::Action;
 use std::collections::BTreeMap;
@@ -69,8 +72,11 @@ impl Draft {
 /// On which nodes a phase plans steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// Every host that runs a kubelet.
     AllNodes,
     ControlPlanes,
+    /// Every host that runs a kubelet and no control plane.
+    Workers,
     /// Once for the cluster, through the first control plane.
     FirstControlPlane,
 }
@@ -116,6 +122,17 @@ impl Context<'_> {
         format!("{}/{file}", self.cluster.certificates_dir())
     }
 
+    /// The users and groups of a control plane that runs without root; `None` where it runs as root.
+    ///
+    /// # Errors
+    /// The host has accounts of these names that do not fit, or no number left for a new one.
+    pub fn rootless(&self, node: &Node) -> anyhow::Result<Option<RootlessIds>> {
+        if !self.cluster.is_rootless() {
+            return Ok(None);
+        }
+        rootless::ids(&self.facts_of(node).accounts).map(Some)
+    }
+
     /// Whether the host has something at this path, as far as the facts were asked.
     pub fn exists(&self, node: &Node, path: &str) -> bool {
         self.facts_of(node).existing_paths.contains(path)
@@ -126,7 +143,8 @@ impl Phase {
     /// Nodes on which this phase plans steps.
     pub fn nodes<'a>(&self, cluster: &'a Cluster) -> Vec<&'a Node> {
         match self.scope {
-            Scope::AllNodes => cluster.nodes.iter().collect(),
+            Scope::AllNodes => cluster.nodes.iter().filter(|node| node.runs_kubelet()).collect(),
+            Scope::Workers => cluster.workers().collect(),
             Scope::ControlPlanes => cluster.control_planes().collect(),
             Scope::FirstControlPlane => vec![cluster.first_control_plane()],
         }

@@ -17,6 +17,7 @@ use crate::plan::Place;
 use crate::plan::Remember;
 use crate::plan::RunSpec;
 use crate::plan::Step;
+use crate::template;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -67,10 +68,7 @@ impl Preparing<'_> {
         if MODULES.iter().any(|name| !modules.persistent.contains(*name)) {
             let reason =
                 "the container runtime needs overlay, kube-proxy needs br_netfilter, also after a restart";
-            let text = rendered(
-                include_str!("../../templates/etc/modules-load.d/kubewright.conf.tera"),
-                &Modules { modules: &MODULES },
-            );
+            let text = rendered("etc/modules-load.d/kubewright.conf", &Modules { modules: &MODULES });
             steps.push(self.step(
                 "modules",
                 "kernel modules at every start",
@@ -83,7 +81,13 @@ impl Preparing<'_> {
         if !missing.is_empty() {
             let command = Command::change("modprobe").arg("-a").args(missing.iter().copied());
             let title = format!("kernel modules {} loaded", missing.join(", "));
-            steps.push(self.step("modules", title, "they are not in the kernel now", run(command)));
+            let loaded = all(r#"test -d "/sys/module/$it""#, &missing);
+            let memories = missing.iter().map(|name| {
+                let query = Command::query("test").arg("-d").arg(format!("/sys/module/{name}"));
+                Remember { key: format!("module {name}"), query }
+            });
+            let action = run(command, loaded, memories.collect());
+            steps.push(self.step("modules", title, "they are not in the kernel now", action));
         }
         steps
     }
@@ -93,10 +97,7 @@ impl Preparing<'_> {
             return Vec::new();
         }
         let on = self.wanted_sysctls();
-        let text = rendered(
-            include_str!("../../templates/etc/sysctl.d/99-kubewright.conf.tera"),
-            &Sysctls { on: &on },
-        );
+        let text = rendered("etc/sysctl.d/99-kubewright.conf", &Sysctls { on: &on });
         let reason = "pods reach each other and services through the host's forwarding and packet filter";
         let mut steps =
             vec![self.step("sysctl", "kernel parameters at every start", reason, file(SYSCTL_FILE, text))];
@@ -104,14 +105,16 @@ impl Preparing<'_> {
             on.iter().copied().filter(|name| self.checks.sysctl(name) != Some("1")).collect();
         if !off.is_empty() {
             let command = Command::change("sysctl").arg("-p").arg(SYSCTL_FILE);
-            let memories = off.iter().map(|name| memory(format!("sysctl {name}"), "sysctl", &["-n", name]));
             let reason = format!("off now: {}", off.join(", "));
-            steps.push(self.step(
-                "sysctl",
-                "kernel parameters in effect",
-                &reason,
-                remembering(command, memories),
-            ));
+            let files: Vec<String> = on.iter().map(|name| name.replace('.', "/")).collect();
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            let in_effect = all(r#"read -r value <"/proc/sys/$it" && test "$value" = 1"#, &files);
+            let memories = on.iter().map(|name| Remember {
+                key: format!("sysctl {name}"),
+                query: Command::query("sysctl").args(["-n", name]),
+            });
+            let action = run(command, in_effect, memories.collect());
+            steps.push(self.step("sysctl", "kernel parameters in effect", &reason, action));
         }
         steps
     }
@@ -140,8 +143,9 @@ impl Preparing<'_> {
         if !swap.active.is_empty() {
             let reason = format!("the kubelet does not start with swap on ({})", swap.active.join(", "));
             let command = Command::change("swapoff").arg("-a");
-            let memory = memory("swap", "swapon", &["--show=NAME", "--noheadings", "--raw"]);
-            steps.push(self.step("swap", "swap off", &reason, remembering(command, [memory])));
+            let off = Command::query("sh").args(["-c", "! grep -q ^/ /proc/swaps"]);
+            let before = Remember { key: "swap".to_owned(), query: Command::query("cat").arg("/proc/swaps") };
+            steps.push(self.step("swap", "swap off", &reason, run(command, off, vec![before])));
         }
         let mut links: Vec<(String, String)> = Vec::new();
         if let Some(file) = &swap.zram_generator {
@@ -166,8 +170,16 @@ impl Preparing<'_> {
         }
         if masked && self.facts.init_system == InitSystem::Systemd {
             let command = Command::change("systemctl").arg("daemon-reload");
-            let action =
-                Action::Run(RunSpec { command, unless: None, remember: Vec::new(), best_effort: true });
+            // Ours, and those that a generator made.
+            let units: BTreeSet<String> = swap.units.iter().cloned().chain(self.swap_units()).collect();
+            let units: Vec<&str> = units.iter().map(String::as_str).collect();
+            let known = all(r#"test "$(systemctl show -p LoadState "$it")" != LoadState=loaded"#, &units);
+            let action = Action::Run(RunSpec {
+                command,
+                unless: Some(known),
+                remember: Vec::new(),
+                best_effort: true,
+            });
             steps.push(self.step("swap", "systemd knows", "units were masked", action));
         }
         steps
@@ -206,7 +218,10 @@ impl Preparing<'_> {
         let mut steps = Vec::new();
         if enforcing != (wanted == SelinuxMode::Enforcing) {
             let command = Command::change("setenforce").arg(value);
-            let action = remembering(command, [memory("selinux", "getenforce", &[])]);
+            let enforced = "/sys/fs/selinux/enforce";
+            let so = Command::query("grep").args(["-q", &format!("^{value}"), enforced]);
+            let before = Remember { key: "selinux".to_owned(), query: Command::query("cat").arg(enforced) };
+            let action = run(command, so, vec![before]);
             steps.push(self.step("selinux", format!("SELinux {mode}"), "it is configured so", action));
         }
         if selinux.at_boot().is_some_and(|boots| boots != mode) {
@@ -235,9 +250,8 @@ struct Sysctls<'a> {
     on: &'a [&'a str],
 }
 
-fn rendered(template: &str, values: &impl Serialize) -> String {
-    let context = tera::Context::from_serialize(values).expect("lists of names serialise");
-    tera::Tera::one_off(template, &context, false).expect("the template is part of the program and tested")
+fn rendered(name: &str, values: &impl Serialize) -> String {
+    template::render(name, values).expect("the template is part of the program and tested")
 }
 
 fn file(path: &str, text: String) -> Action {
@@ -245,16 +259,12 @@ fn file(path: &str, text: String) -> Action {
     Action::File(FileSpec { path: path.to_owned(), mode: 0o644, owner: None, content, keep_existing: false })
 }
 
-fn run(command: Command) -> Action {
-    remembering(command, [])
+fn run(command: Command, unless: Command, remember: Vec<Remember>) -> Action {
+    Action::Run(RunSpec { command, unless: Some(unless), remember, best_effort: false })
 }
 
-/// A command whose effect can be taken back with what was there before it.
-fn remembering(command: Command, memories: impl IntoIterator<Item = Remember>) -> Action {
-    let remember = memories.into_iter().collect();
-    Action::Run(RunSpec { command, unless: None, remember, best_effort: false })
-}
-
-fn memory(key: impl Into<String>, program: &str, args: &[&str]) -> Remember {
-    Remember { key: key.into(), query: Command::query(program).args(args.iter().copied()) }
+/// Succeeds when `condition` does for each of the items, as `$it`.
+fn all(condition: &str, items: &[&str]) -> Command {
+    let script = format!("for it; do {condition} || exit 1; done");
+    Command::query("sh").args(["-c", &script, "sh"]).args(items.iter().copied())
 }

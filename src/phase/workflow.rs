@@ -1,4 +1,4 @@
-//! The table of phases of `init`, in reading order, in kubeadm's words.
+//! The tables of phases, in reading order, in kubeadm's words: of `init`, and of a whole cluster.
 
 use crate::cluster::Node;
 use crate::phase::Context;
@@ -14,6 +14,7 @@ use crate::phase::kubeconfig;
 use crate::phase::kubelet_finalize;
 use crate::phase::kubelet_start;
 use crate::phase::mark_control_plane;
+use crate::phase::mark_workers;
 use crate::phase::preflight;
 use crate::phase::upload_certs;
 use crate::phase::upload_config;
@@ -57,134 +58,203 @@ fn has_kubelet_config(cx: &Context<'_>, node: &Node) -> bool {
     cx.exists(node, "/var/lib/kubelet/config.yaml")
 }
 
+const PREFLIGHT: Phase = leaf("preflight", "Check the host and pull the images", preflight::plan);
+
+const CERTS: Phase = Phase {
+    name: "certs",
+    summary: "Make certificates and keys",
+    done: Some(has_ca),
+    children: &[
+        Phase {
+            scope: Scope::AllNodes,
+            ..leaf("ca", "The Kubernetes CA, which vouches for every component's identity", certs::plan)
+        },
+        leaf("apiserver", "Certificate for serving the Kubernetes API", certs::plan),
+        leaf("apiserver-kubelet-client", "Certificate for the API server to reach kubelets", certs::plan),
+        leaf("kubelet-ca", "The CA of kubelets' serving certificates (five chains)", certs::plan),
+        leaf("front-proxy-ca", "The CA of the front proxy", certs::plan),
+        leaf("front-proxy-client", "Certificate of the front proxy's client", certs::plan),
+        leaf("etcd-ca", "The CA of etcd's servers and clients", certs::plan),
+        leaf("etcd-server", "Certificate for serving etcd", certs::plan),
+        leaf("etcd-peer-ca", "The CA of etcd's peers (five chains)", certs::plan),
+        leaf("etcd-peer", "Certificate for etcd members among themselves", certs::plan),
+        leaf("etcd-healthcheck-client", "Certificate for checking etcd's health", certs::plan),
+        leaf("apiserver-etcd-client", "Certificate for the API server to reach etcd", certs::plan),
+        leaf("sa", "Key pair that signs service account tokens", certs::plan),
+    ],
+    ..BASE
+};
+
+const KUBECONFIG: Phase = Phase {
+    name: "kubeconfig",
+    summary: "Make kubeconfig files for the administrator and the control plane",
+    needs: &["certs"],
+    done: Some(has_kubeconfigs),
+    children: &[
+        leaf("admin", "Kubeconfig of the administrator", kubeconfig::plan),
+        Phase {
+            scope: Scope::FirstControlPlane,
+            ..leaf("super-admin", "Kubeconfig that bypasses RBAC, for emergencies", kubeconfig::plan)
+        },
+        Phase {
+            scope: Scope::AllNodes,
+            ..leaf("kubelet", "Kubeconfig of this host's kubelet", kubeconfig::plan)
+        },
+        leaf("controller-manager", "Kubeconfig of the controller manager", kubeconfig::plan),
+        leaf("scheduler", "Kubeconfig of the scheduler", kubeconfig::plan),
+    ],
+    ..BASE
+};
+
+const ETCD: Phase = Phase {
+    name: "etcd",
+    summary: "Place the static pod of a local etcd",
+    needs: &["certs"],
+    children: &[leaf("local", "Static pod of a local, single-member etcd", etcd::plan)],
+    ..BASE
+};
+
+const CONTROL_PLANE: Phase = Phase {
+    name: "control-plane",
+    summary: "Place the static pods of the control plane",
+    needs: &["certs", "kubeconfig"],
+    done: Some(has_manifests),
+    children: &[
+        leaf("apiserver", "Static pod of kube-apiserver", control_plane::plan),
+        leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan),
+        leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan),
+    ],
+    ..BASE
+};
+
+const KUBELET_START: Phase = Phase {
+    needs: &["kubeconfig"],
+    done: Some(has_kubelet_config),
+    ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
+};
+
+const WAIT_CONTROL_PLANE: Phase = Phase {
+    needs: &["kubelet-start", "control-plane"],
+    done: Some(has_manifests),
+    ..leaf("wait-control-plane", "Wait for the control plane to come up", wait_control_plane::plan)
+};
+
+const UPLOAD_CONFIG: Phase = Phase {
+    name: "upload-config",
+    aliases: &["uploadconfig"],
+    summary: "Store the configuration in the cluster",
+    needs: &["kubeconfig"],
+    scope: Scope::FirstControlPlane,
+    children: &[
+        once("kubeadm", "ClusterConfiguration as ConfigMap kubeadm-config", upload_config::plan),
+        once("kubelet", "KubeletConfiguration as ConfigMap kubelet-config", upload_config::plan),
+    ],
+    ..BASE
+};
+
+const UPLOAD_CERTS: Phase = Phase {
+    needs: &["certs", "kubeconfig"],
+    done: Some(has_kubeconfigs),
+    ..once("upload-certs", "Store the certificates in Secret kubeadm-certs, encrypted", upload_certs::plan)
+};
+
+const MARK_CONTROL_PLANE: Phase = Phase {
+    needs: &["kubeconfig"],
+    ..leaf("mark-control-plane", "Label and taint the node as a control plane", mark_control_plane::plan)
+};
+
+const BOOTSTRAP_TOKEN: Phase = Phase {
+    aliases: &["bootstraptoken"],
+    needs: &["kubeconfig"],
+    done: Some(has_kubeconfigs),
+    ..once("bootstrap-token", "Create tokens and rights for joining nodes", bootstrap_token::plan)
+};
+
+const KUBELET_FINALIZE: Phase = Phase {
+    name: "kubelet-finalize",
+    summary: "Let the kubelet renew its own client certificate",
+    needs: &["kubeconfig"],
+    children: &[leaf(
+        "enable-client-cert-rotation",
+        "Point kubelet.conf to the certificate that the kubelet renews",
+        kubelet_finalize::plan,
+    )],
+    ..BASE
+};
+
+const ADDON: Phase = Phase {
+    name: "addon",
+    summary: "Install the add-ons that a cluster needs to pass conformance",
+    needs: &["kubeconfig"],
+    scope: Scope::FirstControlPlane,
+    children: &[
+        once("coredns", "The cluster's DNS", addon::plan),
+        once("kube-proxy", "Service addresses on every node", addon::plan),
+    ],
+    ..BASE
+};
+
+const SHOW_JOIN_COMMAND: Phase = Phase {
+    name: "show-join-command",
+    summary: "Show the commands that join further nodes",
+    needs: &["bootstrap-token", "upload-certs"],
+    scope: Scope::FirstControlPlane,
+    ..BASE
+};
+
+/// The kubelets of workers. They start when an API server answers: one that starts earlier backs off, and costs twenty
+/// seconds.
+const WORKERS: Phase = Phase {
+    name: "workers",
+    summary: "Start the kubelets of the workers",
+    needs: &["wait-control-plane"],
+    scope: Scope::Workers,
+    children: &[Phase {
+        scope: Scope::Workers,
+        ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
+    }],
+    ..BASE
+};
+
+const MARK_WORKERS: Phase = Phase {
+    needs: &["workers"],
+    scope: Scope::Workers,
+    ..leaf("mark-workers", "Wait for the workers to register, and label them", mark_workers::plan)
+};
+
 /// All phases of `kubewright init`.
 pub const INIT: &[Phase] = &[
-    leaf("preflight", "Check the host and pull the images", preflight::plan),
-    Phase {
-        name: "certs",
-        summary: "Make certificates and keys",
-        done: Some(has_ca),
-        children: &[
-            leaf("ca", "The Kubernetes CA, which vouches for every component's identity", certs::plan),
-            leaf("apiserver", "Certificate for serving the Kubernetes API", certs::plan),
-            leaf("apiserver-kubelet-client", "Certificate for the API server to reach kubelets", certs::plan),
-            leaf("kubelet-ca", "The CA of kubelets' serving certificates (five chains)", certs::plan),
-            leaf("front-proxy-ca", "The CA of the front proxy", certs::plan),
-            leaf("front-proxy-client", "Certificate of the front proxy's client", certs::plan),
-            leaf("etcd-ca", "The CA of etcd's servers and clients", certs::plan),
-            leaf("etcd-server", "Certificate for serving etcd", certs::plan),
-            leaf("etcd-peer-ca", "The CA of etcd's peers (five chains)", certs::plan),
-            leaf("etcd-peer", "Certificate for etcd members among themselves", certs::plan),
-            leaf("etcd-healthcheck-client", "Certificate for checking etcd's health", certs::plan),
-            leaf("apiserver-etcd-client", "Certificate for the API server to reach etcd", certs::plan),
-            leaf("sa", "Key pair that signs service account tokens", certs::plan),
-        ],
-        ..BASE
-    },
-    Phase {
-        name: "kubeconfig",
-        summary: "Make kubeconfig files for the administrator and the control plane",
-        needs: &["certs"],
-        done: Some(has_kubeconfigs),
-        children: &[
-            leaf("admin", "Kubeconfig of the administrator", kubeconfig::plan),
-            Phase {
-                scope: Scope::FirstControlPlane,
-                ..leaf("super-admin", "Kubeconfig that bypasses RBAC, for emergencies", kubeconfig::plan)
-            },
-            leaf("kubelet", "Kubeconfig of this host's kubelet", kubeconfig::plan),
-            leaf("controller-manager", "Kubeconfig of the controller manager", kubeconfig::plan),
-            leaf("scheduler", "Kubeconfig of the scheduler", kubeconfig::plan),
-        ],
-        ..BASE
-    },
-    Phase {
-        name: "etcd",
-        summary: "Place the static pod of a local etcd",
-        needs: &["certs"],
-        children: &[leaf("local", "Static pod of a local, single-member etcd", etcd::plan)],
-        ..BASE
-    },
-    Phase {
-        name: "control-plane",
-        summary: "Place the static pods of the control plane",
-        needs: &["certs", "kubeconfig"],
-        done: Some(has_manifests),
-        children: &[
-            leaf("apiserver", "Static pod of kube-apiserver", control_plane::plan),
-            leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan),
-            leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan),
-        ],
-        ..BASE
-    },
-    Phase {
-        needs: &["kubeconfig"],
-        done: Some(has_kubelet_config),
-        ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
-    },
-    Phase {
-        needs: &["kubelet-start", "control-plane"],
-        done: Some(has_manifests),
-        ..leaf("wait-control-plane", "Wait for the control plane to come up", wait_control_plane::plan)
-    },
-    Phase {
-        name: "upload-config",
-        aliases: &["uploadconfig"],
-        summary: "Store the configuration in the cluster",
-        needs: &["kubeconfig"],
-        scope: Scope::FirstControlPlane,
-        children: &[
-            once("kubeadm", "ClusterConfiguration as ConfigMap kubeadm-config", upload_config::plan),
-            once("kubelet", "KubeletConfiguration as ConfigMap kubelet-config", upload_config::plan),
-        ],
-        ..BASE
-    },
-    Phase {
-        needs: &["certs", "kubeconfig"],
-        done: Some(has_kubeconfigs),
-        ..once(
-            "upload-certs",
-            "Store the certificates in Secret kubeadm-certs, encrypted",
-            upload_certs::plan,
-        )
-    },
-    Phase {
-        needs: &["kubeconfig"],
-        ..leaf("mark-control-plane", "Label and taint the node as a control plane", mark_control_plane::plan)
-    },
-    Phase {
-        aliases: &["bootstraptoken"],
-        needs: &["kubeconfig"],
-        done: Some(has_kubeconfigs),
-        ..once("bootstrap-token", "Create tokens and rights for joining nodes", bootstrap_token::plan)
-    },
-    Phase {
-        name: "kubelet-finalize",
-        summary: "Let the kubelet renew its own client certificate",
-        needs: &["kubeconfig"],
-        children: &[leaf(
-            "enable-client-cert-rotation",
-            "Point kubelet.conf to the certificate that the kubelet renews",
-            kubelet_finalize::plan,
-        )],
-        ..BASE
-    },
-    Phase {
-        name: "addon",
-        summary: "Install the add-ons that a cluster needs to pass conformance",
-        needs: &["kubeconfig"],
-        scope: Scope::FirstControlPlane,
-        children: &[
-            once("coredns", "The cluster's DNS", addon::plan),
-            once("kube-proxy", "Service addresses on every node", addon::plan),
-        ],
-        ..BASE
-    },
-    Phase {
-        name: "show-join-command",
-        summary: "Show the commands that join further nodes",
-        needs: &["bootstrap-token", "upload-certs"],
-        scope: Scope::FirstControlPlane,
-        ..BASE
-    },
+    PREFLIGHT,
+    CERTS,
+    KUBECONFIG,
+    ETCD,
+    CONTROL_PLANE,
+    KUBELET_START,
+    WAIT_CONTROL_PLANE,
+    UPLOAD_CONFIG,
+    UPLOAD_CERTS,
+    MARK_CONTROL_PLANE,
+    BOOTSTRAP_TOKEN,
+    KUBELET_FINALIZE,
+    ADDON,
+    SHOW_JOIN_COMMAND,
+];
+
+/// All phases of a whole cluster: those of `init` on every control plane, and those of the workers.
+pub const CLUSTER: &[Phase] = &[
+    PREFLIGHT,
+    CERTS,
+    KUBECONFIG,
+    ETCD,
+    CONTROL_PLANE,
+    KUBELET_START,
+    WAIT_CONTROL_PLANE,
+    WORKERS,
+    UPLOAD_CONFIG,
+    UPLOAD_CERTS,
+    MARK_CONTROL_PLANE,
+    MARK_WORKERS,
+    BOOTSTRAP_TOKEN,
+    KUBELET_FINALIZE,
+    ADDON,
 ];

@@ -250,11 +250,14 @@ impl<'a> Decider<'a> {
         else {
             return;
         };
+        // Without root, the API server and the controller manager read it through a group of their own.
+        let shared = context.spec.name == CertName::ServiceAccount && self.request.cluster.is_rootless();
+        let group = if shared { 0o030 } else { 0o070 };
         let hint = format!("`chmod 600 {path}`; if others may have read it, make a new one");
         if mode & 0o007 != 0 {
             let message = format!("{path} holds a private key and is open to everybody (mode {mode:04o})");
             if strict { self.problem(context, message, hint) } else { self.warn(context, message, hint) }
-        } else if mode & 0o070 != 0 {
+        } else if mode & group != 0 {
             let message = format!("{path} holds a private key and is open to its group (mode {mode:04o})");
             self.warn(context, message, hint);
         }

@@ -226,7 +226,7 @@ pub(super) fn exists(cluster: &Cluster, name: CertName) -> bool {
 /// Whether a node has its own. The super-admin is only where the cluster starts, as kubeadm has it.
 fn belongs(cluster: &Cluster, node: &Node, name: CertName) -> bool {
     match name {
-        CertName::KubeletClient | CertName::KubeletServing => true,
+        CertName::KubeletClient | CertName::KubeletServing => node.runs_kubelet(),
         CertName::SuperAdmin => cluster.first_control_plane().name == node.name,
         _ => node.is_control_plane(),
     }

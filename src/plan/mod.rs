@@ -1,5 +1,6 @@
 //! The plan: all that will be done, in order, as a value that can be shown, rendered, compared or executed.
 
+pub mod check;
 pub mod content;
 pub mod display;
 pub mod object;

@@ -11,12 +11,12 @@ mod proxy;
 pub mod report;
 pub mod system;
 
+pub use crate::facts::EtcdVersions;
 pub use check::Batch;
 pub use check::Check;
 pub use check::Finding;
 pub use check::Problem;
 pub use check::Severity;
-pub use etcd::EtcdVersions;
 pub use ignore::Ignore;
 pub use report::Report;
 
@@ -40,7 +40,7 @@ pub struct Subject<'a> {
     pub running_ours: bool,
     /// The host will be prepared first, so what preparation mends is no error.
     pub prepare: bool,
-    /// What the external etcd answered; see [`etcd::ask`].
+    /// What the external etcd answered; see [`crate::facts::etcd::versions`].
     pub etcd: &'a EtcdVersions,
 }
 

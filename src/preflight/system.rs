@@ -8,35 +8,6 @@ use crate::preflight::Subject;
 use crate::preflight::host;
 use std::collections::BTreeMap;
 
-/// Every kernel option that is asked about, without `CONFIG_`.
-pub const KERNEL_OPTIONS: [&str; 25] = [
-    "NAMESPACES",
-    "NET_NS",
-    "PID_NS",
-    "IPC_NS",
-    "UTS_NS",
-    "CPUSETS",
-    "MEMCG",
-    "INET",
-    "EXT4_FS",
-    "PROC_FS",
-    "NETFILTER_XT_TARGET_REDIRECT",
-    "IP_NF_TARGET_REDIRECT",
-    "NETFILTER_XT_MATCH_COMMENT",
-    "FAIR_GROUP_SCHED",
-    "CGROUPS",
-    "CGROUP_CPUACCT",
-    "CGROUP_DEVICE",
-    "CGROUP_FREEZER",
-    "CGROUP_PIDS",
-    "CGROUP_SCHED",
-    "CGROUP_BPF",
-    "OVERLAY_FS",
-    "OVERLAYFS_FS",
-    "CFS_BANDWIDTH",
-    "SECCOMP",
-];
-
 /// Each row is one requirement; any of its names will do, and the last is reported.
 const REQUIRED: [&[&str]; 13] = [
     &["NAMESPACES"],

@@ -1,10 +1,9 @@
-//! Every document of a few clusters, as text that a change shows up in, and what must be true of all of them.
-
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+//! What must be true of every document of every scenario.
 
 use crate::support::documents;
 use crate::support::documents::Setting;
-use crate::support::kubeadm_input;
+use crate::support::scenario;
+use crate::support::scenario::Scenario;
 use crate::support::text;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,150 +21,34 @@ use k8s_openapi::api::rbac::v1::Role;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Layout;
-use kubewright::cluster::Role as HostRole;
 use kubewright::cluster::kubeadm::Arg;
-use kubewright::cluster::kubeadm::Taint;
-use kubewright::facts::CA_DIRECTORIES;
 use kubewright::kube::Change;
 use kubewright::kube::differences;
-use kubewright::kube::static_pod::RootlessIds;
+use kubewright::kube::static_pod::MANIFESTS_DIR;
 use kubewright::kube::static_pod::SigningKeys;
-use kubewright::kube::static_pod::rootless::Ids;
+use kubewright::plan::Action;
+use kubewright::plan::Content;
 use kubewright::plan::ObjectRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::path::PathBuf;
-
-/// A folder under `tests/scenarios`, and what its file cannot say.
-struct Scenario {
-    name: &'static str,
-    layout: Layout,
-    adjust: fn(&mut Cluster, &mut Setting),
-}
-
-const SCENARIOS: [Scenario; 5] = [
-    Scenario { name: "defaults", layout: Layout::Five, adjust: |_, _| {} },
-    Scenario { name: "ha", layout: Layout::Five, adjust: more_hosts },
-    Scenario {
-        name: "dual-stack",
-        layout: Layout::Five,
-        adjust: |_, setting| setting.facts.systemd_resolved = true,
-    },
-    Scenario {
-        name: "external",
-        layout: Layout::Five,
-        adjust: |_, setting| setting.signing = SigningKeys { kubernetes: false, kubelet: true },
-    },
-    Scenario { name: "confined", layout: Layout::Kubeadm, adjust: confined },
-];
-
-fn more_hosts(cluster: &mut Cluster, _: &mut Setting) {
-    for (number, role) in [(2, HostRole::ControlPlane), (3, HostRole::ControlPlane), (4, HostRole::Worker)] {
-        let mut node = cluster.nodes[0].clone();
-        node.name = format!("{}{number}", if role == HostRole::Worker { "w" } else { "cp" });
-        node.advertise_address = format!("198.51.100.1{number}").parse().unwrap();
-        node.roles = vec![role];
-        if role == HostRole::Worker {
-            let taint = |key: &str, value: &str, effect: &str| Taint {
-                key: key.to_owned(),
-                value: value.to_owned(),
-                effect: effect.to_owned(),
-            };
-            node.taints =
-                Some(vec![taint("dedicated", "infra", "NoSchedule"), taint("slow", "", "PreferNoSchedule")]);
-            node.labels = [("disk".to_owned(), "ssd".to_owned())].into();
-        }
-        cluster.nodes.push(node);
-    }
-}
-
-fn confined(cluster: &mut Cluster, setting: &mut Setting) {
-    cluster.patches = kubeadm_input::patches(&folder("confined").join("patches"));
-    let ids = |number| Ids { user: number, group: number + 1000 };
-    setting.rootless = Some(RootlessIds {
-        apiserver: ids(101),
-        controller_manager: ids(102),
-        scheduler: ids(103),
-        etcd: ids(104),
-        sa_key_readers: 105,
-    });
-    setting.facts.proxy_env = [("HTTPS_PROXY".to_owned(), "http://proxy.example.com:3128".to_owned())].into();
-    setting.facts.ca_directories = CA_DIRECTORIES.map(str::to_owned).into();
-}
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(name)
-}
-
-impl Scenario {
-    fn load(&self, layout: Layout) -> (Cluster, Setting) {
-        let input = text::read(&folder(self.name).join("cluster.yaml"));
-        let mut cluster = kubeadm_input::cluster(&input, layout);
-        let mut setting = Setting::of_host("cp1");
-        (self.adjust)(&mut cluster, &mut setting);
-        (cluster, setting)
-    }
-}
-
-#[test]
-fn scenarios_render_as_expected() {
-    for scenario in &SCENARIOS {
-        let (cluster, setting) = scenario.load(scenario.layout);
-        let expected = folder(scenario.name).join("expected");
-        let files = rendered(&cluster, &setting);
-        if text::blessing() {
-            text::bless(&expected, &files);
-        }
-        let names: Vec<PathBuf> = files.iter().map(|(path, _)| expected.join(path)).collect();
-        assert_eq!(text::files(&expected), names, "files of {}; run with BLESS=1 to accept", scenario.name);
-        for (path, ours) in &files {
-            text::assert_same(&format!("{}/{path}", scenario.name), &text::read(&expected.join(path)), ours);
-        }
-    }
-}
-
-/// Every file of every host and every object, at the place where it would be rendered; sorted.
-fn rendered(cluster: &Cluster, setting: &Setting) -> Vec<(String, String)> {
-    let mut files = BTreeMap::new();
-    for node in &cluster.nodes {
-        let mut setting = setting.clone();
-        setting.facts.hostname.clone_from(&node.name);
-        if node.is_control_plane() {
-            for (name, text) in documents::manifests(cluster, node, &setting) {
-                files.insert(format!("hosts/{}/etc/kubernetes/manifests/{name}", node.name), text);
-            }
-        }
-        for (name, text) in documents::kubelet_files(cluster, node, &setting.facts) {
-            files.insert(format!("hosts/{}/var/lib/kubelet/{name}", node.name), text);
-        }
-    }
-    for (number, (phase, objects)) in documents::objects(cluster, &setting.facts).into_iter().enumerate() {
-        let text =
-            |object| kubewright::kube::yaml::to_string(&documents::filled(object, documents::placeholder));
-        let text = objects.iter().map(text).collect::<Vec<_>>().join("---\n");
-        files.insert(format!("cluster/{number}-{phase}.yaml"), text);
-    }
-    files.into_iter().collect()
-}
 
 #[test]
 fn five_chains_differ_from_kubeadm_by_what_is_listed_and_no_more() {
-    for scenario in &SCENARIOS {
-        let (kubeadm, setting) = scenario.load(Layout::Kubeadm);
+    for name in scenario::names() {
+        let load = |layout| Scenario::load(&name, Some(layout));
+        let (kubeadm, five) = (load(Layout::Kubeadm), load(Layout::Five));
         // Which keys are at hand is another matter than the layout.
-        let setting = Setting { signing: SigningKeys::default(), ..setting };
-        let (five, _) = scenario.load(Layout::Five);
-        let (before, after) = (documents::all(&kubeadm, &setting), documents::all(&five, &setting));
+        let setting = Setting { signing: SigningKeys::default(), ..five.setting() };
+        let before = documents::all(&kubeadm.cluster, &setting);
+        let after = documents::all(&five.cluster, &setting);
         assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
         let mut found: Vec<String> =
             before.iter().flat_map(|(name, text)| changes(name, text, &after[name])).collect();
-        let mut listed = listed(&kubeadm);
+        let mut listed = listed(&kubeadm.cluster);
         found.sort();
         listed.sort();
-        assert_eq!(found, listed, "{}", scenario.name);
+        assert_eq!(found, listed, "{name}");
     }
 }
 
@@ -223,7 +106,8 @@ fn listed(cluster: &Cluster) -> Vec<String> {
 
 #[test]
 fn the_operators_one_signing_authority_excludes_ours_for_each_signer() {
-    let (mut cluster, setting) = SCENARIOS[0].load(Layout::Five);
+    let Scenario { mut cluster, .. } = Scenario::load("single-node", None);
+    let setting = Setting::of_host("cp1");
     let name = "cluster-signing-cert-file".to_owned();
     let extra = &mut cluster.configuration.controller_manager.extra_args;
     extra.push(Arg { name, value: "/srv/ca.crt".to_owned() });
@@ -237,10 +121,9 @@ fn the_operators_one_signing_authority_excludes_ours_for_each_signer() {
 
 #[test]
 fn no_object_holds_a_secret() {
-    for scenario in &SCENARIOS {
-        let (cluster, setting) = scenario.load(scenario.layout);
-        let secret = cluster.tokens[0].secret.expose();
-        let shown = format!("{:?}", documents::objects(&cluster, &setting.facts));
+    for scenario in scenario::all() {
+        let secret = scenario.cluster.tokens[0].secret.expose();
+        let shown = format!("{:?}", scenario.plan());
         for form in [secret.to_owned(), STANDARD.encode(secret)] {
             assert!(!shown.contains(&form), "{} shows a token's secret", scenario.name);
         }
@@ -249,18 +132,21 @@ fn no_object_holds_a_secret() {
 
 #[test]
 fn every_object_is_what_its_type_says() {
-    for scenario in &SCENARIOS {
+    for name in scenario::names() {
         for layout in [Layout::Five, Layout::Kubeadm] {
-            let (cluster, setting) = scenario.load(layout);
-            for (_, objects) in documents::objects(&cluster, &setting.facts) {
-                for object in objects {
+            let plan = Scenario::load(&name, Some(layout)).plan();
+            for step in &plan.steps {
+                match &step.action {
                     // Any text in base64 will do for a Secret.
-                    check(&documents::filled(&object, |_| "c2VjcmV0".to_owned()));
+                    Action::Object(spec) => {
+                        check(&documents::filled(&spec.object, |_| "c2VjcmV0".to_owned()));
+                    }
+                    Action::File(file) if file.path.starts_with(MANIFESTS_DIR) => {
+                        let Content::Text(text) = &file.content else { panic!("{} is no text", file.path) };
+                        check(&serde_yaml::from_str(text).unwrap());
+                    }
+                    _ => {}
                 }
-            }
-            for text in documents::manifests(&cluster, cluster.first_control_plane(), &setting).into_values()
-            {
-                check(&serde_yaml::from_str(&text).unwrap());
             }
         }
     }

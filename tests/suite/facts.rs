@@ -1,16 +1,21 @@
 //! Facts gathered from the machine that the tests run on.
 
 use crate::bare_host::BareHost;
+use crate::support::scenario::Scenario;
+use crate::support::text;
 use kubewright::facts::Questions;
 use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::Kubelet;
 use kubewright::facts::checks::PathState;
 use kubewright::facts::gather;
 use kubewright::facts::sync;
+use kubewright::kube::images;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Instant;
 
 fn questions() -> Questions {
@@ -142,4 +147,61 @@ fn every_recorded_answer_is_understood() {
     }
     assert!(cases >= 40, "only {cases} cases were found");
     assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n\n"));
+}
+
+/// Whole answers of real hosts (`tests/recordings/HOST.txt`), and all that they mean (`.json`; `BLESS=1` writes it).
+///
+/// A new one is made by running, on a host, the script that this test writes where `PROBE_SCRIPT` says. Machine id
+/// and product UUID are then made up.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "PROBE_SCRIPT is an argument of the test run")]
+fn whole_answers_of_real_hosts_are_understood() {
+    let cluster = Scenario::load("single-node", None).cluster;
+    let images = images::list(&cluster);
+    let questions = Questions::for_node(&cluster, cluster.first_control_plane(), &images);
+    let questions = Questions { accounts: true, ..questions };
+    if let Some(path) = std::env::var_os("PROBE_SCRIPT") {
+        std::fs::write(path, gather::probe_command(&questions).stdin.unwrap()).unwrap();
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let recordings =
+        text::files(&root).into_iter().filter(|path| path.extension().is_some_and(|end| end == "txt"));
+    let mut count = 0;
+    for path in recordings {
+        let facts = gather::interpret(&text::read(&path), &questions);
+        let found = format!("{:#}\n", serde_json::to_value(&facts).unwrap());
+        let expected = path.with_extension("json");
+        if text::blessing() {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        text::assert_same(&expected.display().to_string(), &text::read(&expected), &found);
+        count += 1;
+    }
+    assert!(count >= 2, "only {count} recordings");
+}
+
+/// Lines that a probe could print, and some that it would not.
+fn answers() -> impl Strategy<Value = String> {
+    let keys = "/proc/swaps|/proc/net/route|/proc/net/if_inet6|/proc/net/tcp|/etc/passwd|/etc/group|/etc/fstab|unit|path|\
+                disk|kubelet|chrony|chain|iptables|name|ip|/proc/meminfo|/proc/mounts|/etc/login.defs|[a-z/]{1,9}";
+    let line = (keys, "[ -~\t]{0,60}").prop_map(|(key, value)| format!("{key}:{value}"));
+    let listening = "LISTEN [ -~]{0,60}".prop_map(|line| line);
+    proptest::collection::vec(prop_oneof![4 => line, 1 => listening], 0..30)
+        .prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_answer_of_a_host_is_too_strange(text in answers()) {
+        gather::interpret(&text, &Questions::general());
+    }
+
+    #[test]
+    fn no_damaged_answer_is_too_strange(at in any::<usize>(), length in 0_usize..40, with in "[ -~\n]{0,8}") {
+        let text = include_str!("../recordings/debian-12-control-plane.txt");
+        let begin = text.floor_char_boundary(at % text.len());
+        let end = text.floor_char_boundary((begin + length).min(text.len()));
+        let damaged = format!("{}{with}{}", &text[..begin], &text[end..]);
+        gather::interpret(&damaged, &Questions::general());
+    }
 }

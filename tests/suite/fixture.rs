@@ -16,10 +16,10 @@ use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::Kubelet;
 use kubewright::facts::checks::Service;
 use kubewright::facts::checks::TimeSync;
+use kubewright::facts::question::KERNEL_OPTIONS;
 use kubewright::facts::runtime::Connection;
 use kubewright::facts::runtime::RuntimeConfig;
 use kubewright::facts::runtime::Status;
-use kubewright::preflight::system::KERNEL_OPTIONS;
 use std::collections::BTreeMap;
 
 /// One control plane `cp1` at 192.0.2.10, all defaults.

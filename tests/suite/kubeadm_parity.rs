@@ -1,12 +1,10 @@
 //! Our documents beside those of the real kubeadm v1.36.2, where its recorded output is at hand.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use crate::support::documents;
 use crate::support::documents::Setting;
 use crate::support::documents::TTL_TOKEN_ID;
 use crate::support::golden;
-use crate::support::kubeadm_input;
+use crate::support::input;
 use crate::support::text::assert_same;
 use crate::support::text::files;
 use crate::support::text::read;
@@ -63,7 +61,7 @@ const CASES: [Case; 12] = [
     Case {
         folder: "variant-patches",
         config: "patches",
-        adjust: |cluster, _, folder| cluster.patches = kubeadm_input::patches(&folder.join("patches")),
+        adjust: |cluster, _, folder| cluster.patches = input::patches(&folder.join("patches")),
     },
     Case {
         folder: "variant-hostname-override",
@@ -97,7 +95,7 @@ fn proxied(_: &mut Cluster, setting: &mut Setting, _: &Path) {
 impl Case {
     fn load(&self, golden: &Path) -> (Cluster, Setting) {
         let config = read(&golden.join(format!("configs/{}.yaml", self.config)));
-        let mut cluster = kubeadm_input::cluster(&config, Layout::Kubeadm);
+        let mut cluster = input::cluster(&config, Layout::Kubeadm);
         let mut setting = Setting::of_host("cp1");
         (self.adjust)(&mut cluster, &mut setting, &golden.join(self.folder));
         (cluster, setting)
@@ -136,13 +134,13 @@ fn kubelet_files_of_a_joining_node_are_kubeadms() {
     let config = read(&golden.join("configs/single-node.yaml"));
     for (folder, role) in [("worker", Role::Worker), ("control-plane", Role::ControlPlane)] {
         let folder = golden.join("join-kubelet-start").join(folder);
-        let join = kubeadm_input::documents(&read(&folder.join("join-config.yaml"))).remove(0);
+        let join = input::documents(&read(&folder.join("join-config.yaml"))).remove(0);
         let registration: NodeRegistration =
             serde_json::from_value(join["nodeRegistration"].clone()).unwrap();
-        let mut cluster = kubeadm_input::cluster(&config, Layout::Kubeadm);
+        let mut cluster = input::cluster(&config, Layout::Kubeadm);
         // The recording's cluster had it in the shared configuration.
         cluster.kubelet.value["resolvConf"] = json!("/run/systemd/resolve/resolv.conf");
-        let node = kubeadm_input::node(&registration, "192.0.2.11".parse().unwrap(), 6443, role);
+        let node = input::node(&registration, "192.0.2.11".parse().unwrap(), role);
         let setting = Setting::of_host(&registration.name);
         for (name, text) in documents::kubelet_files(&cluster, &node, &setting.facts) {
             assert_same(&name, &read(&folder.join(&name)), &text);
@@ -162,8 +160,7 @@ fn objects_are_kubeadms_field_by_field_and_in_its_order() {
             if ["cluster-admins", "mark-nodes"].contains(&phase) {
                 continue;
             }
-            let recorded: Vec<Value> =
-                kubeadm_input::documents(&read(&path)).into_iter().map(as_sent).collect();
+            let recorded: Vec<Value> = input::documents(&read(&path)).into_iter().map(as_sent).collect();
             let ours: Vec<Value> = objects
                 .iter()
                 .map(|object| documents::filled(object, |fill| recorded_fill(&cluster, fill)))
@@ -185,7 +182,7 @@ fn addons_are_kubeadms_field_by_field() {
             let Some(addon) = phase.strip_prefix("addon-") else { continue };
             let path = golden.join(case.folder).join(format!("addons/{addon}.yaml"));
             let recorded: BTreeMap<ObjectRef, Value> =
-                kubeadm_input::documents(&read(&path)).into_iter().map(as_sent).map(named).collect();
+                input::documents(&read(&path)).into_iter().map(as_sent).map(named).collect();
             let ours: BTreeMap<ObjectRef, Value> =
                 objects.into_iter().map(|object| named(without_hash(object.value))).collect();
             compared += ours.len();
@@ -207,7 +204,7 @@ fn image_lists_are_kubeadms() {
         ("v1.35.0.txt", "v1.35.0", None),
         ("v1.36.2-custom-repository.txt", "v1.36.2", Some("registry.example.com/k8s")),
     ] {
-        let mut cluster = kubeadm_input::cluster(&config, Layout::Kubeadm);
+        let mut cluster = input::cluster(&config, Layout::Kubeadm);
         if let Some(repository) = repository {
             repository.clone_into(&mut cluster.configuration.image_repository);
         }

@@ -1,20 +1,32 @@
 //! One test binary; every file of this folder is one of its modules.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests panic and print like the tests themselves"
+)]
 
 mod api;
+mod architecture;
 mod bare_host;
+mod binary;
+mod cli;
 mod config;
 mod cri;
 mod documents;
 mod execution;
 mod facts;
 mod fixture;
+mod help;
 mod host;
 mod kubeadm_parity;
 mod patches;
 mod pki;
+mod plan_check;
 mod preflight;
 mod preflight_parity;
+mod readme;
+mod scenario_runs;
+mod scenarios;
 #[path = "../support/skip.rs"]
 mod skip;
 mod support;

@@ -1,5 +1,6 @@
 //! From the probe's answers to values; pure.
 
+pub(super) mod accounts;
 pub(super) mod kernel;
 pub(super) mod network;
 pub(super) mod system;

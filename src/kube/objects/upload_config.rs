@@ -3,7 +3,6 @@
 use crate::cluster::Cluster;
 use crate::cluster::kubeadm::API_VERSION;
 use crate::cluster::token::DEFAULT_GROUP;
-use crate::kube::kubelet;
 use crate::kube::objects::KUBE_SYSTEM;
 use crate::kube::objects::NODES;
 use crate::kube::objects::build::Subject;
@@ -37,7 +36,7 @@ pub fn kubeadm_config(cluster: &Cluster) -> Vec<Object> {
 
 /// `kubelet-config` and who may read it.
 pub fn kubelet_config(cluster: &Cluster) -> Vec<Object> {
-    let data = json!({"kubelet": yaml::to_string(&kubelet::shared_config(cluster))});
+    let data = json!({"kubelet": yaml::to_string(&cluster.kubelet.value)});
     let mut map = config_map(KUBE_SYSTEM, KUBELET_CONFIG, &data);
     if !cluster.kubelet.user_supplied {
         annotate_with_hash(&mut map);

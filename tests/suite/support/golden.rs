@@ -4,14 +4,13 @@ use crate::skip::skip;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// The folder named by `KUBEWRIGHT_GOLDEN`, or the one beside the repository. Without either the reason is printed
-/// and the test has nothing to compare with.
+/// The folder named by `KUBEWRIGHT_GOLDEN`, or the one beside the repository. Without either the test is skipped, and
+/// has nothing to compare with.
 #[expect(clippy::disallowed_methods, reason = "tests read their surroundings")]
 pub(crate) fn folder(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os("KUBEWRIGHT_GOLDEN").map(PathBuf::from);
-    let beside = ["../shared", "../../shared"]
-        .map(|shared| Path::new(env!("CARGO_MANIFEST_DIR")).join(shared).join("reference/kubeadm/golden"));
-    let found = named.into_iter().chain(beside).find(|folder| folder.is_dir());
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/kubeadm/golden");
+    let found = named.into_iter().chain([beside]).find(|folder| folder.is_dir());
     if found.is_none() {
         skip(test, "no recorded output of kubeadm here; KUBEWRIGHT_GOLDEN names its directory");
     }

@@ -1,8 +1,8 @@
 //! What several tests share.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 pub(crate) mod documents;
 pub(crate) mod golden;
-pub(crate) mod kubeadm_input;
+pub(crate) mod input;
+pub(crate) mod scenario;
+pub(crate) mod small_host;
 pub(crate) mod text;

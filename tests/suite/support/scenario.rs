@@ -1,0 +1,155 @@
+//! Scenarios: a folder under `tests/scenarios` with what an operator wrote, what the hosts are like, and all that
+//! comes of it.
+//!
+//! `cluster.yaml` is the configuration, `patches/` the operator's patches, and `facts.yaml` what is known of the
+//! hosts beyond the assumptions of [`HostFacts::assumed`]: see [`Told`].
+
+use super::documents::Setting;
+use super::documents::TTL_TOKEN_ID;
+use super::input;
+use super::text;
+use kubewright::cluster::Cluster;
+use kubewright::cluster::Layout;
+use kubewright::config::Overrides;
+use kubewright::facts::ClusterFacts;
+use kubewright::facts::HostFacts;
+use kubewright::kube::static_pod::SigningKeys;
+use kubewright::phase::Context;
+use kubewright::phase::Options;
+use kubewright::phase::build;
+use kubewright::phase::select;
+use kubewright::phase::select::Selected;
+use kubewright::phase::workflow::CLUSTER;
+use kubewright::pki::Ca;
+use kubewright::pki::CertName;
+use kubewright::plan::Plan;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// `facts.yaml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Told {
+    /// Fields of `HostFacts` by host.
+    hosts: BTreeMap<String, Value>,
+    /// Authorities whose key is kept elsewhere, by their file: `ca`, `etcd/ca`.
+    external: Vec<String>,
+    /// The number of `CoreDNS` pods in a running cluster.
+    coredns_replicas: Option<u32>,
+    corefile: Option<String>,
+    prepare: bool,
+}
+
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    pub(crate) cluster: Cluster,
+    pub(crate) facts: BTreeMap<String, HostFacts>,
+    pub(crate) external: BTreeSet<Ca>,
+    pub(crate) selected: Vec<Selected>,
+    running: ClusterFacts,
+    options: Options,
+}
+
+/// All scenarios, each with the layout that its configuration says.
+pub(crate) fn all() -> Vec<Scenario> {
+    let found: Vec<Scenario> = names().iter().map(|name| Scenario::load(name, None)).collect();
+    assert!(found.len() >= 17, "only {} scenarios", found.len());
+    found
+}
+
+/// The folders under `tests/scenarios`.
+pub(crate) fn names() -> Vec<String> {
+    let root = root();
+    let inputs = text::files(&root).into_iter().filter(|path| path.ends_with("cluster.yaml"));
+    let folder = |path: PathBuf| path.parent()?.strip_prefix(&root).ok()?.to_str().map(str::to_owned);
+    inputs.filter_map(folder).filter(|name| !name.contains('/')).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+impl Scenario {
+    /// One scenario; `layout` takes precedence over what its configuration says.
+    pub(crate) fn load(name: &str, layout: Option<Layout>) -> Self {
+        let folder = root().join(name);
+        let input = text::read(&folder.join("cluster.yaml"));
+        let file = format!("{name}/cluster.yaml");
+        let loaded = input::load(&file, &input, &Overrides { layout, ..Overrides::default() });
+        let mut cluster = loaded.cluster;
+        // Who names a certificate key wants the certificates uploaded.
+        cluster.upload_certs = cluster.certificate_key.is_some();
+        if let Some(directory) = loaded.patches_directory {
+            cluster.patches = input::patches(&folder.join(directory));
+        }
+        let told = folder.join("facts.yaml");
+        let told: Told =
+            if told.is_file() { serde_yaml::from_str(&text::read(&told)).unwrap() } else { Told::default() };
+        let options =
+            Options { prepare: told.prepare, ttl_token_id: TTL_TOKEN_ID.to_owned(), ..Options::default() };
+        Self {
+            name: name.to_owned(),
+            facts: facts(&cluster, &told),
+            external: told.external.iter().map(|base| authority(base)).collect(),
+            selected: select::skipping(CLUSTER, &loaded.skip_phases).unwrap(),
+            running: ClusterFacts { coredns_replicas: told.coredns_replicas, corefile: told.corefile },
+            cluster,
+            options,
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            cluster: &self.cluster,
+            facts: &self.facts,
+            running: &self.running,
+            external: &self.external,
+            options: &self.options,
+        }
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        build::plan(&self.context(), &self.selected)
+            .unwrap_or_else(|error| panic!("{}: {error:#}", self.name))
+    }
+
+    /// The first control plane as those see it who render its documents one by one.
+    pub(crate) fn setting(&self) -> Setting {
+        let node = self.cluster.first_control_plane();
+        let has = |ca| !self.external.contains(&ca);
+        let rootless = self.context().rootless(node).unwrap();
+        Setting {
+            facts: self.facts[&node.name].clone(),
+            signing: SigningKeys { kubernetes: has(Ca::Kubernetes), kubelet: has(Ca::Kubelet) },
+            rootless,
+        }
+    }
+
+    pub(crate) fn expected(&self) -> PathBuf {
+        root().join(&self.name).join("expected")
+    }
+}
+
+fn facts(cluster: &Cluster, told: &Told) -> BTreeMap<String, HostFacts> {
+    let named: BTreeSet<&String> = cluster.nodes.iter().map(|node| &node.name).collect();
+    for host in told.hosts.keys() {
+        assert!(named.contains(host), "facts.yaml speaks of {host}, which is no host of the cluster");
+    }
+    let of_host = |name: &String| {
+        let mut value = serde_json::to_value(HostFacts::assumed(name)).unwrap();
+        if let Some(over) = told.hosts.get(name) {
+            json_patch::merge(&mut value, over);
+        }
+        (name.clone(), serde_json::from_value(value).unwrap())
+    };
+    named.into_iter().map(of_host).collect()
+}
+
+fn authority(base: &str) -> Ca {
+    let found = Ca::ALL.into_iter().find(|ca| CertName::Ca(*ca).base() == base);
+    found.unwrap_or_else(|| panic!("no authority is called {base}"))
+}

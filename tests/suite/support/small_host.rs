@@ -1,0 +1,153 @@
+//! A host in memory that knows the few commands of our plans: accounts, kernel modules and parameters, swap.
+
+use kubewright::apply::Images;
+use kubewright::host::Command;
+use kubewright::host::Entry;
+use kubewright::host::Fake;
+use kubewright::host::Host;
+use kubewright::host::Output;
+use kubewright::host::Socket;
+use kubewright::host::command::Word;
+use kubewright::host::fake::Files;
+use kubewright::host::fake::Unit;
+use kubewright::host::fake::said;
+
+/// Stands where something was done that leaves no other trace.
+const DONE: &str = "/done";
+
+/// Images as files of the host.
+pub(crate) struct ImageFiles;
+
+impl Images for ImageFiles {
+    fn present(&self, host: &dyn Host, _: &str, reference: &str) -> anyhow::Result<bool> {
+        Ok(host.read(&format!("/images/{reference}"))?.is_some())
+    }
+
+    fn pull(&self, host: &dyn Host, _: &str, reference: &str) -> anyhow::Result<()> {
+        Ok(host.write(&format!("/images/{reference}"), &Entry::file("", 0o644))?)
+    }
+}
+
+/// A freshly installed machine with a kubelet that does not run yet, and a control plane that answers.
+pub(crate) fn new(name: &str) -> Fake {
+    let fake = Fake::new(name)
+        .with("/etc/passwd", Entry::file("root:x:0:0:root:/root:/bin/bash\n", 0o644))
+        .with("/etc/group", Entry::file("root:x:0:\n", 0o644))
+        .with("/proc/swaps", Entry::file("Filename Type\n/dev/sda2 partition\n", 0o644))
+        .with("/srv/etcd/ca.crt", Entry::file("CA", 0o644))
+        .with("/srv/etcd/client.crt", Entry::file("certificate", 0o644))
+        .with("/srv/etcd/client.key", Entry::file("key", 0o600))
+        .with_unit("kubelet", Unit::default())
+        .on_run(&["systemctl", "daemon-reload"], |_, files| done(files, "reload"))
+        .on_run(&["groupadd"], |command, files| {
+            append(files, "/etc/group", &format!("{}:x:{}:", last(command), after(command, "--gid")))
+        })
+        .on_run(&["useradd"], |command, files| {
+            let ids = format!("{}:{}", after(command, "--uid"), after(command, "--gid"));
+            append(files, "/etc/passwd", &format!("{}:x:{ids}::/nonexistent:/bin/false", last(command)))
+        })
+        .on_run(&["gpasswd"], |command, files| {
+            let (group, members) = (last(command), after(command, "--members"));
+            let changed = |line: &str| {
+                let own = line.starts_with(&format!("{group}:"));
+                if own { format!("{line}{members}\n") } else { format!("{line}\n") }
+            };
+            let text: String = text(files, "/etc/group").lines().map(changed).collect();
+            files.insert("/etc/group".to_owned(), Entry::file(text, 0o644));
+            said(0, "")
+        })
+        .on_run(&["grep", "-q"], |command, files| grep(&words(command)[2], &text(files, &last(command))))
+        .on_run(&["chown"], |_, files| done(files, "chown"))
+        .on_run(&["modprobe", "-a"], |command, files| {
+            for module in words(command).split_off(2) {
+                files.insert(format!("/sys/module/{module}"), Entry::directory(0o755));
+            }
+            said(0, "")
+        })
+        .on_run(&["test", "-d"], |command, files| said(i32::from(!files.contains_key(&last(command))), ""))
+        .on_run(&["sysctl", "-n"], |command, files| {
+            said(0, &text(files, &format!("/proc/sys/{}", last(command).replace('.', "/"))))
+        })
+        .on_run(&["sysctl", "-p"], |command, files| {
+            let settings = text(files, &last(command));
+            for (name, value) in settings.lines().filter_map(|line| line.split_once(" = ")) {
+                files.insert(format!("/proc/sys/{}", name.replace('.', "/")), Entry::file(value, 0o644));
+            }
+            said(0, "")
+        })
+        .on_run(&["swapoff", "-a"], |_, files| {
+            files.insert("/proc/swaps".to_owned(), Entry::file("Filename Type\n", 0o644));
+            said(0, "")
+        })
+        .on_run(&["cat", "/proc/swaps"], |_, files| said(0, &text(files, "/proc/swaps")))
+        .on_run(&["sh", "-c"], |command, files| condition(&words(command), files));
+    for port in [10248, 10257, 10259, 10357] {
+        for host in ["127.0.0.1", "::1"] {
+            fake.listen(Socket::Tcp { host: host.to_owned(), port }, "HTTP/1.1 200 OK\r\n\r\nok");
+        }
+    }
+    fake
+}
+
+/// What the conditions of our plans would find.
+fn condition(words: &[String], files: &Files) -> Output {
+    let (script, items) = (words[2].as_str(), &words[3..]);
+    let items = items.iter().skip(1);
+    let holds = if script.contains("/sys/module") {
+        items.into_iter().all(|item| files.contains_key(&format!("/sys/module/{item}")))
+    } else if script.contains("/proc/sys/") {
+        items.into_iter().all(|item| text(files, &format!("/proc/sys/{item}")) == "1")
+    } else if script.contains("/proc/swaps") {
+        !text(files, "/proc/swaps").contains("\n/")
+    } else if script.contains("LoadState") {
+        files.contains_key(&format!("{DONE}/reload"))
+    } else if script.contains("find") {
+        files.contains_key(&format!("{DONE}/chown"))
+    } else {
+        panic!("nobody scripted {script}")
+    };
+    said(i32::from(!holds), "")
+}
+
+/// As much of `grep` as our conditions need.
+fn grep(pattern: &str, text: &str) -> Output {
+    let pattern = pattern.trim_start_matches('^');
+    let found = match pattern.strip_suffix('$').and_then(|pattern| pattern.split_once("[^:]*:[0-9]*:")) {
+        Some((start, end)) => {
+            text.lines().any(|line| line.starts_with(start) && line.rsplit(':').next() == Some(end))
+        }
+        None => text.lines().any(|line| line.starts_with(pattern)),
+    };
+    said(i32::from(!found), "")
+}
+
+fn words(command: &Command) -> Vec<String> {
+    std::iter::once(command.program.as_str())
+        .chain(command.args.iter().map(Word::expose))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn last(command: &Command) -> String {
+    words(command).pop().unwrap()
+}
+
+fn after(command: &Command, flag: &str) -> String {
+    words(command).into_iter().skip_while(|word| word != flag).nth(1).unwrap()
+}
+
+fn text(files: &Files, path: &str) -> String {
+    let content = files.get(path).and_then(Entry::content).unwrap_or_default();
+    String::from_utf8(content.to_vec()).unwrap()
+}
+
+fn append(files: &mut Files, path: &str, line: &str) -> Output {
+    let text = format!("{}{line}\n", text(files, path));
+    files.insert(path.to_owned(), Entry::file(text, 0o644));
+    said(0, "")
+}
+
+fn done(files: &mut Files, what: &str) -> Output {
+    files.insert(format!("{DONE}/{what}"), Entry::file("", 0o644));
+    said(0, "")
+}

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # kill-at.pl N COMMAND...: runs the command, and kills it with SIGKILL when it writes the N-th line that tells of
-# a step. Prints that line; exits with 9 when it killed, and as the command did when that was faster.
+# a step's start. Prints that line; exits with 9 when it killed, and as the command did when that was faster.
 #
-# The pipe holds a single line at a time, so the command cannot run ahead: it dies in the step that was told, in
-# the next one at the latest.
+# The pipe holds a single line at a time, so the command cannot run ahead: it dies in the step that was told, or
+# at the start of the next one.
 use strict;
 use warnings;
 use Fcntl qw(F_GETFL F_SETFL);
@@ -23,7 +23,7 @@ if ($pid == 0) {
 }
 close $in;
 while (sysread($out, my $line, 65536)) {
-    next unless $line =~ /"event":"step-/;
+    next unless $line =~ /"event":"step-started"/;
     next if --$left > 0;
     kill 'KILL', $pid;
     print $line;

@@ -103,7 +103,10 @@ impl Ledger {
     pub(crate) fn done(&mut self, step: &Step, changed: bool, digest: Option<String>, now: OffsetDateTime) {
         let subject = step.subject();
         let key = format!("{} {subject}", step.phase);
+        self.note_for_others(&subject, digest.as_ref());
         let known = self.receipt.steps.get(&key);
+        // An earlier run may have changed it and ended before it could say so.
+        let changed = changed || known.is_none() && self.differs_from_before(step, digest.as_deref());
         if !changed && known.is_some_and(|known| known.digest == digest || digest.is_none()) {
             return;
         }
@@ -116,6 +119,30 @@ impl Ledger {
         };
         self.receipt.steps.insert(key, entry);
         self.dirty = true;
+    }
+
+    /// Other phases that speak of the same thing find it like this from now on.
+    fn note_for_others(&mut self, subject: &str, digest: Option<&String>) {
+        let of_subject = |entry: &&mut StepReceipt| entry.subject == subject && entry.digest.is_some();
+        for entry in self.receipt.steps.values_mut().filter(of_subject) {
+            if digest.is_some() && entry.digest.as_ref() != digest {
+                entry.digest = digest.cloned();
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// Whether a path is known to have been otherwise before the first change.
+    fn differs_from_before(&self, step: &Step, digest: Option<&str>) -> bool {
+        let Some(before) = self.receipt.before(&step.subject()) else { return false };
+        match (&step.action, before) {
+            (Action::Absent { .. }, before) => before != Before::Absent,
+            (Action::File(_), Before::File { digest: before, .. }) => digest != Some(&before),
+            (Action::Link { target, .. }, Before::Link { target: before }) => *target != before,
+            (Action::File(_) | Action::Link { .. }, _) => true,
+            (Action::Directory { .. }, before) => before == Before::Absent,
+            _ => false,
+        }
     }
 
     /// Writes the receipt, if there is something new in it.

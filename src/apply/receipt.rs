@@ -148,6 +148,15 @@ impl Receipt {
         self.before.keys().filter_map(|key| Some((key.as_str(), self.before(key)?)))
     }
 
+    /// The subjects of all steps that were done, and the paths where nothing was before the first change: what
+    /// stands there now is of our making, even when a run ended before it could write down its last steps.
+    pub fn ours(&self) -> BTreeSet<String> {
+        let done = self.steps.values().map(|step| step.subject.clone());
+        let new =
+            self.befores().filter(|(_, before)| *before == Before::Absent).map(|(path, _)| path.to_owned());
+        done.chain(new).collect()
+    }
+
     pub fn knows_before(&self, key: &str) -> bool {
         self.before.contains_key(key)
     }
@@ -226,6 +235,22 @@ mod tests {
         let value: Value = serde_json::from_slice(written.content().unwrap()).unwrap();
         assert_eq!(value["future"]["a"], 1);
         assert_eq!(value["before"]["/y"]["spin"], 1);
+    }
+
+    #[test]
+    fn what_came_after_the_first_change_is_ours() {
+        let mut receipt = Receipt::new("cp1");
+        let step = StepReceipt {
+            phase: "etcd/local".into(),
+            subject: "/made".into(),
+            changed: true,
+            digest: None,
+            time: String::new(),
+        };
+        receipt.steps.insert("etcd/local /made".into(), step);
+        receipt.remember("/new", &Before::Absent);
+        receipt.remember("/theirs", &Before::Link { target: "/x".into() });
+        assert_eq!(receipt.ours(), ["/made", "/new"].map(str::to_owned).into());
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(crate) struct Run<'a> {
     pub plan: &'a Plan,
     pub world: &'a World<'a>,
     sites: BTreeMap<String, Mutex<Site>>,
-    /// Where steps through the API are written down: the first host of the plan.
+    /// Where steps through the API are written down: the first host of the plan, or of the fleet where the plan
+    /// names none.
     chronicler: Option<String>,
     dry_api: OnceLock<Arc<api::DryRun>>,
     dry_super_api: OnceLock<Arc<api::DryRun>>,
@@ -75,7 +76,8 @@ impl<'a> Run<'a> {
             Place::Cluster => None,
         });
         let chronicler = hosts.clone().next().cloned();
-        let sites = hosts.filter_map(|name| {
+        let chronicler = chronicler.or_else(|| world.hosts.names().next().map(str::to_owned));
+        let sites = hosts.chain(&chronicler).filter_map(|name| {
             let host = Arc::clone(world.hosts.get(name)?);
             let host: Arc<dyn Host> = if world.options.dry_run { Arc::new(DryRun::new(host)) } else { host };
             Some((name.clone(), Mutex::new(Site::new(host))))
@@ -208,8 +210,12 @@ impl<'a> Run<'a> {
         let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
         let changed = done.outcome == Outcome::Changed;
         ledger.done(step, changed, done.digest.clone(), self.world.clock.now());
-        // Files and objects come by the dozen, and the next run finds them by comparing.
-        let alone = matches!(step.action, Action::Service(_) | Action::Run(_) | Action::Image(_));
+        // Files and objects come by the dozen, and the next run finds them by comparing; it may not plan a link again
+        // that another program is in charge of by then.
+        let alone = matches!(
+            step.action,
+            Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. }
+        );
         if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
     }
 
@@ -230,7 +236,7 @@ impl<'a> Run<'a> {
     fn open_ledgers(&self) {
         let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
         for step in &self.plan.steps {
-            if let Place::Host(name) = &step.place {
+            if let Some(name) = self.written_down_at(step) {
                 first.entry(name).or_insert(step);
             }
         }
@@ -261,10 +267,18 @@ impl<'a> Run<'a> {
             failures.iter().map(|failure| failure.host.clone()).collect()
         };
         for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
-            let last = self.plan.steps.iter().rev().find(|step| host_of(&step.place).as_ref() == Some(name));
+            let last = self.plan.steps.iter().rev().find(|step| self.written_down_at(step) == Some(name));
             if let (Err(error), Some(step)) = (lock(site).save(), last) {
                 self.stop(step, error, None);
             }
+        }
+    }
+
+    /// The host whose receipt knows of a step.
+    fn written_down_at<'s>(&'s self, step: &'s Step) -> Option<&'s String> {
+        match &step.place {
+            Place::Host(name) => Some(name),
+            Place::Cluster => self.chronicler.as_ref(),
         }
     }
 

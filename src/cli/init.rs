@@ -1,6 +1,7 @@
 //! `kubewright init`: a control plane on this host, whole or one phase of it.
 
 use crate::apply;
+use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -36,7 +37,6 @@ use crate::report::Report;
 use crate::report::Reporter;
 use clap::Args;
 use clap::Subcommand;
-use std::collections::BTreeSet;
 
 /// Make this host a Kubernetes control plane
 ///
@@ -148,10 +148,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Certificates and kubeconfigs can be made without asking the host anything else.
+    /// Certificates and kubeconfigs can be made without asking the host anything else, unless they belong to users of
+    /// the host.
     fn probe(&self) -> Probe {
         let offline = |one: &Selected| ["certs", "kubeconfig"].iter().any(|name| one.name.starts_with(name));
-        if self.selected.iter().all(offline) {
+        if self.selected.iter().all(offline) && !self.loaded.cluster.is_rootless() {
             Probe::None
         } else {
             Probe::Full { measure: self.runs("preflight") && !self.loaded.dry_run }
@@ -229,8 +230,7 @@ impl<'a> Run<'a> {
 /// Judges the host by all checks of `init`.
 pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> preflight::Report {
     let images = images::list(&session.cluster);
-    let ours: BTreeSet<String> =
-        session.receipt.iter().flat_map(|it| it.steps.values().map(|step| step.subject.clone())).collect();
+    let ours = session.receipt.as_ref().map(Receipt::ours).unwrap_or_default();
     let subject = Subject {
         cluster: &session.cluster,
         node: session.node(),

@@ -54,9 +54,6 @@ pub(super) fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, C
     if args.upload_certs {
         upload_certs(&mut loaded.cluster);
     }
-    if let Some(layout) = &args.pki_layout {
-        loaded.cluster.layout = if layout == "kubeadm" { Layout::Kubeadm } else { Layout::Five };
-    }
     Ok(loaded)
 }
 
@@ -172,6 +169,10 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
         .ok_or_else(|| CliError::new(Exit::Configuration, anyhow::anyhow!("`{path}` is not a regular file")))
 }
 
+fn layout(name: &str) -> Layout {
+    if name == "kubeadm" { Layout::Kubeadm } else { Layout::Five }
+}
+
 fn overrides(args: &InitArgs) -> Overrides {
     let list = |values: &Vec<String>| (!values.is_empty()).then(|| values.clone());
     Overrides {
@@ -187,6 +188,7 @@ fn overrides(args: &InitArgs) -> Overrides {
         ignore_preflight_errors: list(&args.ignore_preflight_errors),
         image_repository: args.image_repository.clone(),
         kubernetes_version: args.kubernetes_version.clone(),
+        layout: args.pki_layout.as_deref().map(layout),
         node_name: args.node_name.clone(),
         patches: args.patches.clone(),
         pod_network_cidr: args.pod_network_cidr.clone(),

@@ -1,5 +1,7 @@
 //! Reading what a host has of a PKI, and completing it.
 
+use crate::apply::receipt::Before;
+use crate::apply::receipt::Receipt;
 use crate::cluster::Cluster;
 use crate::host::EntryKind;
 use crate::host::Host;
@@ -40,6 +42,26 @@ pub(super) fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Re
         found.insert(path, state);
     }
     Ok(found)
+}
+
+/// Takes a key for absent that an earlier run wrote and was stopped before it wrote the certificate: both are made
+/// anew.
+pub(super) fn forget_unfinished(inventory: &mut Inventory, specs: &[CertSpec], receipt: &Receipt) {
+    for spec in specs {
+        let (Some(key), Some(certificate)) = (&spec.paths.key, &spec.paths.certificate) else { continue };
+        if is_unfinished(inventory, receipt, key, certificate) {
+            inventory.insert(key.clone(), FileState::Absent);
+        }
+    }
+}
+
+/// By the receipt the key is ours, neither file was there before, and the certificate never was. Anybody else's
+/// lonely key stays what it is, a reason to ask the operator.
+fn is_unfinished(inventory: &Inventory, receipt: &Receipt, key: &str, certificate: &str) -> bool {
+    let absent_before = |path| receipt.before(path) == Some(Before::Absent);
+    let ever_made = receipt.steps.values().any(|step| step.subject == certificate);
+    let lonely = inventory.get(certificate) == Some(&FileState::Absent);
+    lonely && absent_before(key) && absent_before(certificate) && !ever_made
 }
 
 /// The kubelet's store consists of links; one counts as what it leads to.
@@ -143,4 +165,43 @@ pub(super) fn bundle(
     let minting = Minting::new(&cluster.configuration, now);
     let specs = if dry_run { &[] } else { specs };
     Bundle::complete(specs, decisions, &minting, &mut SystemRandom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::receipt::StepReceipt;
+
+    #[test]
+    fn only_a_lonely_key_of_our_own_is_unfinished() {
+        let (key, certificate) = ("/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/ca.crt");
+        let made = StepReceipt {
+            phase: "certs/ca".into(),
+            subject: certificate.into(),
+            changed: true,
+            digest: None,
+            time: String::new(),
+        };
+        for (absent_before, made_once, there_now, unfinished) in [
+            (true, false, false, true),
+            (false, false, false, false),
+            (true, true, false, false),
+            (true, false, true, false),
+        ] {
+            let mut inventory = Inventory::default();
+            inventory.insert(key, FileState::present("key", 0o600));
+            let state = if there_now { FileState::present("certificate", 0o644) } else { FileState::Absent };
+            inventory.insert(certificate, state);
+            let mut receipt = Receipt::new("cp1");
+            if absent_before {
+                receipt.remember(key, &Before::Absent);
+                receipt.remember(certificate, &Before::Absent);
+            }
+            if made_once {
+                receipt.steps.insert("certs/ca".into(), made.clone());
+            }
+            let found = is_unfinished(&inventory, &receipt, key, certificate);
+            assert_eq!(found, unfinished, "{absent_before} {made_once} {there_now}");
+        }
+    }
 }

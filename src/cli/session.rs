@@ -100,11 +100,15 @@ impl Session {
         let host = Arc::new(Local::new(&node.name));
         let now = System.now();
         let specs = spec::all_specs(&cluster);
-        let inventory = pki_files::read(&*host, &cluster, &specs).map_err(|error| {
+        let mut inventory = pki_files::read(&*host, &cluster, &specs).map_err(|error| {
             let denied = error.io_kind() == Some(ErrorKind::PermissionDenied);
             let error = CliError::new(Exit::Host, error);
             if denied { error.hint("run this as root") } else { error }
         })?;
+        let receipt = Receipt::load(&*host, apply::receipt::PATH).or_exit(Exit::Host)?;
+        if let Some(receipt) = &receipt {
+            pki_files::forget_unfinished(&mut inventory, &specs, receipt);
+        }
         let mut facts = match probe {
             Probe::Full { measure } => full_probe(&*host, &cluster, &node, settings, measure)?,
             Probe::None => HostFacts::assumed(&node.name),
@@ -112,7 +116,6 @@ impl Session {
         note_pki_paths(&mut facts, &inventory);
         let inventories = BTreeMap::from([(node.name.clone(), inventory)]);
         let external = pki_files::external(&cluster, &inventories, now);
-        let receipt = Receipt::load(&*host, apply::receipt::PATH).or_exit(Exit::Host)?;
         let ttl_token = random::token(&mut SystemRandom);
         options.ttl_token_id.clone_from(&ttl_token.0);
         let mut session = Self {

@@ -30,6 +30,8 @@ pub struct Overrides {
     pub ignore_preflight_errors: Option<Vec<String>>,
     pub image_repository: Option<String>,
     pub kubernetes_version: Option<String>,
+    /// Takes precedence over the layout of the `Cluster` document.
+    pub layout: Option<Layout>,
     pub node_name: Option<String>,
     pub patches: Option<String>,
     pub pod_network_cidr: Option<String>,
@@ -41,8 +43,6 @@ pub struct Overrides {
     pub token: Option<Secret>,
     pub token_ttl: Option<String>,
     pub upload_certs: Option<bool>,
-    /// Takes precedence over the layout of the `Cluster` document.
-    pub layout: Option<Layout>,
 }
 
 /// Where a flag's value goes: kind and field.

@@ -1,6 +1,7 @@
 //! The API client against a real kube-apiserver, found through `KUBEWRIGHT_TEST_KUBE`.
 #![expect(clippy::disallowed_methods, reason = "the test starts the servers that it talks to")]
 
+use crate::skip::skip;
 use kubewright::api::Api;
 use kubewright::api::ApiError;
 use kubewright::api::ApiProvider;
@@ -171,7 +172,7 @@ fn kubeconfig(directory: &Path, server: &str, ca: &str, user: &str) -> Vec<u8> {
 
 fn kube_directory(test: &str) -> Option<PathBuf> {
     let Some(kube) = std::env::var_os("KUBEWRIGHT_TEST_KUBE") else {
-        println!("skipped: {test}: KUBEWRIGHT_TEST_KUBE is not set");
+        skip(test, "KUBEWRIGHT_TEST_KUBE is not set");
         return None;
     };
     let kube = PathBuf::from(kube);
@@ -399,7 +400,7 @@ fn kubeadms_objects_are_applied_once(server: &Server) {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/kubeadm/golden");
     let golden = std::env::var_os("KUBEWRIGHT_GOLDEN").map_or(beside, PathBuf::from);
     let Ok(files) = fs::read_dir(golden.join("single-node/api-objects")) else {
-        println!("skipped: kubeadms_objects_are_applied_once: no recorded output (KUBEWRIGHT_GOLDEN)");
+        skip("kubeadms_objects_are_applied_once", "no recorded output of kubeadm; set KUBEWRIGHT_GOLDEN");
         return;
     };
     let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());

@@ -1,7 +1,8 @@
 //! Configurations as operators write them: what is wrong is said, what kubeadm accepts is accepted.
 #![expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+use crate::support::golden;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Role;
 use kubewright::cluster::Secret;
@@ -38,32 +39,16 @@ fn file<'a>(name: &'a str, text: &'a str) -> File<'a> {
 }
 
 fn load(text: &str) -> Result<Loaded, Issues> {
+    load_with(text, &Overrides::default())
+}
+
+fn load_with(text: &str, overrides: &Overrides) -> Result<Loaded, Issues> {
     let environment = environment();
-    config::load(
-        Some(file("f.yaml", text)),
-        &environment,
-        &Overrides::default(),
-        Strictness::Lenient,
-        Purpose::Init,
-    )
+    config::load(Some(file("f.yaml", text)), &environment, overrides, Strictness::Lenient, Purpose::Init)
 }
 
 fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap()
-}
-
-/// The recorded outputs of kubeadm, where they are at hand.
-fn golden() -> Option<PathBuf> {
-    let named = std::env::var_os("KUBEWRIGHT_GOLDEN").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/kubeadm/golden");
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/kubeadm/golden");
-    let found = [named, Some(beside), Some(above)].into_iter().flatten().find(|path| path.is_dir());
-    if found.is_none() {
-        println!(
-            "skipped: kubeadm's recorded outputs are not here; name their directory in KUBEWRIGHT_GOLDEN"
-        );
-    }
-    found
 }
 
 fn read(path: &Path) -> String {
@@ -233,6 +218,10 @@ fn layouts_differ_in_one_field_of_the_kubelet() {
     assert_eq!(value.as_object_mut().unwrap().remove("serverTLSBootstrap"), Some(json!(true)));
     assert_eq!(value, kubeadm.kubelet.value);
     assert_eq!(five.kube_proxy, kubeadm.kube_proxy);
+    // The flag decides as the document does, and over it.
+    let overrides = Overrides { layout: Some(Layout::Kubeadm), ..Overrides::default() };
+    let flag = load_with(&document("five"), &overrides).unwrap().cluster;
+    assert_eq!((flag.layout, flag.kubelet), (Layout::Kubeadm, kubeadm.kubelet));
     let own = format!(
         "{}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nserverTLSBootstrap: false\n",
         document("five")
@@ -405,7 +394,7 @@ fn printed_defaults_can_be_read() {
 
 #[test]
 fn prints_what_kubeadm_prints() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("prints_what_kubeadm_prints") else { return };
     let components = [Component::Kubelet, Component::KubeProxy];
     for (name, text) in [
         ("init", print::init_defaults(&components)),
@@ -420,7 +409,7 @@ fn prints_what_kubeadm_prints() {
 
 #[test]
 fn migrates_as_kubeadm_does() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("migrates_as_kubeadm_does") else { return };
     for name in ["v1beta3-init", "v1beta3-join", "v1beta4-init"] {
         let input = read(&golden.join(format!("migrate/{name}.in.yaml")));
         // kubeadm loses this timeout; keeping it is the one difference.
@@ -433,7 +422,7 @@ fn migrates_as_kubeadm_does() {
 
 #[test]
 fn lists_the_images_that_kubeadm_lists() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("lists_the_images_that_kubeadm_lists") else { return };
     for (version, repository, recorded) in [
         ("v1.36.2", None, "v1.36.2.txt"),
         ("v1.35.0", None, "v1.35.0.txt"),
@@ -458,7 +447,7 @@ fn lists_the_images_that_kubeadm_lists() {
 
 #[test]
 fn accepts_the_recorded_configurations() {
-    let Some(golden) = golden() else { return };
+    let Some(golden) = golden::folder("accepts_the_recorded_configurations") else { return };
     for name in [
         "single-node",
         "ha-controlplaneendpoint",

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the fixture starts a program and writes its configuration")]
 
 use crate::bare_host::BareHost;
+use crate::skip::skip;
 use kubewright::cri::Client;
 use kubewright::cri::CriError;
 use kubewright::facts::Questions;
@@ -31,11 +32,11 @@ impl Containerd {
     /// `None`, with the reason printed, where it cannot be had.
     fn start(test: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            println!("skipped: {test} needs root for containerd");
+            skip(test, "needs root for containerd");
             return None;
         }
         let Ok(_) = Command::new("containerd").arg("--version").output() else {
-            println!("skipped: {test} needs containerd (Debian's package `containerd`)");
+            skip(test, "needs containerd (Debian's package `containerd`)");
             return None;
         };
         let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The local host, on a real file system with real processes.
 #![expect(clippy::disallowed_methods, reason = "the test looks at what the seam left behind")]
 
+use crate::skip::skip;
 use kubewright::host::Command;
 use kubewright::host::Entry;
 use kubewright::host::EntryKind;
@@ -104,7 +105,7 @@ fn keeps_the_owner_of_a_file_that_it_replaces() {
     let file = path(&directory, "file");
     local().write(&file, &Entry::file("old", 0o640)).unwrap();
     if std::os::unix::fs::chown(&file, Some(12), Some(34)).is_err() {
-        println!("skipped: keeps_the_owner_of_a_file_that_it_replaces: needs root");
+        skip("keeps_the_owner_of_a_file_that_it_replaces", "needs root");
         return;
     }
     local().write(&file, &Entry::file("new", 0o640)).unwrap();
@@ -138,7 +139,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_leaves_the_old_file_and_no_other() {
     let Some(disk) = SmallDisk::new() else {
-        println!("skipped: a_full_disk_leaves_the_old_file_and_no_other: cannot mount a tmpfs here");
+        skip("a_full_disk_leaves_the_old_file_and_no_other", "cannot mount a tmpfs here");
         return;
     };
     let file = path(&disk.0, "file");

@@ -754,6 +754,30 @@ fn preparation_mends_what_preflight_says_it_mends() {
     );
 }
 
+#[test]
+fn preparation_remembers_how_it_was() {
+    let case = Case::with(unprepared);
+    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts);
+    let runs = steps.iter().filter_map(|step| match &step.action {
+        kubewright::plan::Action::Run(run) => Some(run),
+        _ => None,
+    });
+    let memories = runs.flat_map(|run| run.remember.iter());
+    let told: Vec<String> = memories.map(|memory| format!("{}: {}", memory.key, memory.query)).collect();
+    assert_eq!(
+        told,
+        [
+            "module overlay: test -d /sys/module/overlay",
+            "module br_netfilter: test -d /sys/module/br_netfilter",
+            "sysctl net.bridge.bridge-nf-call-iptables: sysctl -n net.bridge.bridge-nf-call-iptables",
+            "sysctl net.bridge.bridge-nf-call-ip6tables: sysctl -n net.bridge.bridge-nf-call-ip6tables",
+            "sysctl net.ipv4.ip_forward: sysctl -n net.ipv4.ip_forward",
+            "swap: cat /proc/swaps",
+            "selinux: cat /sys/fs/selinux/enforce",
+        ]
+    );
+}
+
 fn text_of(case: &Case, path: &str) -> String {
     let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts);
     let step = steps.iter().find(|step| step.subject() == path).expect("the file is prepared");

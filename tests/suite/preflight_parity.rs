@@ -4,6 +4,7 @@
 
 use crate::bare_host::BareHost;
 use crate::fixture;
+use crate::skip::skip;
 use kubewright::facts::Questions;
 use kubewright::facts::gather;
 use kubewright::preflight;
@@ -51,8 +52,9 @@ fn told_by_kubeadm(text: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn agrees_with_a_real_kubeadm_on_this_machine() {
     let Ok(kube) = std::env::var("KUBEWRIGHT_TEST_KUBE") else {
-        println!(
-            "skipped: preflight_parity needs KUBEWRIGHT_TEST_KUBE, a directory with kubeadm and kubelet"
+        skip(
+            "agrees_with_a_real_kubeadm_on_this_machine",
+            "KUBEWRIGHT_TEST_KUBE names no directory with kubeadm and kubelet",
         );
         return;
     };

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start etcd and talk to it")]
 
 use super::fixture;
+use crate::skip::skip;
 use kubewright::clock::Clock;
 use kubewright::clock::Manual;
 use kubewright::cluster::Cluster;
@@ -197,7 +198,10 @@ impl Etcd {
 #[test]
 fn three_members_form_and_each_chain_refuses_the_other() {
     let Some(binary) = binary() else {
-        println!("skipped: no etcd in PATH, nor in the directory that KUBEWRIGHT_TEST_KUBE names");
+        skip(
+            "three_members_form_and_each_chain_refuses_the_other",
+            "no etcd in PATH, nor in the directory that KUBEWRIGHT_TEST_KUBE names",
+        );
         return;
     };
     let etcd = Etcd::start(&binary, |_| "etcd/peer");
@@ -260,7 +264,10 @@ fn an_external_etcd_is_asked_for_its_version() {
 #[test]
 fn a_member_that_shows_its_peers_a_client_certificate_stays_out() {
     let Some(binary) = binary() else {
-        println!("skipped: no etcd in PATH, nor in the directory that KUBEWRIGHT_TEST_KUBE names");
+        skip(
+            "a_member_that_shows_its_peers_a_client_certificate_stays_out",
+            "no etcd in PATH, nor in the directory that KUBEWRIGHT_TEST_KUBE names",
+        );
         return;
     };
     let etcd =

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start openssl and kubeadm")]
 
 use super::fixture;
+use crate::skip::skip;
 use kubewright::cluster::Layout;
 use kubewright::pki::Ca;
 use kubewright::pki::CertName;
@@ -128,7 +129,10 @@ fn a_foreign_authoritys_name_is_copied_byte_for_byte() {
 #[test]
 fn what_the_real_kubeadm_made_is_kept() {
     let Some(program) = fixture::kube_binary("kubeadm") else {
-        println!("skipped: no kubeadm; KUBEWRIGHT_TEST_KUBE names a directory with one");
+        skip(
+            "what_the_real_kubeadm_made_is_kept",
+            "no kubeadm; KUBEWRIGHT_TEST_KUBE names a directory with one",
+        );
         return;
     };
     for algorithm in ["RSA-2048", "ECDSA-P256", "ECDSA-P384"] {
@@ -188,7 +192,10 @@ fn kubeadm(program: &Path, configuration: &Path, args: &[&str]) -> String {
 #[test]
 fn the_real_kubeadm_keeps_what_is_made_here() {
     let Some(program) = fixture::kube_binary("kubeadm") else {
-        println!("skipped: no kubeadm; KUBEWRIGHT_TEST_KUBE names a directory with one");
+        skip(
+            "the_real_kubeadm_keeps_what_is_made_here",
+            "no kubeadm; KUBEWRIGHT_TEST_KUBE names a directory with one",
+        );
         return;
     };
     let directory = tempfile::tempdir().unwrap();

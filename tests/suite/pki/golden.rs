@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "golden files are read from the disk")]
 
 use super::fixture;
+use crate::skip::skip;
 use kubewright::cluster::Cluster;
 use kubewright::pki::Bundle;
 use kubewright::pki::CertName;
@@ -23,7 +24,10 @@ const CASES: [&str; 6] =
 #[test]
 fn certificates_equal_kubeadms() {
     let Some(golden) = fixture::golden_directory() else {
-        println!("skipped: no golden outputs of kubeadm here; KUBEWRIGHT_GOLDEN names their directory");
+        skip(
+            "certificates_equal_kubeadms",
+            "no golden outputs of kubeadm here; KUBEWRIGHT_GOLDEN names their directory",
+        );
         return;
     };
     for case in CASES {
@@ -41,7 +45,10 @@ fn certificates_equal_kubeadms() {
 #[test]
 fn kubeconfigs_equal_kubeadms() {
     let Some(golden) = fixture::golden_directory() else {
-        println!("skipped: no golden outputs of kubeadm here; KUBEWRIGHT_GOLDEN names their directory");
+        skip(
+            "kubeconfigs_equal_kubeadms",
+            "no golden outputs of kubeadm here; KUBEWRIGHT_GOLDEN names their directory",
+        );
         return;
     };
     for case in CASES {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "files for openssl, golden files")]
 
 use super::fixture;
+use crate::skip::skip;
 use kubewright::cluster::Layout;
 use kubewright::cluster::kubeadm::ExternalEtcd;
 use kubewright::pki::FileState;
@@ -61,7 +62,10 @@ fn requests_name_the_subject_and_nothing_more() {
 #[test]
 fn the_same_files_as_kubeadm_makes() {
     let Some(golden) = fixture::golden_directory() else {
-        println!("skipped: no golden outputs of kubeadm here; KUBEWRIGHT_GOLDEN names their directory");
+        skip(
+            "the_same_files_as_kubeadm_makes",
+            "no golden outputs of kubeadm here; KUBEWRIGHT_GOLDEN names their directory",
+        );
         return;
     };
     let text = fs::read_to_string(golden.join("certs-commands/generate-csr.txt")).unwrap();

@@ -1,0 +1,142 @@
+//! Hosts from `tests/lab`, removed when they go out of scope, also when the test fails.
+
+use crate::skip::skip;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kubewright");
+
+/// The configuration that both kubeadm and kubewright take in the lab.
+pub(crate) const CONFIG: &str = include_str!("../lab/kubeadm.yaml");
+
+/// Whether the lab can be used; says why not.
+pub(crate) fn available(test: &str) -> bool {
+    let kube = std::env::var_os("KUBEWRIGHT_TEST_KUBE");
+    let missing = match kube {
+        None => Some("KUBEWRIGHT_TEST_KUBE names no directory of Kubernetes binaries".to_owned()),
+        Some(_) if !rustix::process::geteuid().is_root() => Some("needs root for the lab".to_owned()),
+        Some(kube) => ["kubelet", "kubectl", "kubeadm", "kube-apiserver", "etcd"]
+            .into_iter()
+            .find(|program| !Path::new(&kube).join(program).is_file())
+            .map(|program| format!("no {program} in {}", kube.display())),
+    };
+    if let Some(why) = &missing {
+        skip(test, why);
+    }
+    missing.is_none()
+}
+
+/// What a command on a host came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// -1 when a signal ended it.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// Both streams, for looking what was said.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// A running host.
+#[derive(Debug)]
+pub(crate) struct Host {
+    name: &'static str,
+}
+
+impl Host {
+    /// A host that is ready for `init`, with the program and the lab's configuration in root's home.
+    pub(crate) fn kube(name: &'static str, octet: u8) -> Self {
+        // One that an aborted run left behind.
+        let _ = lab(&["down", name]);
+        let host = Self { name };
+        let made = lab(&["kube", name, &octet.to_string()]);
+        assert_eq!(made.code, 0, "lab kube {name}: {}", made.text());
+        let copied = lab(&["put", name, PROGRAM, "/usr/local/bin/kubewright"]);
+        assert_eq!(copied.code, 0, "{}", copied.text());
+        host.write("/root/kubeadm.yaml", CONFIG);
+        host
+    }
+
+    /// Runs a line of shell.
+    pub(crate) fn run(&self, line: &str) -> Outcome {
+        lab(&["sh", self.name, line])
+    }
+
+    /// Runs a line of shell that must succeed, and gives its output.
+    pub(crate) fn ok(&self, line: &str) -> String {
+        let outcome = self.run(line);
+        assert_eq!(outcome.code, 0, "`{line}` on {}:\n{}", self.name, outcome.text());
+        outcome.stdout
+    }
+
+    /// The output of `kubectl` as the administrator.
+    pub(crate) fn kubectl(&self, args: &str) -> String {
+        self.ok(&format!("kubectl --kubeconfig /etc/kubernetes/admin.conf {args}"))
+    }
+
+    /// The bytes that a line of shell writes.
+    pub(crate) fn bytes(&self, line: &str) -> Vec<u8> {
+        let output = Command::new(LAB).args(["sh", self.name, line]).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let copied = lab(&["put", self.name, file.path().to_str().unwrap(), path]);
+        assert_eq!(copied.code, 0, "{path}: {}", copied.text());
+    }
+
+    /// Tries a line of shell until it succeeds.
+    pub(crate) fn until(&self, limit: Duration, line: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let outcome = self.run(line);
+            if outcome.code == 0 {
+                return outcome.stdout;
+            }
+            assert!(start.elapsed() < limit, "not within {limit:?}: `{line}`:\n{}", outcome.text());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// Waits until the node is Ready and every pod of the control plane and the add-ons is, too.
+    pub(crate) fn settled(&self) {
+        let kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        self.until(
+            Duration::from_secs(90),
+            &format!(
+                "{kubectl} wait --for=condition=Ready node --all --timeout=60s && \
+                 {kubectl} -n kube-system rollout status deployment/coredns --timeout=60s && \
+                 {kubectl} -n kube-system rollout status daemonset/kube-proxy --timeout=60s && \
+                 {kubectl} -n kube-system wait --for=condition=Ready pod --all --timeout=60s"
+            ),
+        );
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = lab(&["down", self.name]);
+    }
+}
+
+fn lab(args: &[&str]) -> Outcome {
+    let output = Command::new(LAB).args(args).stdin(Stdio::null()).output().unwrap();
+    Outcome {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

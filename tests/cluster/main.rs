@@ -1,0 +1,23 @@
+//! Whole control planes on real hosts, with the real parts of Kubernetes.
+//!
+//! Needs what `tests/lab/README.md` says, and `KUBEWRIGHT_TEST_KUBE`; without these every test says that it is
+//! skipped. A host takes a processor for itself while it starts: `--test-threads 1` or 2.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests start hosts, look at them, and panic where they stand"
+)]
+
+mod fault;
+mod init;
+mod kill;
+mod lab;
+mod normal;
+mod parity;
+mod phases;
+mod prepare;
+#[path = "../support/skip.rs"]
+mod skip;
+mod state;

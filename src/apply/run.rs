@@ -164,7 +164,9 @@ impl<'a> Run<'a> {
             subject: subject.clone(),
         });
         let begun = match (&step.action, site.as_deref_mut()) {
-            (Action::Wait(_), Some(site)) => site.save(),
+            (Action::Wait(_) | Action::Service(_) | Action::Run(_) | Action::Object(_), Some(site)) => {
+                site.settle()
+            }
             _ => Ok(()),
         };
         let result = begun.and_then(|()| step::perform(self, step, site.as_deref_mut())).and_then(|done| {
@@ -268,7 +270,7 @@ impl<'a> Run<'a> {
         };
         for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
             let last = self.plan.steps.iter().rev().find(|step| self.written_down_at(step) == Some(name));
-            if let (Err(error), Some(step)) = (lock(site).save(), last) {
+            if let (Err(error), Some(step)) = (lock(site).settle(), last) {
                 self.stop(step, error, None);
             }
         }

@@ -36,4 +36,10 @@ impl Site {
             None => Ok(()),
         }
     }
+
+    /// Writes down what is new and brings all of it to the disk, before something is started that builds on it.
+    pub(crate) fn settle(&mut self) -> Result<(), StepError> {
+        self.save()?;
+        Ok(self.host.settle()?)
+    }
 }

@@ -10,6 +10,7 @@ use crate::host::Output;
 use crate::host::Socket;
 use crate::host::Stream;
 use crate::host::process;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::fs::DirBuilder;
@@ -30,20 +31,29 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// How long one address may take to answer a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The machine that this program runs on.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Local {
     name: String,
+    /// What was written or removed and may not have reached the disk.
+    unsettled: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Local {
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
+        Self { name: name.into(), unsettled: Mutex::default() }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file_error(&self, action: &'static str, path: &str) -> impl FnOnce(io::Error) -> HostError {
@@ -69,14 +79,18 @@ impl Host for Local {
     }
 
     fn write(&self, path: &str, entry: &Entry) -> Result<(), HostError> {
-        put(Path::new(path), entry).map_err(self.file_error("write", path))
+        put(Path::new(path), entry).map_err(self.file_error("write", path))?;
+        self.unsettled().insert(PathBuf::from(path));
+        Ok(())
     }
 
     fn remove(&self, path: &str) -> Result<(), HostError> {
         match remove_entry(Path::new(path)) {
-            Err(error) if !is_absence(&error) => Err(self.file_error("remove", path)(error)),
-            _ => Ok(()),
+            Err(error) if !is_absence(&error) => return Err(self.file_error("remove", path)(error)),
+            _ => {}
         }
+        self.unsettled().insert(PathBuf::from(path));
+        Ok(())
     }
 
     fn connect(&self, to: &Socket) -> Result<Stream, HostError> {
@@ -85,6 +99,26 @@ impl Host for Local {
             socket: to.to_string(),
             source,
         })
+    }
+
+    fn settle(&self) -> Result<(), HostError> {
+        let paths = std::mem::take(&mut *self.unsettled());
+        // Contents before the directories that lead to them.
+        let ancestors: BTreeSet<&Path> = paths.iter().flat_map(|path| path.ancestors().skip(1)).collect();
+        for path in paths.iter().map(PathBuf::as_path).chain(ancestors.into_iter().rev()) {
+            sync(path).map_err(self.file_error("write", &path.to_string_lossy()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings a file or a directory to the disk. A link is part of its directory; what is gone needs nothing.
+fn sync(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() || meta.is_dir() => File::open(path)?.sync_all(),
+        Ok(_) => Ok(()),
+        Err(error) if is_absence(&error) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -120,7 +154,7 @@ fn put(path: &Path, entry: &Entry) -> io::Result<()> {
             entry.owner.map_or(Ok(()), |(user, group)| lchown(temporary, Some(user), Some(group)))
         })?,
     }
-    File::open(parent)?.sync_all()
+    Ok(())
 }
 
 /// Makes the new entry under a temporary name in the same directory and renames it. The name is always the same,
@@ -170,8 +204,7 @@ fn write_file(path: &Path, content: &[u8], entry: &Entry, owner: Option<(u32, u3
     }
     // After the owner, since a change of owner clears the set-user-id bits; before the content.
     file.set_permissions(Permissions::from_mode(entry.mode))?;
-    file.write_all(content)?;
-    file.sync_all()
+    file.write_all(content)
 }
 
 fn put_directory(path: &Path, entry: &Entry) -> io::Result<()> {
@@ -200,17 +233,11 @@ fn make_parents(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
         other => other?,
     }
-    fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-    parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    fs::set_permissions(directory, Permissions::from_mode(0o755))
 }
 
 fn remove_entry(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        fs::remove_dir(path)?;
-    } else {
-        fs::remove_file(path)?;
-    }
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) }
 }
 
 fn open(to: &Socket) -> io::Result<Stream> {

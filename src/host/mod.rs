@@ -47,7 +47,7 @@ pub trait Host: Send + Sync {
     fn read(&self, path: &str) -> Result<Option<Entry>, HostError>;
 
     /// Puts an entry in place atomically, missing parents included (mode 0755). The mode is set before the
-    /// content is visible.
+    /// content is visible. A killed program leaves the old or the new entry; see [`Host::settle`] for a power cut.
     ///
     /// # Errors
     /// The entry cannot be written; what was there before is then untouched.
@@ -64,6 +64,15 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Nobody listens, or the machine cannot be reached.
     fn connect(&self, to: &Socket) -> Result<Stream, HostError>;
+
+    /// Makes everything written so far survive a power cut. To be called before something that builds on it starts:
+    /// one call for many files costs as much as for one.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    fn settle(&self) -> Result<(), HostError> {
+        Ok(())
+    }
 }
 
 impl<H: Host + ?Sized> Host for Arc<H> {
@@ -89,6 +98,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn connect(&self, to: &Socket) -> Result<Stream, HostError> {
         (**self).connect(to)
+    }
+
+    fn settle(&self) -> Result<(), HostError> {
+        (**self).settle()
     }
 }
 

@@ -129,11 +129,13 @@ fn differing(one: &Documents, other: &Documents) -> Vec<String> {
     found
 }
 
+/// What was changed, whichever phase did it: a whole run does once what several phases need.
 fn changed(receipt: &str) -> BTreeSet<String> {
     let receipt: Value = serde_json::from_str(receipt).unwrap_or_default();
     let steps = receipt["steps"].as_object().cloned().unwrap_or_default();
-    let changed = |step: &Value| step["changed"] == true && step["subject"].as_str().is_some_and(on_host);
-    steps.into_iter().filter(|(_, step)| changed(step)).map(|(key, _)| key).collect()
+    let changed = steps.values().filter(|step| step["changed"] == true);
+    let subjects = changed.filter_map(|step| step["subject"].as_str());
+    subjects.filter(|subject| on_host(subject)).map(str::to_owned).collect()
 }
 
 /// API objects are left out: a run that is killed forgets which of them it made, and the next one finds them by

@@ -1,5 +1,6 @@
 //! The house as ARCHITECTURE.md describes it: which folder may use which, and that nothing is left lying about.
 
+use crate::skip::skip;
 use crate::support::text;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -190,7 +191,10 @@ fn the_documents_name_every_folder() {
     assert_eq!(named, folders.iter().map(String::as_str).collect());
     let readme = root().join("README.md");
     if !readme.is_file() {
-        println!("skipped: there is no README.md yet to be compared with the folders of src");
+        skip(
+            "the_documents_name_every_folder",
+            "there is no README.md yet to be compared with the folders of src",
+        );
         return;
     }
     // README.md may leave folders to ARCHITECTURE.md, but names none that does not exist.

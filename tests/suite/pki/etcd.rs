@@ -225,7 +225,10 @@ fn three_members_form_and_each_chain_refuses_the_other() {
 #[test]
 fn an_external_etcd_is_asked_for_its_version() {
     let Some(binary) = binary() else {
-        println!("skipped: no etcd in PATH, nor in the directory that KUBEWRIGHT_TEST_KUBE names");
+        skip(
+            "an_external_etcd_is_asked_for_its_version",
+            "no etcd in PATH, nor in the directory that KUBEWRIGHT_TEST_KUBE names",
+        );
         return;
     };
     let etcd = Etcd::start(&binary, |_| "etcd/peer");

@@ -1,10 +1,10 @@
 //! A small cluster and a healthy host to begin from.
 
+use crate::pki::fixture::node;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::ComponentConfig;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Networking;
-use kubewright::cluster::Node;
 use kubewright::cluster::Prepare;
 use kubewright::cluster::Role;
 use kubewright::cluster::kubeadm::ClusterConfiguration;
@@ -20,7 +20,6 @@ use kubewright::facts::question::KERNEL_OPTIONS;
 use kubewright::facts::runtime::Connection;
 use kubewright::facts::runtime::RuntimeConfig;
 use kubewright::facts::runtime::Status;
-use std::collections::BTreeMap;
 
 /// One control plane `cp1` at 192.0.2.10, all defaults.
 pub(crate) fn cluster() -> Cluster {
@@ -42,7 +41,7 @@ pub(crate) fn cluster() -> Cluster {
         endpoint: None,
         kubelet: ComponentConfig { value: serde_json::json!({}), user_supplied: false },
         kube_proxy: ComponentConfig { value: serde_json::json!({}), user_supplied: false },
-        nodes: vec![node()],
+        nodes: vec![node("cp1", "192.0.2.10", Role::ControlPlane)],
         tokens: Vec::new(),
         upload_certs: false,
         certificate_key: None,
@@ -50,23 +49,6 @@ pub(crate) fn cluster() -> Cluster {
         patches: Vec::new(),
         prepare: Prepare::default(),
         site: kubewright::cluster::Site::default(),
-    }
-}
-
-fn node() -> Node {
-    Node {
-        name: "cp1".to_owned(),
-        roles: vec![Role::ControlPlane],
-        advertise_address: "192.0.2.10".parse().unwrap(),
-        bind_port: 6443,
-        cri_socket: "unix:///var/run/containerd/containerd.sock".to_owned(),
-        taints: None,
-        labels: BTreeMap::new(),
-        kubelet_extra_args: Vec::new(),
-        ignore_preflight_errors: Vec::new(),
-        image_pull_policy: kubewright::cluster::node::ImagePullPolicy::default(),
-        image_pull_serial: true,
-        access: None,
     }
 }
 

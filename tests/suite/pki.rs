@@ -3,7 +3,7 @@
 
 mod adopt;
 mod etcd;
-mod fixture;
+pub(crate) mod fixture;
 mod foreign;
 mod golden;
 mod openssl;

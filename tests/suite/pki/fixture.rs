@@ -70,7 +70,7 @@ pub(super) fn cluster(layout: Layout, control_planes: u8) -> Cluster {
     }
 }
 
-pub(super) fn node(name: &str, address: &str, role: Role) -> Node {
+pub(crate) fn node(name: &str, address: &str, role: Role) -> Node {
     Node {
         name: name.to_owned(),
         roles: vec![role],

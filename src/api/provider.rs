@@ -75,7 +75,8 @@ impl ApiProvider for NoApi {
 
 fn file_name(identity: Identity) -> &'static str {
     match identity {
-        Identity::Admin => "admin.conf",
+        Identity::Admin | Identity::LocalAdmin => "admin.conf",
         Identity::SuperAdmin => "super-admin.conf",
+        Identity::Node => "kubelet.conf",
     }
 }

@@ -8,7 +8,7 @@ use crate::apply::taint;
 use crate::host::Host;
 use crate::host::Socket;
 use crate::host::http;
-use crate::plan::Identity;
+use crate::host::read_through;
 use crate::plan::ObjectRef;
 use crate::plan::Place;
 use crate::plan::Probe;
@@ -90,19 +90,24 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
             let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
             Ok(ask_http(host, *tls, address, *port, path))
         }
-        Probe::Api { path } => Ok(run
-            .client(Identity::Admin)
+        Probe::Api { path, identity } => Ok(run
+            .client(*identity)
             .and_then(|api| api.raw(path))
             .map(drop)
             .map_err(|error| error.to_string())),
-        Probe::NodeRegistered { node } => {
+        Probe::NodeRegistered { node, identity } => {
             let name = ObjectRef::new("v1", "Node", "", node);
-            Ok(match run.client(Identity::Admin).and_then(|api| api.get(&name)) {
+            Ok(match run.client(*identity).and_then(|api| api.get(&name)) {
                 Ok(Some(node)) if taint::is_registered(&node) => Ok(()),
                 Ok(Some(_)) => Err(format!("it has no label {} yet", taint::HOSTNAME_LABEL)),
                 Ok(None) => Err("there is no such node".to_owned()),
                 Err(error) => Err(error.to_string()),
             })
+        }
+        Probe::Path { path } => {
+            let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
+            let there = read_through(host, path)?.is_some();
+            Ok(if there { Ok(()) } else { Err("it is not there yet".to_owned()) })
         }
     }
 }

@@ -248,8 +248,9 @@ impl Session {
         let read = move |identity| {
             let path = match (own, identity) {
                 (Some(path), _) => path,
-                (None, Identity::Admin) => ADMIN_CONF,
+                (None, Identity::Admin | Identity::LocalAdmin) => ADMIN_CONF,
                 (None, Identity::SuperAdmin) => "/etc/kubernetes/super-admin.conf",
+                (None, Identity::Node) => "/etc/kubernetes/kubelet.conf",
             };
             let entry = self.host.read(path).map_err(|error| error.to_string())?;
             Ok(entry.and_then(|entry| entry.content().map(<[u8]>::to_vec)))

@@ -38,6 +38,8 @@ pub struct Cluster {
     pub configuration: kubeadm::ClusterConfiguration,
     pub version: KubeVersion,
     pub layout: Layout,
+    /// The cluster runs already, and the nodes listed here join it.
+    pub joining: bool,
     pub networking: Networking,
     /// Where clients find the API; `None` means the first control plane's own address.
     pub endpoint: Option<HostPort>,
@@ -125,6 +127,11 @@ impl Cluster {
     /// Never for a cluster from `config`, which refuses one without a control plane.
     pub fn first_control_plane(&self) -> &Node {
         self.control_planes().next().expect("a valid cluster has a control plane")
+    }
+
+    /// Whether the cluster begins on this node: there, and nowhere else, the super-administrator is made.
+    pub fn begins_on(&self, node: &Node) -> bool {
+        !self.joining && self.first_control_plane().name == node.name
     }
 
     pub fn node(&self, name: &str) -> Option<&Node> {

@@ -334,6 +334,7 @@ impl Draft<'_> {
             name: declared.map_or(&self.cluster.cluster_name, |declared| &declared.metadata.name).clone(),
             version: release.version,
             layout,
+            joining: false,
             networking: networking(&self.cluster),
             endpoint: endpoint.map(|(host, port)| HostPort::new(host, port.unwrap_or(bind_port))),
             kubelet,

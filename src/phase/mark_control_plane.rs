@@ -19,7 +19,10 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             format!("node {} registered", node.registered_name()),
             "the kubelet creates the Node object",
             Action::Wait(Wait {
-                probe: Probe::NodeRegistered { node: node.registered_name().to_owned() },
+                probe: Probe::NodeRegistered {
+                    node: node.registered_name().to_owned(),
+                    identity: Identity::Admin,
+                },
                 limit: cx.cluster.timeouts.kubernetes_api_call,
                 advice: vec!["journalctl -xeu kubelet".to_owned()],
             }),

@@ -18,7 +18,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         format!("node {name} registered"),
         "the kubelet creates the Node object",
         Action::Wait(Wait {
-            probe: Probe::NodeRegistered { node: name.to_owned() },
+            probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Admin },
             limit: cx.cluster.timeouts.tls_bootstrap,
             advice: vec!["journalctl -xeu kubelet".to_owned()],
         }),

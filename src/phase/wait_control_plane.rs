@@ -5,6 +5,7 @@ use crate::kube::args;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::plan::Action;
+use crate::plan::Identity;
 use crate::plan::Probe;
 use crate::plan::Wait;
 use serde_json::Value;
@@ -13,7 +14,12 @@ use serde_json::Value;
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     drafts.extend(kubelet(cx));
-    drafts.push(component(cx, node, "kube-apiserver", Probe::Api { path: "/livez".to_owned() }));
+    drafts.push(component(
+        cx,
+        node,
+        "kube-apiserver",
+        Probe::Api { path: "/livez".to_owned(), identity: Identity::Admin },
+    ));
     let configuration = &cx.cluster.configuration;
     for (name, component_args, port, path) in [
         ("kube-controller-manager", &configuration.controller_manager.extra_args, 10257, "/healthz"),

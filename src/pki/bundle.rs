@@ -72,6 +72,8 @@ pub enum BundleError {
     Undecided { node: String, name: CertName },
     #[error("cannot make {name}: {source}")]
     Mint { name: CertName, source: MintError },
+    #[error("credentials for joining are no part of the cluster's own")]
+    Foreign,
     #[error("there is no {part:?} of {name} of `{node}`")]
     Missing { node: String, name: CertName, part: Part },
 }
@@ -227,6 +229,7 @@ impl Bundle {
                 self.part(node, *cert, *part).ok_or_else(|| missing(node, *cert, *part))
             }
             Content::Kubeconfig(spec) => self.kubeconfig(spec),
+            Content::BootstrapKubeconfig { .. } => Err(BundleError::Foreign),
         }
     }
 

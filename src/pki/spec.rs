@@ -227,7 +227,7 @@ pub(super) fn exists(cluster: &Cluster, name: CertName) -> bool {
 fn belongs(cluster: &Cluster, node: &Node, name: CertName) -> bool {
     match name {
         CertName::KubeletClient | CertName::KubeletServing => node.runs_kubelet(),
-        CertName::SuperAdmin => cluster.first_control_plane().name == node.name,
+        CertName::SuperAdmin => cluster.begins_on(node),
         _ => node.is_control_plane(),
     }
 }

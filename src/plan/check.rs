@@ -133,6 +133,12 @@ fn content(cluster: &Cluster, file: &FileSpec) -> Vec<String> {
     let mut flaws = Vec::new();
     let (node, cert, is_key) = match &file.content {
         Content::Text(_) => return flaws,
+        Content::BootstrapKubeconfig { .. } => {
+            if file.mode & !0o600 != 0 {
+                flaws.push(format!("credentials with mode {:04o}, wider than 0600", file.mode));
+            }
+            return flaws;
+        }
         Content::Pki { node, cert, part } => (node, *cert, matches!(part, Part::Key | Part::Pair)),
         Content::Kubeconfig(spec) => match spec.client {
             ClientCredential::Embedded(cert) => (&spec.node, cert, true),
@@ -207,7 +213,7 @@ fn named_by(content: &Content) -> Vec<String> {
             ClientCredential::File(path) => vec![path.clone()],
             ClientCredential::Embedded(_) => Vec::new(),
         },
-        Content::Pki { .. } => Vec::new(),
+        Content::Pki { .. } | Content::BootstrapKubeconfig { .. } => Vec::new(),
         Content::Text(text) => {
             let Ok(value) = serde_yaml::from_str::<Value>(text) else { return Vec::new() };
             match value["kind"].as_str() {

@@ -15,6 +15,10 @@ pub enum Content {
         part: Part,
     },
     Kubeconfig(KubeconfigSpec),
+    /// What a joining host proves itself with until it has a certificate, talking to `server`.
+    BootstrapKubeconfig {
+        server: String,
+    },
 }
 
 /// A kubeconfig whose certificates are still references.

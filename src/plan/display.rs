@@ -170,6 +170,7 @@ fn content(content: &Content) -> Value {
                 ClientCredential::File(path) => json!({"file": path}),
             },
         }}),
+        Content::BootstrapKubeconfig { server } => json!({"bootstrapKubeconfig": {"server": server}}),
     }
 }
 
@@ -199,6 +200,8 @@ fn identity(identity: Identity) -> &'static str {
     match identity {
         Identity::Admin => "admin",
         Identity::SuperAdmin => "super-admin",
+        Identity::LocalAdmin => "local-admin",
+        Identity::Node => "node",
     }
 }
 

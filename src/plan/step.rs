@@ -120,6 +120,11 @@ pub enum Identity {
     Admin,
     /// Bypasses RBAC; used only to give `Admin` its rights.
     SuperAdmin,
+    /// The administrator, asking the API server of the host itself: one that joins has the others' endpoint in its
+    /// kubeconfig.
+    LocalAdmin,
+    /// The kubelet of the host, which may look at its own Node.
+    Node,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Conditions that a plan waits for. Waiting is a step, so a plan shows where time goes.
 
 use crate::cluster::GoDuration;
+use crate::plan::Identity;
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +17,12 @@ pub struct Wait {
 pub enum Probe {
     /// Status 200 on the host's own HTTP endpoint. TLS is not verified: the component made its certificate itself.
     Http { tls: bool, host: String, port: u16, path: String },
-    /// Status 200 from the API server as the administrator.
-    Api { path: String },
+    /// Status 200 from the API server.
+    Api { path: String, identity: Identity },
     /// The node is registered, that is, has its hostname label.
-    NodeRegistered { node: String },
+    NodeRegistered { node: String, identity: Identity },
+    /// Something stands at this path of the host, and where it is a link, also where it leads.
+    Path { path: String },
 }
 
 impl fmt::Display for Probe {
@@ -30,8 +33,9 @@ impl fmt::Display for Probe {
                 let host = crate::cluster::HostPort::new(host.clone(), *port);
                 write!(f, "{scheme}://{host}{path}")
             }
-            Self::Api { path } => write!(f, "API server {path}"),
-            Self::NodeRegistered { node } => write!(f, "node {node} registered"),
+            Self::Api { path, .. } => write!(f, "API server {path}"),
+            Self::NodeRegistered { node, .. } => write!(f, "node {node} registered"),
+            Self::Path { path } => f.write_str(path),
         }
     }
 }

@@ -347,8 +347,8 @@ fn a_plan_is_applied_once(server: &Server) {
     let health =
         |tls, path: &str| Probe::Http { tls, host: "127.0.0.1".into(), port: server.port, path: path.into() };
     for (place, probe) in [
-        (Place::Cluster, Probe::Api { path: "/livez".into() }),
-        (Place::Cluster, Probe::NodeRegistered { node: "cp1".into() }),
+        (Place::Cluster, Probe::Api { path: "/livez".into(), identity: Identity::Admin }),
+        (Place::Cluster, Probe::NodeRegistered { node: "cp1".into(), identity: Identity::Admin }),
         (Place::Host("here".into()), health(true, "/livez")),
     ] {
         steps.push(wait_step(place, probe));

@@ -310,8 +310,8 @@ fn through_api() -> Vec<Step> {
         ObjectSpec { identity: Identity::SuperAdmin, ..object(binding(), ApplyHow::CreateOrReplace) };
     [
         ("upload-config", Action::Object(admins)),
-        ("wait", wait(Probe::Api { path: "/livez".into() })),
-        ("wait", wait(Probe::NodeRegistered { node: "cp1".into() })),
+        ("wait", wait(Probe::Api { path: "/livez".into(), identity: Identity::Admin })),
+        ("wait", wait(Probe::NodeRegistered { node: "cp1".into(), identity: Identity::Admin })),
         ("upload-config", Action::Object(object(config, ApplyHow::CreateOrReplace))),
         ("upload-config", Action::Object(object(kept, ApplyHow::CreateOnly))),
         ("bootstrap-token", Action::Object(plain(token))),

@@ -44,6 +44,7 @@ pub(crate) fn cluster() -> Cluster {
         nodes: vec![node("cp1", "192.0.2.10", Role::ControlPlane)],
         tokens: Vec::new(),
         upload_certs: false,
+        joining: false,
         certificate_key: None,
         timeouts: Timeouts::default(),
         patches: Vec::new(),

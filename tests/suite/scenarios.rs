@@ -75,6 +75,9 @@ fn content(content: &Content) -> String {
         Content::Pki { node, cert, part } => {
             format!("<{} {cert} of {node}>\n", format!("{part:?}").to_lowercase())
         }
+        Content::BootstrapKubeconfig { server } => {
+            format!("<kubeconfig with the credentials for joining>\nserver: {server}\n")
+        }
         Content::Kubeconfig(spec) => {
             let client = match &spec.client {
                 ClientCredential::Embedded(cert) => format!("<certificate and key {cert} of {}>", spec.node),

@@ -62,6 +62,7 @@ pub(super) fn cluster(layout: Layout, control_planes: u8) -> Cluster {
         nodes: names.map(|(name, address)| node(&name, &address, Role::ControlPlane)).collect(),
         tokens: Vec::new(),
         upload_certs: false,
+        joining: false,
         certificate_key: None,
         timeouts: kubewright::cluster::kubeadm::Timeouts::default(),
         patches: Vec::new(),

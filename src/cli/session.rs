@@ -165,6 +165,7 @@ impl Session {
             facts: &self.facts,
             running: &self.running,
             external: &self.external,
+            downloaded: &BTreeSet::new(),
             options: &self.options,
         };
         let done = |phase: &crate::phase::Phase| phase.done.is_some_and(|done| done(&context, self.node()));

@@ -246,6 +246,7 @@ pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> prefli
         ours: &ours,
         prepare,
         etcd: &etcd::versions(&*session.host, &session.cluster, &System),
+        running: session.running(),
     };
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }

@@ -151,6 +151,10 @@ impl Session {
         self.cluster.first_control_plane()
     }
 
+    pub(super) fn running(&self) -> &ClusterFacts {
+        &self.running
+    }
+
     pub(super) fn facts(&self) -> &HostFacts {
         &self.facts[&self.node().name]
     }
@@ -276,6 +280,7 @@ fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     ClusterFacts {
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
+        namesake: None,
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
     }
 }

@@ -107,7 +107,11 @@ impl Scenario {
             external: told.external.iter().map(|base| authority(base)).collect(),
             selected: select::skipping(phases, &loaded.skip_phases).unwrap(),
             downloaded: told.downloaded.clone(),
-            running: ClusterFacts { coredns_replicas: told.coredns_replicas, corefile: told.corefile },
+            running: ClusterFacts {
+                coredns_replicas: told.coredns_replicas,
+                corefile: told.corefile,
+                ..ClusterFacts::default()
+            },
             cluster,
             options,
         }

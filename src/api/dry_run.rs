@@ -168,12 +168,12 @@ mod tests {
         assert!(api.delete(&named("gone")).unwrap_err().is_missing());
         api.patch(&named("changed"), &json!({"metadata": {"labels": {"new": "yes"}}})).unwrap();
         api.create(&config_map("new")).unwrap();
-        let names = |selector: &Selector| -> Vec<String> {
+        let listed = |selector: &Selector| -> Vec<String> {
             let found = api.list(&named(""), selector).unwrap();
             found.iter().map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(names(&Selector::all()), ["changed", "kept", "new"]);
-        assert_eq!(names(&Selector::all().label("new", "yes")), ["changed"]);
+        assert_eq!(listed(&Selector::all()), ["changed", "kept", "new"]);
+        assert_eq!(listed(&Selector::all().label("new", "yes")), ["changed"]);
         assert_eq!(api.get(&named("gone")).unwrap(), None);
         api.create(&config_map("gone")).unwrap();
         assert_eq!(fake.mutations(), 0);

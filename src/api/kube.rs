@@ -133,7 +133,7 @@ impl Api for KubeApi {
                 page => self.object(&page?)?,
             };
             found.extend(items(&page, collection));
-            token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+            page["metadata"]["continue"].as_str().unwrap_or_default().clone_into(&mut token);
             if token.is_empty() {
                 return Ok(found);
             }

@@ -7,6 +7,7 @@ use kubewright::api::ApiError;
 use kubewright::api::ApiProvider;
 use kubewright::api::KubeApi;
 use kubewright::api::Kubeconfigs;
+use kubewright::api::Selector;
 use kubewright::apply;
 use kubewright::apply::Images;
 use kubewright::apply::Options;
@@ -192,6 +193,7 @@ fn a_real_api_server_understands_us() {
     credentials_are_checked(&server);
     clients_are_kept_and_renewed(&server);
     one_client_serves_many_threads(&server.client("admin"));
+    lists_are_followed_to_their_end(&server.client("admin"));
     a_plan_is_applied_once(&server);
     kubeadms_objects_are_applied_once(&server);
     goes_silent(server);
@@ -225,6 +227,41 @@ fn objects_come_and_change(api: &KubeApi) {
     assert!(api.get(&ObjectRef::of(&role)).unwrap().is_some(), "a colon in a name");
     assert_eq!(api.raw("/livez").unwrap(), "ok");
     assert!(api.raw("/version").unwrap().contains("gitVersion"));
+}
+
+/// More objects than one answer holds.
+fn lists_are_followed_to_their_end(api: &KubeApi) {
+    let name = |number: usize| format!("many-{number:03}");
+    let secret = |number: usize| {
+        json!({"apiVersion": "v1", "kind": "Secret", "type": if number < 2 { "example.com/rare" } else { "Opaque" },
+            "metadata": {"name": name(number), "namespace": "default",
+                "labels": {"parity": if number.is_multiple_of(2) { "even" } else { "odd" }}}})
+    };
+    thread::scope(|scope| {
+        for start in 0..4 {
+            scope.spawn(move || {
+                for number in (start..510).step_by(4) {
+                    api.create(&secret(number)).unwrap();
+                }
+            });
+        }
+    });
+    let secrets = ObjectRef::new("v1", "Secret", "default", "");
+    for (selector, count) in [
+        (Selector::all(), 510),
+        (Selector::all().label("parity", "even"), 255),
+        (Selector::all().field("type", "example.com/rare"), 2),
+        (Selector::all().field("type", "example.com/rare").label("parity", "odd"), 1),
+        (Selector::all().label("parity", "none"), 0),
+    ] {
+        let found = api.list(&secrets, &selector).unwrap();
+        assert_eq!(found.len(), count, "{selector:?}");
+        assert!(found.iter().all(|object| ObjectRef::of(object).is_in(&secrets) && selector.matches(object)));
+    }
+    let one = ObjectRef::of(&secret(0));
+    api.delete(&one).unwrap();
+    assert!(api.delete(&one).unwrap_err().is_missing());
+    assert_eq!(api.get(&one).unwrap(), None);
 }
 
 fn refusals_are_told(server: &Server) {

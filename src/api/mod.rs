@@ -11,6 +11,7 @@ pub mod select;
 pub use dry_run::DryRun;
 pub use fake::Fake;
 pub use kube::KubeApi;
+pub use provider::Access;
 pub use provider::ApiProvider;
 pub use provider::Kubeconfigs;
 pub use provider::NoApi;

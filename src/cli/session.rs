@@ -1,5 +1,6 @@
 //! A run on the host we are on: what is wanted, what is so, and the plan between the two.
 
+use crate::api::Access;
 use crate::api::Api;
 use crate::api::ApiProvider;
 use crate::api::provider::Kubeconfigs;
@@ -148,7 +149,7 @@ impl Session {
     }
 
     pub(super) fn node(&self) -> &Node {
-        self.cluster.first_control_plane()
+        self.cluster.this_node()
     }
 
     pub(super) fn running(&self) -> &ClusterFacts {
@@ -249,7 +250,7 @@ impl Session {
     /// cluster's endpoint may not lead anywhere yet.
     pub(super) fn api(&self) -> Kubeconfigs<'_> {
         let own = self.kubeconfig.as_deref().filter(|path| *path != ADMIN_CONF);
-        let server = own.is_none().then(|| self.cluster.local_url(self.node()));
+        let local = self.cluster.local_url(self.node());
         let read = move |identity| {
             let path = match (own, identity) {
                 (Some(path), _) => path,
@@ -258,9 +259,11 @@ impl Session {
                 (None, Identity::Node) => "/etc/kubernetes/kubelet.conf",
             };
             let entry = self.host.read(path).map_err(|error| error.to_string())?;
-            Ok(entry.and_then(|entry| entry.content().map(<[u8]>::to_vec)))
+            let kubeconfig = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec));
+            let server = own.is_none().then(|| local.clone());
+            Ok(kubeconfig.map(|kubeconfig| Access { kubeconfig, server }))
         };
-        Kubeconfigs::new(read, server)
+        Kubeconfigs::new(read)
     }
 
     /// What a cluster that runs already says about the operator's own choices. No answer means no cluster.

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the test starts the servers that it talks to")]
 
 use crate::skip::skip;
+use kubewright::api::Access;
 use kubewright::api::Api;
 use kubewright::api::ApiError;
 use kubewright::api::ApiProvider;
@@ -305,13 +306,10 @@ fn credentials_are_checked(server: &Server) {
 
 fn clients_are_kept_and_renewed(server: &Server) {
     let admin = AtomicBool::new(false);
-    let provider = Kubeconfigs::new(
-        |identity| {
-            let there = identity == Identity::Admin && admin.load(std::sync::atomic::Ordering::Relaxed);
-            Ok(there.then(|| server.kubeconfig("ca", "admin")))
-        },
-        None,
-    );
+    let provider = Kubeconfigs::new(|identity| {
+        let there = identity == Identity::Admin && admin.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(there.then(|| Access { kubeconfig: server.kubeconfig("ca", "admin"), server: None }))
+    });
     let missing = provider.client(Identity::Admin).map(drop).unwrap_err();
     assert_eq!(missing.to_string(), "cannot use admin.conf: the file does not exist");
     admin.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -351,7 +349,7 @@ impl Images for Nothing {
 
 fn execute(server: &Server, plan: &Plan) -> Report {
     let bytes = server.kubeconfig("ca", "admin");
-    let provider = Kubeconfigs::new(move |_| Ok(Some(bytes.clone())), None);
+    let provider = Kubeconfigs::new(move |_| Ok(Some(Access { kubeconfig: bytes.clone(), server: None })));
     apply::execute(
         plan,
         &World {

@@ -11,6 +11,7 @@ pub mod runtime;
 pub mod swap;
 pub mod sync;
 
+pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
@@ -89,4 +90,6 @@ pub struct ClusterFacts {
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.
     pub corefile: Option<String>,
+    /// The members of the cluster's own etcd; `None` where nobody asked, or somebody else runs it.
+    pub etcd: Option<EtcdMembership>,
 }

@@ -29,6 +29,7 @@ const BASE: Phase = Phase {
     done: None,
     scope: Scope::ControlPlanes,
     plan: None,
+    undo: None,
     children: &[],
 };
 

@@ -20,6 +20,12 @@ pub enum Probe {
     Api { path: String },
     /// The node is registered, that is, has its hostname label.
     NodeRegistered { node: String },
+    /// The member of the cluster's own etcd has started: it has a name, or a vote.
+    EtcdStarted { peer_url: String },
+    /// More than half of etcd's voters answer without errors.
+    EtcdHealthy,
+    /// The container runtime runs no pod of this name in `kube-system`.
+    PodGone { cri_socket: String, name: String },
 }
 
 impl fmt::Display for Probe {
@@ -32,6 +38,9 @@ impl fmt::Display for Probe {
             }
             Self::Api { path } => write!(f, "API server {path}"),
             Self::NodeRegistered { node } => write!(f, "node {node} registered"),
+            Self::EtcdStarted { peer_url } => write!(f, "etcd member {peer_url} started"),
+            Self::EtcdHealthy => f.write_str("etcd healthy"),
+            Self::PodGone { name, .. } => write!(f, "pod {name} gone"),
         }
     }
 }

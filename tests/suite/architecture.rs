@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -16,8 +16,10 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("report", &[]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),
-    ("cri", &["host"]),
-    ("facts", &["clock", "cluster", "cri", "host"]),
+    ("grpc", &["host"]),
+    ("cri", &["grpc", "host"]),
+    ("etcd", &["grpc", "host"]),
+    ("facts", &["clock", "cluster", "cri", "etcd", "host"]),
     // A plan names certificates, and the bundle gives them out as a plan names them.
     ("pki", &["cluster", "plan"]),
     ("plan", &["cluster", "host", "pki"]),
@@ -25,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("kube", &["cluster", "facts", "pki", "plan", "template"]),
     ("preflight", &["cluster", "facts", "plan"]),
     ("phase", &["cluster", "facts", "host", "kube", "pki", "plan", "template"]),
-    ("apply", &["api", "clock", "cluster", "host", "pki", "plan", "report"]),
+    ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
     (
         "cli",
         &[
@@ -35,6 +37,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "cluster",
             "config",
             "cri",
+            "etcd",
             "facts",
             "host",
             "kube",

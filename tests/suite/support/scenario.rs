@@ -96,7 +96,11 @@ impl Scenario {
             facts: facts(&cluster, &told),
             external: told.external.iter().map(|base| authority(base)).collect(),
             selected: select::skipping(CLUSTER, &loaded.skip_phases).unwrap(),
-            running: ClusterFacts { coredns_replicas: told.coredns_replicas, corefile: told.corefile },
+            running: ClusterFacts {
+                coredns_replicas: told.coredns_replicas,
+                corefile: told.corefile,
+                ..ClusterFacts::default()
+            },
             cluster,
             options,
         }

@@ -17,6 +17,7 @@ use kubewright::clock::Manual;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Secret;
 use kubewright::cluster::kubeadm::KeyAlgorithm;
+use kubewright::etcd::NoEtcd;
 use kubewright::host::Entry;
 use kubewright::host::EntryKind;
 use kubewright::host::Fake;
@@ -150,6 +151,7 @@ impl Stage {
         let world = World {
             hosts: &fleet,
             api: &self.api,
+            etcd: &NoEtcd,
             resolver: &contents,
             images: &ImageFiles,
             clock: &self.clock,

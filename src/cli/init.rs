@@ -137,8 +137,7 @@ impl<'a> Run<'a> {
         if self.args.explain {
             self.say(&display::text(&plan, Detail::Explained));
         }
-        let report =
-            session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
+        let report = session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event));
         Ok(self.finish(&session, &resolver, &report))
     }
 
@@ -252,7 +251,8 @@ pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> prefli
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }
 
-fn exit_of(report: &Report) -> Exit {
+/// The exit code of a run.
+pub(super) fn exit_of(report: &Report) -> Exit {
     if report.interrupted {
         return Exit::Interrupted;
     }

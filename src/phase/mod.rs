@@ -118,6 +118,8 @@ pub struct Options {
     pub prepare: bool,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
     pub ttl_token_id: String,
+    /// Where a joining worker puts the cluster's CA, unless beside where the PKI is.
+    pub ca_cert_path: Option<String>,
 }
 
 impl Context<'_> {

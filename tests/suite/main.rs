@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod cri;
 mod documents;
+mod etcd_join;
 mod execution;
 mod facts;
 mod fixture;

@@ -3,15 +3,13 @@
 
 use crate::discovery::World;
 use crate::discovery::attempt;
-use crate::discovery::attempt::Target;
+use crate::discovery::attempt::Peer;
 use crate::discovery::error::DiscoveryError;
 use crate::discovery::moment::Moment;
-use crate::discovery::roots::Trust;
 use crate::discovery::trouble::Trouble;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 const PATH: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 const SIGNATURE: &str = "jws-kubeconfig-";
@@ -27,11 +25,11 @@ pub(super) struct ClusterInfo {
 /// Asks for it once.
 pub(super) fn fetch(
     world: &World<'_>,
-    target: &Target,
-    trust: &Trust,
-    authorization: Option<&Zeroizing<String>>,
+    peer: Peer<'_>,
+    within: Duration,
 ) -> Result<(ClusterInfo, Moment), DiscoveryError> {
-    let asked = attempt::get(world, target, trust, authorization, PATH)?;
+    let asked = attempt::get(world, peer, PATH, within)?;
+    let target = peer.target;
     let endpoint = target.endpoint();
     match asked.answer.status {
         200 => {}

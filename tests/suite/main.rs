@@ -12,6 +12,7 @@ mod binary;
 mod cli;
 mod config;
 mod cri;
+mod discovery;
 mod documents;
 mod execution;
 mod facts;

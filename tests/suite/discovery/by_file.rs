@@ -1,0 +1,1 @@
+//! Discovery by a kubeconfig.

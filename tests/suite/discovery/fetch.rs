@@ -1,0 +1,1 @@
+//! What a joining host reads from the cluster.

@@ -1,0 +1,1 @@
+//! No bytes make a parser panic.

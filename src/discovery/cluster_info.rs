@@ -38,24 +38,27 @@ pub(super) fn fetch(
         }
         status => return Err(attempt::unreachable(target, Trouble::Status(status))),
     }
-    let bad = |why: String| DiscoveryError::BadClusterInfo { endpoint: endpoint.clone(), why };
-    let info = parse(&asked.answer.body).map_err(bad)?;
-    Ok((info, asked.moment))
+    match parse(&asked.answer.body) {
+        Some(info) => Ok((info, asked.moment)),
+        None => Err(attempt::unreachable(target, Trouble::NotKubernetes)),
+    }
 }
 
-/// Reads the object as the API gives it.
-fn parse(body: &[u8]) -> Result<ClusterInfo, String> {
-    let object: Value = serde_json::from_slice(body).map_err(|error| format!("it is not JSON ({error})"))?;
-    let Some(data) = object.get("data").and_then(Value::as_object) else {
-        return Ok(ClusterInfo::default());
-    };
+/// Reads the object as the API gives it; `None` when it is none.
+fn parse(body: &[u8]) -> Option<ClusterInfo> {
+    let object: Value = serde_json::from_slice(body).ok()?;
+    if object.get("kind").and_then(Value::as_str) != Some("ConfigMap") {
+        return None;
+    }
     let mut info = ClusterInfo::default();
-    for (key, value) in data.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
+    let data = object.get("data").and_then(Value::as_object);
+    let data = data.into_iter().flatten();
+    for (key, value) in data.filter_map(|(key, value)| Some((key, value.as_str()?))) {
         if let Some(id) = key.strip_prefix(SIGNATURE) {
             info.signatures.insert(id.to_owned(), value.to_owned());
         } else if key == "kubeconfig" {
             value.clone_into(&mut info.kubeconfig);
         }
     }
-    Ok(info)
+    Some(info)
 }

@@ -16,6 +16,7 @@ use kubewright::discovery;
 use kubewright::discovery::DiscoveryError;
 use kubewright::discovery::Found;
 use kubewright::discovery::World;
+use kubewright::host::Host;
 use kubewright::host::Local;
 use kubewright::report::Event;
 use std::fmt::Write as _;
@@ -67,10 +68,18 @@ fn run_by(
     clock: &dyn Clock,
     interrupt: &AtomicBool,
 ) -> (Result<Found, DiscoveryError>, Vec<Event>) {
-    let host = Local::new("w1");
+    run_on(&Local::new("w1"), join, clock, interrupt)
+}
+
+fn run_on(
+    host: &dyn Host,
+    join: &JoinConfiguration,
+    clock: &dyn Clock,
+    interrupt: &AtomicBool,
+) -> (Result<Found, DiscoveryError>, Vec<Event>) {
     let events = Mutex::new(Vec::new());
     let tell = |event: Event| events.lock().unwrap().push(event);
-    let world = World { host: &host, clock, events: &tell, interrupt };
+    let world = World { host, clock, events: &tell, interrupt };
     let result = discovery::discover(join, &world);
     (result, events.into_inner().unwrap())
 }

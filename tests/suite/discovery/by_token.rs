@@ -25,6 +25,7 @@ use kubewright::pki::mint::Validity;
 use kubewright::pki::sans::Sans;
 use kubewright::pki::spec::Usage;
 use kubewright::report::Event;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicBool;
@@ -140,7 +141,7 @@ fn chunks_are_put_together() {
     let server = Server::start(tls(&authority.server(), None), move |_, _| {
         let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
         for chunk in body.as_bytes().chunks(700) {
-            answer.push_str(&format!("{:x}\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap()));
+            write!(answer, "{:x}\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap()).unwrap();
         }
         answer + "0\r\n\r\n"
     });
@@ -331,7 +332,7 @@ fn what_keeps_a_cluster_from_being_trusted_is_told_apart() {
     let elsewhere = {
         let sans =
             Sans { dns: vec!["api.test".to_owned()], ips: vec![IpAddr::V4(Ipv4Addr::new(10, 77, 0, 11))] };
-        let pair = authority.leaf(sans, &[Usage::ServerAuth], around(NOW, time::Duration::days(1)));
+        let pair = authority.leaf(&sans, &[Usage::ServerAuth], around(NOW, time::Duration::days(1)));
         let body = cluster_info(&kubeconfig, &[TOKEN]);
         Server::start(tls(&pair, None), move |_, _| http(200, &body, NOW))
     };
@@ -387,7 +388,7 @@ fn whose_clock_is_wrong_is_said() {
     let kubeconfig = info_kubeconfig(&authority);
     let serve = |validity: Validity, there: Option<OffsetDateTime>| {
         let sans = Sans { dns: Vec::new(), ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] };
-        let pair = authority.leaf(sans, &[Usage::ServerAuth], validity);
+        let pair = authority.leaf(&sans, &[Usage::ServerAuth], validity);
         let body = cluster_info(&kubeconfig, &[TOKEN]);
         Server::start(tls(&pair, None), move |_, _| match there {
             Some(there) => http(200, &body, there),

@@ -25,8 +25,10 @@ use rustls::StreamOwned;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::UnixTime;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
+use rustls::time_provider::TimeProvider;
 use serde_json::json;
 use std::io::Read;
 use std::io::Write;
@@ -69,15 +71,15 @@ impl Authority {
     /// For 127.0.0.1, a week old, good for a year.
     pub(super) fn server(&self) -> Pair {
         let sans = Sans { dns: vec!["api.test".to_owned()], ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] };
-        self.leaf(sans, &[Usage::ServerAuth], around(NOW, Duration::days(365)))
+        self.leaf(&sans, &[Usage::ServerAuth], around(NOW, Duration::days(365)))
     }
 
-    pub(super) fn leaf(&self, sans: Sans, usages: &[Usage], validity: Validity) -> Pair {
+    pub(super) fn leaf(&self, sans: &Sans, usages: &[Usage], validity: Validity) -> Pair {
         let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
         let leaf = Leaf {
             subject: &Subject::named("kube-apiserver"),
             usages,
-            sans: &sans,
+            sans,
             validity,
             public_key_info: &key.public_key_info(),
         };
@@ -95,7 +97,7 @@ pub(super) fn around(now: OffsetDateTime, after: Duration) -> Validity {
 /// TLS as this server speaks it; with `clients`, only to those whose certificate this authority signed.
 pub(super) fn tls(pair: &Pair, clients: Option<&Authority>) -> Arc<ServerConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(AtNow))
         .with_safe_default_protocol_versions()
         .unwrap();
     let builder = match clients {
@@ -110,6 +112,17 @@ pub(super) fn tls(pair: &Pair, clients: Option<&Authority>) -> Arc<ServerConfig>
     let chain = vec![CertificateDer::from(pair.certificate.der().to_vec())];
     let key = PrivateKeyDer::from_pem_slice(pair.key.pem().as_bytes()).unwrap();
     Arc::new(builder.with_single_cert(chain, key).unwrap())
+}
+
+/// The server lives in the tests' time, too.
+#[derive(Debug)]
+struct AtNow;
+
+impl TimeProvider for AtNow {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(NOW.unix_timestamp()).unwrap();
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+    }
 }
 
 /// Answers requests until the test program ends.

@@ -30,5 +30,6 @@ mod scenario_runs;
 mod scenarios;
 #[path = "../support/skip.rs"]
 mod skip;
+mod stored;
 mod support;
 mod yaml_text;

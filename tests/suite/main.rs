@@ -19,6 +19,7 @@ mod facts;
 mod fixture;
 mod help;
 mod host;
+mod join;
 mod kubeadm_parity;
 mod patches;
 mod pki;

@@ -2,6 +2,7 @@
 
 use crate::apply::diff;
 use crate::apply::failure::StepError;
+use crate::apply::member;
 use crate::apply::receipt::sha256;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
@@ -22,6 +23,10 @@ pub(crate) fn file(run: &Run<'_>, spec: &FileSpec, site: &mut Site) -> Result<Do
     }
     let content = match &spec.content {
         Content::Text(text) => text.clone().into_bytes(),
+        Content::Joining(manifest) => {
+            let there = current.as_ref().and_then(Entry::content);
+            member::manifest(run, manifest, there)?.into_bytes()
+        }
         other => run.world.resolver.content(other).map_err(|error| {
             StepError::new(FailureKind::Content, error.context(format!("no content for `{}`", spec.path)))
         })?,
@@ -56,22 +61,21 @@ pub(crate) fn absent(run: &Run<'_>, path: &str, site: &mut Site) -> Result<Done,
     if site.host.read(path)?.is_none() {
         return Ok(Done::new(Outcome::Ok));
     }
-    prepare(run, path, site)?;
+    if !run.world.options.dry_run {
+        site.before_path(path)?;
+    }
     site.host.remove(path)?;
-    site.changed.push(path.to_owned());
     Ok(Done::new(run.changed()))
 }
 
 /// Writes an entry that differs from what is there.
 pub(crate) fn put(run: &Run<'_>, path: &str, entry: &Entry, site: &mut Site) -> Result<Done, StepError> {
-    prepare(run, path, site)?;
+    if !run.world.options.dry_run {
+        site.before_writing(path)?;
+    }
     site.host.write(path, entry)?;
     site.changed.push(path.to_owned());
     Ok(Done::new(run.changed()))
-}
-
-fn prepare(run: &Run<'_>, path: &str, site: &mut Site) -> Result<(), StepError> {
-    if run.world.options.dry_run { Ok(()) } else { site.before_path(path) }
 }
 
 fn same(current: &Entry, wanted: &Entry) -> bool {

@@ -10,7 +10,9 @@ use crate::apply::receipt::ReceiptError;
 use crate::apply::receipt::StepReceipt;
 use crate::host::Host;
 use crate::plan::Action;
+use crate::plan::Probe;
 use crate::plan::Step;
+use crate::plan::Wait;
 use crate::report::FailureKind;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -44,6 +46,10 @@ impl Ledger {
                 Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. } => {
                     ledger.paths.insert(step.subject());
                 }
+                // Another program makes it, because of what we do.
+                Action::Wait(Wait { probe: Probe::Path { path }, .. }) => {
+                    ledger.paths.insert(path.clone());
+                }
                 Action::Service(service) => {
                     for path in &service.restart_on {
                         ledger.watchers.entry(path.clone()).or_default().push(service.unit.clone());
@@ -67,6 +73,11 @@ impl Ledger {
             }
             self.dirty = true;
         }
+        self.save(host)
+    }
+
+    /// To be called before a path is written, after [`Self::before_path`]: its units must be restarted.
+    pub(crate) fn before_writing(&mut self, host: &dyn Host, path: &str) -> Result<(), StepError> {
         for unit in self.watchers.get(path).into_iter().flatten() {
             let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
             self.dirty |= files.insert(path.to_owned());
@@ -130,6 +141,11 @@ impl Ledger {
                 self.dirty = true;
             }
         }
+    }
+
+    /// A step was undone.
+    pub(crate) fn forget(&mut self, phase: &str, subject: &str) {
+        self.dirty |= self.receipt.steps.remove(&format!("{phase} {subject}")).is_some();
     }
 
     /// Whether a path is known to have been otherwise before the first change.

@@ -4,6 +4,7 @@ use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
+use crate::cli::join_args::JoinArgs;
 use crate::cluster::Cluster;
 use crate::cluster::Layout;
 use crate::cluster::Secret;
@@ -12,6 +13,7 @@ use crate::config::Environment;
 use crate::config::File;
 use crate::config::Issue;
 use crate::config::Issues;
+use crate::config::LoadedJoin;
 use crate::config::Overrides;
 use crate::config::Purpose;
 use crate::config::Strictness;
@@ -53,6 +55,27 @@ pub(super) fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, C
     keep_only(&mut loaded.cluster, &name)?;
     if args.upload_certs {
         upload_certs(&mut loaded.cluster);
+    }
+    Ok(loaded)
+}
+
+/// Loads the configuration of `join`; `endpoint` is the word of the command line that is no flag.
+///
+/// # Errors
+/// The configuration has problems, all of them listed.
+pub(super) fn for_join(
+    args: &JoinArgs,
+    endpoint: Option<&String>,
+    env: &Environment,
+    reporter: &Reporter,
+) -> Result<LoadedJoin, CliError> {
+    let bytes = args.config.as_deref().map(read_file).transpose()?;
+    let name = args.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let file = bytes.as_ref().map(|bytes| File { name: &name, bytes });
+    let loaded = config::load_join(file, env, &args.overrides(endpoint), Strictness::Lenient)
+        .map_err(|issues| refused(&issues))?;
+    for warning in &loaded.warnings {
+        reporter.tell(&told(warning));
     }
     Ok(loaded)
 }
@@ -129,7 +152,7 @@ fn load_file(
 }
 
 /// A warning of the configuration as an event of the run.
-fn told(issue: &Issue) -> Event {
+pub(super) fn told(issue: &Issue) -> Event {
     let place = issue.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
     let path = Some(&issue.path).filter(|path| !path.is_empty()).map(|path| format!(" (at {path})"));
     let message = format!("{}{place}: {}{}", issue.file, issue.message, path.unwrap_or_default());
@@ -286,7 +309,14 @@ fn upload_certs(cluster: &mut Cluster) {
     }
 }
 
-fn read_patches(directory: &str, reporter: &Reporter) -> Result<Vec<crate::cluster::Patch>, CliError> {
+/// The operator's patches in a directory.
+///
+/// # Errors
+/// They cannot be read or understood.
+pub(super) fn read_patches(
+    directory: &str,
+    reporter: &Reporter,
+) -> Result<Vec<crate::cluster::Patch>, CliError> {
     let host = Local::new("this host");
     let listing = host
         .run(&Command::query("find").arg(directory).args(["-type", "f", "-print0"]))

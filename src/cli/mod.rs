@@ -3,12 +3,16 @@
 mod certs;
 mod completions;
 mod config;
+mod control_planes;
 pub mod error;
 pub mod exit;
 mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod join;
+mod join_args;
+mod joining;
 mod load;
 mod output;
 mod phase_command;
@@ -49,6 +53,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(Box<init::InitCommand>),
+    Join(Box<join::JoinCommand>),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -94,6 +99,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
         Command::Init(command) => init::run(*command, settings),
+        Command::Join(command) => join::run(*command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

@@ -120,11 +120,23 @@ pub(super) fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
         .collect()
 }
 
+/// Adds this node's own and shared certificates of these names, where they are missing.
+pub(super) fn add(specs: &mut Vec<CertSpec>, cluster: &Cluster, names: &[CertName]) {
+    for spec in spec::all_specs(cluster) {
+        if names.contains(&spec.name) && !specs.contains(&spec) {
+            specs.push(spec);
+        }
+    }
+}
+
 type Named = BTreeSet<(String, CertName)>;
 
 fn name_content(content: &Content, named: &mut Named) {
     match content {
-        Content::Text(_) | Content::BootstrapKubeconfig { .. } => {}
+        Content::Text(_)
+        | Content::Joining(_)
+        | Content::BootstrapKubeconfig { .. }
+        | Content::Downloaded { .. } => {}
         Content::Pki { node, cert, .. } => {
             named.insert((node.clone(), *cert));
         }

@@ -11,12 +11,14 @@ pub mod runtime;
 pub mod swap;
 pub mod sync;
 
+pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
+use crate::cluster::Layout;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,4 +91,19 @@ pub struct ClusterFacts {
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.
     pub corefile: Option<String>,
+    /// The members of the cluster's own etcd; `None` where nobody asked, or somebody else runs it.
+    pub etcd: Option<EtcdMembership>,
+    /// Why the members could not be asked for.
+    pub etcd_trouble: Option<String>,
+    /// The layout of the PKI that the control planes run with.
+    pub layout: Option<Layout>,
+    /// The Node object of the name that a joining host will register with, where there is one.
+    pub namesake: Option<Namesake>,
+}
+
+/// A Node object that exists already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namesake {
+    pub name: String,
+    pub ready: bool,
 }

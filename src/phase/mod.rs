@@ -9,6 +9,7 @@ pub mod build;
 pub mod certs;
 pub mod control_plane;
 pub mod etcd;
+pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
@@ -49,11 +50,24 @@ pub struct Phase {
     pub scope: Scope,
     /// A phase with children may have steps of its own, which come first.
     pub plan: Option<PlanFn>,
+    /// What takes this phase back on a node where it does not come to its end.
+    pub undo: Option<UndoFn>,
     pub children: &'static [Phase],
 }
 
 /// Plans a phase for one node; the last argument is the phase's own name, so that one function can serve siblings.
 pub type PlanFn = fn(&Context<'_>, &Node, &str) -> anyhow::Result<Vec<Draft>>;
+
+/// Plans how a phase is taken back on one node; `None` when there is nothing to take back.
+pub type UndoFn = fn(&Context<'_>, &Node) -> anyhow::Result<Option<UndoDraft>>;
+
+/// How a phase is taken back, before it knows its phase and place; see [`crate::plan::Undo`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndoDraft {
+    pub drafts: Vec<Draft>,
+    /// What to do by hand when it fails: one command a line.
+    pub mend: Vec<String>,
+}
 
 /// A step that does not know its phase and place yet; [`build`] fills them in.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +104,8 @@ pub struct Context<'a> {
     pub running: &'a ClusterFacts,
     /// The authorities whose key is kept elsewhere.
     pub external: &'a BTreeSet<Ca>,
+    /// Files of an external etcd's client that the cluster hands to a joining control plane, by path.
+    pub downloaded: &'a BTreeSet<String>,
     pub options: &'a Options,
 }
 
@@ -102,6 +118,8 @@ pub struct Options {
     pub prepare: bool,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
     pub ttl_token_id: String,
+    /// Where a joining worker puts the cluster's CA, unless beside where the PKI is.
+    pub ca_cert_path: Option<String>,
 }
 
 impl Context<'_> {

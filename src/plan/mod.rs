@@ -3,13 +3,18 @@
 pub mod check;
 pub mod content;
 pub mod display;
+pub mod member;
 pub mod object;
 pub mod step;
+pub mod undo;
 pub mod wait;
 
 pub use content::ClientCredential;
 pub use content::Content;
 pub use content::KubeconfigSpec;
+pub use member::JoiningManifest;
+pub use member::MemberChange;
+pub use member::MemberSpec;
 pub use object::Fill;
 pub use object::Hole;
 pub use object::Object;
@@ -25,6 +30,7 @@ pub use step::Remember;
 pub use step::RunSpec;
 pub use step::ServiceSpec;
 pub use step::Step;
+pub use undo::Undo;
 pub use wait::Probe;
 pub use wait::Wait;
 
@@ -32,4 +38,6 @@ pub use wait::Wait;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// What is taken back when a phase does not come to its end.
+    pub undo: Vec<Undo>,
 }

@@ -2,6 +2,7 @@
 
 use crate::host::Command;
 use crate::plan::content::Content;
+use crate::plan::member::MemberSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
 use crate::plan::wait::Wait;
@@ -53,6 +54,8 @@ pub enum Action {
     Wait(Wait),
     /// An image on the host, through its container runtime.
     Image(ImageSpec),
+    /// A member of the cluster's own etcd.
+    Member(MemberSpec),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +151,7 @@ impl Step {
             Action::Object(spec) => ObjectRef::of(&spec.object.value).to_string(),
             Action::Wait(wait) => wait.probe.to_string(),
             Action::Image(image) => image.reference.clone(),
+            Action::Member(spec) => format!("etcd member {}", spec.peer_url),
         }
     }
 }

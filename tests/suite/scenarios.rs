@@ -72,9 +72,11 @@ fn host_files(plan: &Plan) -> BTreeMap<String, String> {
 fn content(content: &Content) -> String {
     match content {
         Content::Text(text) => text.clone(),
+        Content::Joining(manifest) => manifest.text.clone(),
         Content::Pki { node, cert, part } => {
             format!("<{} {cert} of {node}>\n", format!("{part:?}").to_lowercase())
         }
+        Content::Downloaded { path } => format!("<{path} as the cluster has it>\n"),
         Content::BootstrapKubeconfig { server } => {
             format!("<kubeconfig with the credentials for joining>\nserver: {server}\n")
         }

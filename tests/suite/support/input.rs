@@ -11,6 +11,7 @@ use kubewright::cluster::node::ImagePullPolicy;
 use kubewright::config;
 use kubewright::config::Environment;
 use kubewright::config::File;
+use kubewright::config::JoinOverrides;
 use kubewright::config::Loaded;
 use kubewright::config::Overrides;
 use kubewright::config::Purpose;
@@ -81,4 +82,19 @@ pub(crate) fn node(registration: &NodeRegistration, address: IpAddr, role: Role)
         image_pull_serial: true,
         access: None,
     }
+}
+
+/// Makes a cluster one that the host of a `JoinConfiguration` joins.
+pub(crate) fn join(cluster: &mut Cluster, name: &str, text: &str) {
+    let file = File { name, bytes: text.as_bytes() };
+    let read = config::load_join(Some(file), &environment(), &JoinOverrides::default(), Strictness::Strict);
+    let join = read.unwrap_or_else(|issues| panic!("{issues}")).join;
+    let (role, address) = match &join.control_plane {
+        Some(plane) => (Role::ControlPlane, plane.local_api_endpoint.advertise_address.parse().unwrap()),
+        None => (Role::Worker, "198.51.100.31".parse().unwrap()),
+    };
+    cluster.joining = true;
+    cluster.upload_certs = false;
+    cluster.nodes = vec![node(&join.node_registration, address, role)];
+    cluster.timeouts = join.timeouts;
 }

@@ -3,15 +3,13 @@
 
 use crate::discovery::World;
 use crate::discovery::attempt;
-use crate::discovery::attempt::Target;
+use crate::discovery::attempt::Peer;
 use crate::discovery::error::DiscoveryError;
 use crate::discovery::moment::Moment;
-use crate::discovery::roots::Trust;
 use crate::discovery::trouble::Trouble;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 const PATH: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 const SIGNATURE: &str = "jws-kubeconfig-";
@@ -27,11 +25,11 @@ pub(super) struct ClusterInfo {
 /// Asks for it once.
 pub(super) fn fetch(
     world: &World<'_>,
-    target: &Target,
-    trust: &Trust,
-    authorization: Option<&Zeroizing<String>>,
+    peer: Peer<'_>,
+    within: Duration,
 ) -> Result<(ClusterInfo, Moment), DiscoveryError> {
-    let asked = attempt::get(world, target, trust, authorization, PATH)?;
+    let asked = attempt::get(world, peer, PATH, within)?;
+    let target = peer.target;
     let endpoint = target.endpoint();
     match asked.answer.status {
         200 => {}
@@ -40,24 +38,27 @@ pub(super) fn fetch(
         }
         status => return Err(attempt::unreachable(target, Trouble::Status(status))),
     }
-    let bad = |why: String| DiscoveryError::BadClusterInfo { endpoint: endpoint.clone(), why };
-    let info = parse(&asked.answer.body).map_err(bad)?;
-    Ok((info, asked.moment))
+    match parse(&asked.answer.body) {
+        Some(info) => Ok((info, asked.moment)),
+        None => Err(attempt::unreachable(target, Trouble::NotKubernetes)),
+    }
 }
 
-/// Reads the object as the API gives it.
-fn parse(body: &[u8]) -> Result<ClusterInfo, String> {
-    let object: Value = serde_json::from_slice(body).map_err(|error| format!("it is not JSON ({error})"))?;
-    let Some(data) = object.get("data").and_then(Value::as_object) else {
-        return Ok(ClusterInfo::default());
-    };
+/// Reads the object as the API gives it; `None` when it is none.
+fn parse(body: &[u8]) -> Option<ClusterInfo> {
+    let object: Value = serde_json::from_slice(body).ok()?;
+    if object.get("kind").and_then(Value::as_str) != Some("ConfigMap") {
+        return None;
+    }
     let mut info = ClusterInfo::default();
-    for (key, value) in data.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
+    let data = object.get("data").and_then(Value::as_object);
+    let data = data.into_iter().flatten();
+    for (key, value) in data.filter_map(|(key, value)| Some((key, value.as_str()?))) {
         if let Some(id) = key.strip_prefix(SIGNATURE) {
             info.signatures.insert(id.to_owned(), value.to_owned());
         } else if key == "kubeconfig" {
             value.clone_into(&mut info.kubeconfig);
         }
     }
-    Ok(info)
+    Some(info)
 }

@@ -8,4 +8,5 @@ mod foreign;
 mod golden;
 mod openssl;
 mod requests;
+mod shared;
 mod table;

@@ -3,9 +3,11 @@
 
 mod adopt;
 mod etcd;
+mod etcd_members;
 pub(crate) mod fixture;
 mod foreign;
 mod golden;
 mod openssl;
+mod real_etcd;
 mod requests;
 mod table;

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod etcd;
+mod etcd_grows;
 mod etcd_members;
 pub(crate) mod fixture;
 mod foreign;

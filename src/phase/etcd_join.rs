@@ -99,12 +99,18 @@ pub fn undo(cx: &Context<'_>, node: &Node) -> Option<UndoDraft> {
             }),
         ),
     ];
+    let etcdctl = ["--cacert", "--cert", "--key"]
+        .iter()
+        .zip(["ca.crt", "healthcheck-client.crt", "healthcheck-client.key"])
+        .fold("etcdctl".to_owned(), |text, (flag, file)| {
+            format!("{text} {flag} {}", cx.pki_path(&format!("etcd/{file}")))
+        });
     let mut mend = vec![
         format!(
-            "`etcdctl member list` on a healthy control plane, and `etcdctl member remove ID` for {}",
+            "on a healthy control plane `{etcdctl} member list`, and the same with `member remove ID` for {}",
             own.peer_url
         ),
-        format!("`rm -f {manifest}`"),
+        format!("on this host `rm -f {manifest}`"),
     ];
     // What was there before is not this run's to remove.
     if !cx.exists(node, &data) {

@@ -58,8 +58,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
-const DATA: &str = "/var/lib/etcd/member";
+pub(crate) const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
+pub(crate) const DATA: &str = "/var/lib/etcd/member";
 
 const BASE: Phase = Phase {
     name: "",
@@ -73,7 +73,7 @@ const BASE: Phase = Phase {
     children: &[],
 };
 
-const JOIN: &[Phase] = &[
+pub(crate) const JOIN: &[Phase] = &[
     Phase { name: "check-etcd", plan: Some(check_etcd::plan), ..BASE },
     Phase { name: "etcd-join", plan: Some(etcd_join::plan), undo: Some(etcd_join::undo), ..BASE },
 ];
@@ -97,7 +97,7 @@ impl Clock for Hasty {
 }
 
 /// A pod runs for as long as its manifest is there.
-struct Pods;
+pub(crate) struct Pods;
 
 impl Images for Pods {
     fn present(&self, _: &dyn Host, _: &str, _: &str) -> anyhow::Result<bool> {
@@ -114,7 +114,7 @@ impl Images for Pods {
     }
 }
 
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Resolve for Nothing {
     fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>> {
@@ -268,7 +268,7 @@ impl Stage {
     }
 }
 
-fn host(name: &str) -> Fake {
+pub(crate) fn host(name: &str) -> Fake {
     Fake::new(name)
         .on_run(&["test", "!", "-e", DATA], |_, files| said(i32::from(files.contains_key(DATA)), ""))
         .on_run(&["rm", "-rf", DATA], |_, files| {
@@ -277,7 +277,7 @@ fn host(name: &str) -> Fake {
         })
 }
 
-fn changed(report: &Report) -> Vec<&str> {
+pub(crate) fn changed(report: &Report) -> Vec<&str> {
     let changed = report.records.iter().filter(|record| record.outcome == Outcome::Changed);
     changed.map(|record| record.title.as_str()).collect()
 }
@@ -445,7 +445,7 @@ fn whatever_happens_to_etcd_the_next_run_mends_it() {
         } else {
             // Nobody can be asked to withdraw it; the host keeps what it has for the next run.
             assert!(label("not undone"), "{turn} {fault:?}: {failure}");
-            assert!(failure.hints[0].contains("etcdctl member remove ID"), "{failure}");
+            assert!(failure.hints[0].contains("`member remove ID` for https://192.0.2.12:2380"), "{failure}");
             assert_eq!(stage.manifest("cp2").is_some(), turn == 1, "{turn} {fault:?}");
         }
         stage.etcd.heal();
@@ -516,6 +516,12 @@ fn a_member_that_lost_its_data_is_not_started_without() {
     let error = format!("{:#}", stage.try_plan().unwrap_err());
     let id = stage.etcd.members()[1].id;
     assert!(error.contains(&format!("etcdctl member remove {id}")) && error.contains(DATA), "{error}");
+    // Nor with the data of a member that is gone.
+    stage.etcd.member_remove(id).unwrap();
+    assert!(stage.try_plan().is_ok());
+    stage.host().put(DATA, Entry::directory(0o700));
+    let error = format!("{:#}", stage.try_plan().unwrap_err());
+    assert!(error.contains("rm -rf /var/lib/etcd/member"), "{error}");
 }
 
 #[test]
@@ -541,6 +547,8 @@ fn the_plan_says_beforehand_how_it_is_undone() {
     assert_eq!(display::json(&plan)["undo"][0]["host"], "cp2");
     // Data that was there before is not this run's to remove.
     stage.host().put(DATA, Entry::directory(0o700));
+    stage.etcd.learners_start_after(None);
+    stage.etcd.member_add_learner("https://192.0.2.12:2380").unwrap();
     assert_eq!(stage.plan().undo[0].steps.len(), 3);
 }
 

@@ -1,5 +1,6 @@
 //! What can be typed, and what happens then.
 
+mod access;
 mod certs;
 mod completions;
 mod config;
@@ -99,7 +100,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Preflight(command) => preflight::run(&command, settings),
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
-        Command::Token(command) => Ok(token::run(&command)),
+        Command::Token(command) => token::run(&command, settings),
         Command::Version(command) => version::run(&command),
         Command::Completions(command) => Ok(completions::run(&command, definition())),
     }

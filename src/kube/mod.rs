@@ -12,6 +12,7 @@ pub mod kubelet;
 pub mod objects;
 pub mod patch;
 pub mod static_pod;
+pub mod token;
 pub mod yaml;
 
 pub use difference::Change;

@@ -3,6 +3,7 @@
 use super::Ca;
 use super::CertName;
 use super::certificate::Certificate;
+use super::columns::aligned;
 use super::inventory::FileState;
 use super::inventory::Inventory;
 use super::kubeconfig;
@@ -13,7 +14,6 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use serde_json::Value;
 use serde_json::json;
-use std::fmt::Write;
 use time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -208,22 +208,6 @@ fn is_external(inventory: &Inventory, ca: &CertSpec) -> Result<bool, String> {
 fn date(time: OffsetDateTime) -> String {
     let format = format_description!("[month repr:short] [day], [year] [hour]:[minute] UTC");
     time.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_else(|_| time.to_string())
-}
-
-/// Columns of at least ten characters with three between them; the last one is as long as it is.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].len() + 3).max().unwrap_or_default().max(10);
-    let widths: Vec<usize> = (0..rows[0].len() - 1).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(text, "{cell:<width$}").expect("a string takes any text");
-        }
-        text.push_str(row.last().map_or("", String::as_str));
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod certificate;
 pub mod chain;
+pub mod columns;
 pub mod csr;
 pub mod decide;
 pub mod expiry;

@@ -14,6 +14,7 @@ use crate::pki::kubeconfig;
 use crate::pki::kubeconfig::Parsed;
 use crate::pki::load::certificates;
 use crate::pki::pin;
+use std::io::ErrorKind;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -46,13 +47,8 @@ impl Access {
     /// # Errors
     /// It cannot be read.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, CliError> {
-        let absolute = std::path::absolute(path).or_exit(Exit::Host)?.to_string_lossy().into_owned();
-        let entry = read_through(&Local::new("this host"), &absolute).or_exit(Exit::Host)?;
-        let Some(entry) = entry else { return Ok(None) };
-        let bytes = entry.content().map(<[u8]>::to_vec).map(Zeroizing::new).ok_or_else(|| {
-            CliError::new(Exit::Host, anyhow::anyhow!("the kubeconfig `{absolute}` is not a regular file"))
-        })?;
-        Ok(Some(Self { path: absolute, bytes }))
+        let path = std::path::absolute(path).or_exit(Exit::Host)?.to_string_lossy().into_owned();
+        Ok(secret_file(&path)?.map(|bytes| Self { path, bytes }))
     }
 
     /// A client for the API; nothing is sent yet.
@@ -105,6 +101,23 @@ impl Access {
     /// As for [`Access::authorities`].
     pub(super) fn pins(&self) -> Result<Vec<String>, CliError> {
         Ok(self.authorities()?.iter().map(pin::pin).collect())
+    }
+}
+
+/// A file of this host that may hold a key; `None` when there is none.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn secret_file(path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
+    let entry = read_through(&Local::new("this host"), path).map_err(|error| {
+        let denied = error.io_kind() == Some(ErrorKind::PermissionDenied);
+        let error = CliError::new(Exit::Host, error);
+        if denied { error.hint("run this as root") } else { error }
+    })?;
+    let Some(entry) = entry else { return Ok(None) };
+    match entry.content() {
+        Some(bytes) => Ok(Some(Zeroizing::new(bytes.to_vec()))),
+        None => Err(CliError::new(Exit::Host, anyhow::anyhow!("`{path}` is not a regular file"))),
     }
 }
 

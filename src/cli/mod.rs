@@ -1,7 +1,9 @@
 //! What can be typed, and what happens then.
 
 mod access;
+pub mod argv;
 mod certs;
+mod cluster_record;
 mod completions;
 mod config;
 pub mod error;
@@ -10,6 +12,7 @@ mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod kubeconfig;
 mod load;
 mod output;
 mod phase_command;
@@ -56,6 +59,7 @@ enum Command {
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
     Completions(completions::CompletionsCommand),
+    Kubeconfig(kubeconfig::KubeconfigCommand),
     Token(token::TokenCommand),
     Version(version::VersionCommand),
 }
@@ -78,7 +82,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             // A closed pipe is no reason to complain.
-            let _ = error.print();
+            let _ = match argv::masked_text(&error.to_string()) {
+                // It repeats what was typed; secrets are not for logs.
+                masked if masked != error.to_string() => writeln!(std::io::stderr(), "{}", masked.trim_end()),
+                _ => error.print(),
+            };
             return exit.into();
         }
     };
@@ -100,8 +108,9 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Preflight(command) => preflight::run(&command, settings),
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
+        Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
         Command::Token(command) => token::run(&command, settings),
-        Command::Version(command) => version::run(&command),
+        Command::Version(command) => version::run(&command, settings),
         Command::Completions(command) => Ok(completions::run(&command, definition())),
     }
 }

@@ -11,6 +11,7 @@ pub mod join_command;
 pub mod kubelet;
 pub mod objects;
 pub mod patch;
+pub mod serving_request;
 pub mod static_pod;
 pub mod token;
 pub mod yaml;

@@ -22,9 +22,11 @@ pub mod mint;
 mod pem;
 pub mod pin;
 pub mod random;
+pub mod request;
 pub mod sans;
 pub mod seal;
 pub mod spec;
+pub mod user;
 
 pub use bundle::Bundle;
 pub use bundle::Minting;

@@ -74,7 +74,7 @@ pub(super) struct CreateArgs {
 const EXAMPLES: &str = "\
 Examples:
   kubewright token create --print-join-command         how to join a worker
-  kubewright token create --ttl 2h --description rack7   for two hours
+  kubewright token create --ttl 2h --description rack7    for two hours
   kubewright token create --config cluster.yaml         the tokens of a file";
 
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]

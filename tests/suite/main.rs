@@ -7,6 +7,7 @@
 
 mod api;
 mod architecture;
+mod argv;
 mod bare_host;
 mod binary;
 mod cli;
@@ -30,6 +31,7 @@ mod preflight_parity;
 mod readme;
 mod scenario_runs;
 mod scenarios;
+mod serving_requests;
 #[path = "../support/skip.rs"]
 mod skip;
 mod stored;

@@ -172,6 +172,7 @@ impl Ground {
             facts: &names.iter().map(facts).collect(),
             running: &running,
             external: &BTreeSet::new(),
+            downloaded: &BTreeSet::new(),
             options: &phase::Options::default(),
         };
         let plan = build::plan(&context, &select::skipping(JOIN, &[]).unwrap()).unwrap();

@@ -59,10 +59,9 @@ pub(super) fn etcd_health(subject: &Subject, _: &str) -> Vec<Problem> {
     } else {
         return Vec::new();
     };
-    vec![
-        problem
-            .repair("start these members again, or remove those that are gone with `etcdctl member remove`"),
-    ]
+    let repair = "start them again, or remove those that are gone for good with `etcdctl member remove`: etcd takes in \
+                  nobody while one with a vote does not answer the others";
+    vec![problem.repair(repair)]
 }
 
 /// The authorities at hand must be those that the others run with.

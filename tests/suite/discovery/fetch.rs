@@ -4,6 +4,7 @@ use crate::discovery::Still;
 use crate::discovery::compare;
 use kubewright::api::Api;
 use kubewright::api::ApiError;
+use kubewright::api::Selector;
 use kubewright::clock::Clock;
 use kubewright::discovery::World;
 use kubewright::discovery::stored;
@@ -32,6 +33,18 @@ impl<F: Fn(usize, &str) -> Answer + Send + Sync> Api for Script<F> {
         asked.push(object.name.clone());
         assert_eq!(object.namespace, "kube-system");
         (self.answer)(number, &object.name)
+    }
+
+    fn list(&self, collection: &ObjectRef, _: &Selector) -> Result<Vec<Value>, ApiError> {
+        panic!("{collection}")
+    }
+
+    fn replace_part(&self, object: &Value, _: &str) -> Result<Value, ApiError> {
+        panic!("{object}")
+    }
+
+    fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {
+        panic!("{object}")
     }
 
     fn create(&self, object: &Value) -> Result<Value, ApiError> {

@@ -110,6 +110,15 @@ pub(super) fn for_images(
     load(file, overrides, Purpose::Render, reporter)
 }
 
+/// Loads what a cluster has stored of its configuration.
+///
+/// # Errors
+/// It cannot be understood.
+pub(super) fn stored(text: &str, reporter: &Reporter) -> Result<Cluster, CliError> {
+    let file = File { name: "ConfigMap kube-system/kubeadm-config", bytes: text.as_bytes() };
+    Ok(load_file(Some(file), &Overrides::default(), Purpose::Render, reporter)?.cluster)
+}
+
 fn load(
     file: Option<&Path>,
     overrides: &Overrides,

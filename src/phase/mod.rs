@@ -7,8 +7,11 @@ pub mod addon;
 pub mod bootstrap_token;
 pub mod build;
 pub mod certs;
+pub mod check_etcd;
 pub mod control_plane;
 pub mod etcd;
+pub mod etcd_join;
+pub mod etcd_leave;
 pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
@@ -59,7 +62,7 @@ pub struct Phase {
 pub type PlanFn = fn(&Context<'_>, &Node, &str) -> anyhow::Result<Vec<Draft>>;
 
 /// Plans how a phase is taken back on one node; `None` when there is nothing to take back.
-pub type UndoFn = fn(&Context<'_>, &Node) -> anyhow::Result<Option<UndoDraft>>;
+pub type UndoFn = fn(&Context<'_>, &Node) -> Option<UndoDraft>;
 
 /// How a phase is taken back, before it knows its phase and place; see [`crate::plan::Undo`].
 #[derive(Debug, Clone, PartialEq)]

@@ -7,6 +7,7 @@
 
 mod api;
 mod architecture;
+mod argv;
 mod bare_host;
 mod binary;
 mod cli;
@@ -14,6 +15,7 @@ mod config;
 mod cri;
 mod discovery;
 mod documents;
+mod etcd_join;
 mod execution;
 mod facts;
 mod fixture;
@@ -29,6 +31,7 @@ mod preflight_parity;
 mod readme;
 mod scenario_runs;
 mod scenarios;
+mod serving_requests;
 #[path = "../support/skip.rs"]
 mod skip;
 mod stored;

@@ -66,7 +66,7 @@ fn map(objects: &[Object], name: &str) -> Value {
 #[test]
 fn what_was_stored_comes_back() {
     let join = join(JOIN);
-    for scenario in scenario::all() {
+    for scenario in scenario::all().into_iter().filter(|scenario| !scenario.cluster.joining) {
         let (name, cluster) = (&scenario.name, &scenario.cluster);
         let facts = &scenario.facts[&cluster.first_control_plane().name];
         let stored = Stored {

@@ -33,9 +33,11 @@ pub(super) fn fetch(
     let endpoint = target.endpoint();
     match asked.answer.status {
         200 => {}
-        status @ (401 | 403 | 404) => {
+        // A refusal of the API is an object too; other servers have pages for such cases.
+        status @ (401 | 403 | 404) if is_kind(&asked.answer.body, "Status") => {
             return Err(DiscoveryError::NoClusterInfo { endpoint, status, waited: Duration::ZERO });
         }
+        401 | 403 | 404 => return Err(attempt::unreachable(target, Trouble::NotKubernetes)),
         status => return Err(attempt::unreachable(target, Trouble::Status(status))),
     }
     match parse(&asked.answer.body) {
@@ -44,12 +46,17 @@ pub(super) fn fetch(
     }
 }
 
+fn is_kind(body: &[u8], kind: &str) -> bool {
+    let object: Option<Value> = serde_json::from_slice(body).ok();
+    object.as_ref().and_then(|object| object.get("kind")).and_then(Value::as_str) == Some(kind)
+}
+
 /// Reads the object as the API gives it; `None` when it is none.
 fn parse(body: &[u8]) -> Option<ClusterInfo> {
-    let object: Value = serde_json::from_slice(body).ok()?;
-    if object.get("kind").and_then(Value::as_str) != Some("ConfigMap") {
+    if !is_kind(body, "ConfigMap") {
         return None;
     }
+    let object: Value = serde_json::from_slice(body).ok()?;
     let mut info = ClusterInfo::default();
     let data = object.get("data").and_then(Value::as_object);
     let data = data.into_iter().flatten();

@@ -8,8 +8,10 @@ use std::mem::Discriminant;
 use std::mem::discriminant;
 use std::time::Duration;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A pause is this part of the time that has passed: whatever is awaited, it is noticed a tenth too late at most.
+const PART: u32 = 10;
 /// A limit of zero still lets one attempt be made.
 const LEAST: Duration = Duration::from_secs(1);
 /// An interrupt is noticed within this time.
@@ -27,7 +29,6 @@ pub(super) fn persist<T>(
     let start = world.clock.monotonic();
     let mut telling = Telling { world, subject, start, limit, last: None };
     let mut kind: Option<(Discriminant<DiscoveryError>, Duration)> = None;
-    let mut pause = FIRST_PAUSE;
     loop {
         let passed = world.clock.monotonic().saturating_sub(start);
         let error = match attempt(limit.saturating_sub(passed).max(LEAST)) {
@@ -50,8 +51,8 @@ pub(super) fn persist<T>(
             return Err(error.after(passed(since)));
         }
         telling.tell(now, error.brief());
+        let pause = (passed(start) / PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         sleep(world, pause.min(left))?;
-        pause = pause.mul_f32(1.6).min(LONGEST_PAUSE);
     }
 }
 

@@ -267,7 +267,8 @@ fn what_is_wrong_with_a_file_is_told_apart() {
     let authority = Authority::new("kubernetes");
     let server = cluster(&authority);
     let (pem, data) = (authority.certificate.pem(), encoded(authority.certificate.pem()));
-    let refusing = Server::start(tls(&authority.server(), None), |_, _| http(401, "{}", NOW));
+    let refusing =
+        Server::start(tls(&authority.server(), None), |_, _| http(401, r#"{"kind":"Status"}"#, NOW));
     let bare = Server::start(tls(&authority.server(), None), |_, _| http(200, &cluster_info("", &[]), NOW));
     let good = json!({"server": url(&server), "certificate-authority-data": data});
     let at = |server: &str| json!({"server": server, "certificate-authority-data": data});

@@ -155,7 +155,7 @@ fn a_signature_that_comes_later_is_awaited() {
     let unsigned = cluster_info(&kubeconfig, &["zzzzzz.0123456789abcdef"]);
     let signed = cluster_info(&kubeconfig, &["zzzzzz.0123456789abcdef", TOKEN]);
     let server = Server::start(tls(&authority.server(), None), move |number, _| match number {
-        0 => http(403, "{}", NOW),
+        0 => http(403, r#"{"kind":"Status"}"#, NOW),
         1 => http(503, "", NOW),
         2 | 3 => http(200, &unsigned, NOW),
         _ => http(200, &signed, NOW),
@@ -277,8 +277,9 @@ fn what_keeps_a_cluster_from_being_reached_is_told_apart() {
         join
     };
     let mut cases = Vec::new();
-    let status =
-        |status: u16| Server::start(tls(&authority.server(), None), move |_, _| http(status, "{}", NOW));
+    let status = |status: u16| {
+        Server::start(tls(&authority.server(), None), move |_, _| http(status, r#"{"kind":"Status"}"#, NOW))
+    };
     for (name, server) in [
         ("a port that speaks SSH", Server::plain("SSH-2.0-OpenSSH_9.2p1\r\n")),
         ("a port that speaks HTTP", Server::plain("HTTP/1.1 400 Bad Request\r\n\r\n")),
@@ -288,6 +289,10 @@ fn what_keeps_a_cluster_from_being_reached_is_told_apart() {
         ("there is no cluster-info", status(404)),
         ("a server in trouble", status(500)),
         ("a redirect", status(302)),
+        (
+            "another web server",
+            Server::start(tls(&authority.server(), None), |_, _| http(404, "404 page not found", NOW)),
+        ),
         ("a page of HTML", Server::start(tls(&authority.server(), None), |_, _| http(200, "<html>", NOW))),
         (
             "something else over TLS",

@@ -27,7 +27,6 @@ use crate::pki::user::Place;
 use crate::pki::user::Proof;
 use clap::Args;
 use clap::Subcommand;
-use std::convert::Infallible;
 use std::path::Path;
 use std::path::PathBuf;
 use time::OffsetDateTime;
@@ -62,7 +61,7 @@ struct UserArgs {
     org: Vec<String>,
 
     /// A bearer token instead of a certificate
-    #[arg(long, value_name = "TOKEN", value_parser = secret, conflicts_with = "org")]
+    #[arg(long, value_name = "TOKEN", conflicts_with = "org")]
     token: Option<Secret>,
 
     /// How long the certificate is valid from now on
@@ -85,11 +84,6 @@ Examples:
 
 /// The group that no role can be taken from.
 const MASTERS: &str = "system:masters";
-
-#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
-}
 
 /// Runs the command.
 ///

@@ -22,3 +22,4 @@ mod prepare;
 #[path = "../support/skip.rs"]
 mod skip;
 mod state;
+mod tokens;

@@ -24,7 +24,6 @@ use crate::kube::token::secret_ref;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use clap::Args;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use time::OffsetDateTime;
 
@@ -39,7 +38,7 @@ const USAGES: &str = "signing,authentication";
 #[command(after_help = EXAMPLES)]
 pub(super) struct CreateArgs {
     /// The token, `[a-z0-9]{6}.[a-z0-9]{16}`; a fresh one when not given
-    #[arg(value_name = "TOKEN", value_parser = secret, hide_default_value = true)]
+    #[arg(value_name = "TOKEN")]
     token: Option<Secret>,
 
     /// How long it lives, such as `30m` or `24h`; 0 means for ever
@@ -63,7 +62,7 @@ pub(super) struct CreateArgs {
     print_join_command: bool,
 
     /// With --print-join-command: the command joins a control plane, whose certificates this key opens
-    #[arg(long, value_name = "KEY", value_parser = secret)]
+    #[arg(long, value_name = "KEY")]
     certificate_key: Option<Secret>,
 
     /// Configuration file whose `bootstrapTokens` are made; `-` reads standard input
@@ -76,11 +75,6 @@ Examples:
   kubewright token create --print-join-command         how to join a worker
   kubewright token create --ttl 2h --description rack7    for two hours
   kubewright token create --config cluster.yaml         the tokens of a file";
-
-#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
-}
 
 pub(super) fn run(args: &CreateArgs, common: &CommonArgs, settings: &Settings) -> Result<Exit, CliError> {
     let tokens = match &args.config {

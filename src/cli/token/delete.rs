@@ -11,20 +11,14 @@ use crate::cluster::Secret;
 use crate::config;
 use crate::kube::token::secret_ref;
 use clap::Args;
-use std::convert::Infallible;
 
 /// Delete tokens; nobody can join with them any more
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kubewright token delete abcdef")]
 pub(super) struct DeleteArgs {
     /// Tokens, by id or in full
-    #[arg(value_name = "ID|TOKEN", required = true, value_parser = secret)]
+    #[arg(value_name = "ID|TOKEN", required = true)]
     tokens: Vec<Secret>,
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
 }
 
 pub(super) fn run(args: &DeleteArgs, common: &CommonArgs, settings: &Settings) -> Result<Exit, CliError> {

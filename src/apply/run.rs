@@ -181,6 +181,9 @@ impl<'a> Run<'a> {
             Err(error) if error.kind == FailureKind::Interrupted => {
                 (Done::new(Outcome::Skipped).detail("interrupted"), Some(error))
             }
+            Err(error) if self.world.options.keep_going => {
+                (Done::new(Outcome::Warned).detail(error.line()), None)
+            }
             Err(error) => (Done::new(Outcome::Failed).detail(error.line()), Some(error)),
         };
         let Done { outcome, detail, diff, .. } = done;

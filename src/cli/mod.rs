@@ -14,6 +14,7 @@ mod output;
 mod phase_command;
 mod pki_files;
 mod plan;
+mod pods;
 mod preflight;
 mod render;
 mod resolver;

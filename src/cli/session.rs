@@ -12,6 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::pki_files;
+use crate::cli::pods::CriPods;
 use crate::cli::resolver::Resolver;
 use crate::cli::settings::Settings;
 use crate::cli::tokens;
@@ -232,6 +233,7 @@ impl Session {
             api: &api,
             resolver,
             images: &CriImages,
+            pods: &CriPods,
             clock: &System,
             events,
             interrupt: &interrupt,

@@ -131,12 +131,19 @@ pub struct PodSandbox {
     pub id: String,
     #[prost(message, optional, tag = "2")]
     pub metadata: Option<PodSandboxMetadata>,
+    /// Those of the pod, and the kubelet's own.
+    #[prost(map = "string, string", tag = "5")]
+    pub labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "6")]
+    pub annotations: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PodSandboxMetadata {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(string, tag = "2")]
+    pub uid: String,
     #[prost(string, tag = "3")]
     pub namespace: String,
 }

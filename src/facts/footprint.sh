@@ -28,7 +28,8 @@ IFS=$newline
 set -f
 found=
 for directory in $directories; do [ -d "$directory/." ] && found=$found$directory/$newline; done
-# What pods keep in the kubelet's directory goes with it, and can be a lot. A slash follows a link, and is taken away.
+# What pods keep in the kubelet's directory goes with it, and can be a lot. The slash at the end of a directory follows
+# a link, and is taken away again.
 if [ -n "$found" ]; then
   find $found -xdev \( -path '*/kubelet/*pods/*' -o -path '*/containerd/*' \) -prune -o \
     -exec stat -c 'entry:%a %u %g %F:%n' {} + 2>/dev/null | sed 's|//|/|; s|/$||'

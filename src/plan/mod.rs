@@ -5,6 +5,7 @@ pub mod content;
 pub mod display;
 pub mod object;
 pub mod step;
+pub mod undo;
 pub mod wait;
 
 pub use content::ClientCredential;
@@ -25,6 +26,11 @@ pub use step::Remember;
 pub use step::RunSpec;
 pub use step::ServiceSpec;
 pub use step::Step;
+pub use undo::Clear;
+pub use undo::ClearSpec;
+pub use undo::PodSpec;
+pub use undo::RulesSpec;
+pub use undo::StopSpec;
 pub use wait::Probe;
 pub use wait::Wait;
 

@@ -4,6 +4,10 @@ use crate::host::Command;
 use crate::plan::content::Content;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
+use crate::plan::undo::ClearSpec;
+use crate::plan::undo::PodSpec;
+use crate::plan::undo::RulesSpec;
+use crate::plan::undo::StopSpec;
 use crate::plan::wait::Wait;
 
 /// One thing to be made true, and where.
@@ -53,6 +57,14 @@ pub enum Action {
     Wait(Wait),
     /// An image on the host, through its container runtime.
     Image(ImageSpec),
+    /// A directory without what a cluster put there.
+    Clear(ClearSpec),
+    /// A unit that does not run.
+    Stop(StopSpec),
+    /// A pod that is gone from the container runtime.
+    Pod(PodSpec),
+    /// Chains and rules that are gone from the packet filter.
+    Rules(RulesSpec),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +160,10 @@ impl Step {
             Action::Object(spec) => ObjectRef::of(&spec.object.value).to_string(),
             Action::Wait(wait) => wait.probe.to_string(),
             Action::Image(image) => image.reference.clone(),
+            Action::Clear(clear) => clear.path.clone(),
+            Action::Stop(stop) => stop.unit.clone(),
+            Action::Pod(pod) => pod.name.clone(),
+            Action::Rules(rules) => format!("{} {}", rules.program, rules.table),
         }
     }
 }

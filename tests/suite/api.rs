@@ -9,6 +9,7 @@ use kubewright::api::KubeApi;
 use kubewright::api::Kubeconfigs;
 use kubewright::apply;
 use kubewright::apply::Images;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -322,6 +323,7 @@ fn execute(server: &Server, plan: &Plan) -> Report {
             api: &provider,
             resolver: &Nothing,
             images: &Nothing,
+            pods: &NoPods,
             clock: &System,
             events: &|_| {},
             interrupt: &AtomicBool::new(false),

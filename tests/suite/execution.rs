@@ -4,6 +4,7 @@
 use kubewright::api;
 use kubewright::apply;
 use kubewright::apply::Images;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -156,6 +157,7 @@ impl Stage {
                 api: &self.api,
                 resolver: &Contents,
                 images: &ImageFiles,
+                pods: &NoPods,
                 clock: &self.clock,
                 events: &events,
                 interrupt: &self.interrupt,

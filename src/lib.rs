@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod cri;
+pub mod discovery;
 pub mod facts;
 pub mod host;
 pub mod kube;

@@ -2,6 +2,7 @@
 
 use crate::api::Api;
 use crate::api::ApiError;
+use crate::api::Selector;
 use crate::api::merge::merge;
 use crate::plan::ObjectRef;
 use serde_json::Value;
@@ -19,7 +20,8 @@ use std::sync::atomic::Ordering;
 pub struct DryRun {
     real: Option<Arc<dyn Api>>,
     silent: AtomicBool,
-    written: Arc<Mutex<BTreeMap<ObjectRef, Value>>>,
+    /// `None` stands for what would be deleted.
+    written: Arc<Mutex<BTreeMap<ObjectRef, Option<Value>>>>,
 }
 
 impl DryRun {
@@ -41,10 +43,12 @@ impl DryRun {
 
     /// What would have been written, by name.
     pub fn written(&self) -> BTreeMap<ObjectRef, Value> {
-        self.lock().clone()
+        let written = self.lock();
+        let kept = written.iter().filter_map(|(name, object)| Some((name.clone(), object.clone()?)));
+        kept.collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectRef, Value>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectRef, Option<Value>>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,7 +65,7 @@ impl DryRun {
     }
 
     fn remember(&self, object: &Value) -> Value {
-        self.lock().insert(ObjectRef::of(object), object.clone());
+        self.lock().insert(ObjectRef::of(object), Some(object.clone()));
         object.clone()
     }
 }
@@ -69,9 +73,23 @@ impl DryRun {
 impl Api for DryRun {
     fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError> {
         if let Some(written) = self.lock().get(object) {
-            return Ok(Some(written.clone()));
+            return Ok(written.clone());
         }
         self.ask(|api| api.get(object)).map(Option::flatten)
+    }
+
+    fn list(&self, collection: &ObjectRef, selector: &Selector) -> Result<Vec<Value>, ApiError> {
+        let mut found: BTreeMap<ObjectRef, Value> = BTreeMap::new();
+        for object in self.ask(|api| api.list(collection, selector))?.unwrap_or_default() {
+            found.insert(ObjectRef::of(&object), object);
+        }
+        for (name, object) in self.lock().iter().filter(|(name, _)| name.is_in(collection)) {
+            match object.as_ref().filter(|object| selector.matches(object)) {
+                Some(object) => found.insert(name.clone(), object.clone()),
+                None => found.remove(name),
+            };
+        }
+        Ok(found.into_values().collect())
     }
 
     fn create(&self, object: &Value) -> Result<Value, ApiError> {
@@ -88,10 +106,20 @@ impl Api for DryRun {
         Ok(self.remember(object))
     }
 
+    fn replace_part(&self, object: &Value, _: &str) -> Result<Value, ApiError> {
+        self.replace(object)
+    }
+
     fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError> {
         let mut value = self.get(object)?.ok_or_else(|| ApiError::missing(object))?;
         merge(&mut value, patch);
         Ok(self.remember(&value))
+    }
+
+    fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {
+        self.get(object)?.ok_or_else(|| ApiError::missing(object))?;
+        self.lock().insert(object.clone(), None);
+        Ok(())
     }
 
     fn raw(&self, path: &str) -> Result<String, ApiError> {
@@ -125,6 +153,29 @@ mod tests {
         let new = ObjectRef::of(&config_map("new"));
         api.patch(&new, &json!({"data": {"a": "b"}})).unwrap();
         assert_eq!(api.get(&new).unwrap().unwrap()["data"]["a"], "b");
+        assert_eq!(fake.mutations(), 0);
+    }
+
+    #[test]
+    fn lists_what_would_be_there() {
+        let fake = Arc::new(Fake::new());
+        for name in ["kept", "changed", "gone"] {
+            fake.put(config_map(name));
+        }
+        let api = DryRun::new(Some(fake.clone()));
+        let named = |name| ObjectRef::of(&config_map(name));
+        api.delete(&named("gone")).unwrap();
+        assert!(api.delete(&named("gone")).unwrap_err().is_missing());
+        api.patch(&named("changed"), &json!({"metadata": {"labels": {"new": "yes"}}})).unwrap();
+        api.create(&config_map("new")).unwrap();
+        let listed = |selector: &Selector| -> Vec<String> {
+            let found = api.list(&named(""), selector).unwrap();
+            found.iter().map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(listed(&Selector::all()), ["changed", "kept", "new"]);
+        assert_eq!(listed(&Selector::all().label("new", "yes")), ["changed"]);
+        assert_eq!(api.get(&named("gone")).unwrap(), None);
+        api.create(&config_map("gone")).unwrap();
         assert_eq!(fake.mutations(), 0);
     }
 

@@ -3,7 +3,9 @@
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::api::ApiProvider;
+use crate::api::Selector;
 use crate::api::merge::merge;
+use crate::api::resources::collection_path;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use serde_json::Value;
@@ -68,7 +70,8 @@ impl Fake {
         store.objects.insert(ObjectRef::of(&object), object);
     }
 
-    pub fn delete(&self, object: &ObjectRef) {
+    /// Takes an object away from outside, as a controller would.
+    pub fn remove(&self, object: &ObjectRef) {
         self.lock().objects.remove(object);
     }
 
@@ -118,7 +121,7 @@ impl Fake {
         Ok(store)
     }
 
-    fn change(&self, work: impl FnOnce(&mut Store) -> Result<Value, ApiError>) -> Result<Value, ApiError> {
+    fn change<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let mut store = self.look()?;
         let turn = store.mutations;
         store.mutations += 1;
@@ -169,6 +172,13 @@ impl Api for Fake {
         Ok(self.look()?.objects.get(object).cloned())
     }
 
+    fn list(&self, collection: &ObjectRef, selector: &Selector) -> Result<Vec<Value>, ApiError> {
+        collection_path(collection)?;
+        let store = self.look()?;
+        let found = store.objects.iter().filter(|(name, _)| name.is_in(collection));
+        Ok(found.map(|(_, object)| object).filter(|object| selector.matches(object)).cloned().collect())
+    }
+
     fn create(&self, object: &Value) -> Result<Value, ApiError> {
         self.change(|store| {
             let name = ObjectRef::of(object);
@@ -185,11 +195,33 @@ impl Api for Fake {
         self.change(|store| store.set(object.clone()))
     }
 
+    /// Here, as for the server, a part is replaced and the rest is what it was; an approval is a part of the status.
+    fn replace_part(&self, object: &Value, subresource: &str) -> Result<Value, ApiError> {
+        self.change(|store| {
+            let name = ObjectRef::of(object);
+            let mut value = store.objects.get(&name).cloned().ok_or_else(|| ApiError::missing(&name))?;
+            let part = match subresource {
+                "approval" | "status" => "status",
+                other => return Err(status(404, "NotFound", &format!("no subresource {other}"))),
+            };
+            value[part] = object[part].clone();
+            value["metadata"]["resourceVersion"] = object["metadata"]["resourceVersion"].clone();
+            store.set(value)
+        })
+    }
+
     fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError> {
         self.change(|store| {
             let mut value = store.objects.get(object).cloned().ok_or_else(|| ApiError::missing(object))?;
             merge(&mut value, patch);
             store.set(value)
+        })
+    }
+
+    fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {
+        self.change(|store| match store.objects.remove(object) {
+            Some(_) => Ok(()),
+            None => Err(ApiError::missing(object)),
         })
     }
 
@@ -233,5 +265,43 @@ mod tests {
         assert_eq!(first["metadata"]["uid"], second["metadata"]["uid"]);
         assert!(api.replace(&first).unwrap_err().is_conflict(), "an old version is refused");
         api.replace(&second).unwrap();
+        api.delete(&name).unwrap();
+        assert!(api.delete(&name).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn lists_by_namespace_label_and_field() {
+        let api = Fake::new();
+        for (namespace, name, tier) in [("a", "one", "x"), ("a", "two", "y"), ("b", "three", "x")] {
+            let metadata = json!({"name": name, "namespace": namespace, "labels": {"tier": tier}});
+            api.put(
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"nodeName": name}}),
+            );
+        }
+        let pods = |namespace: &str| ObjectRef::new("v1", "Pod", namespace, "");
+        for (selector, expected) in [
+            (Selector::all(), &["one", "two"][..]),
+            (Selector::all().label("tier", "x"), &["one"]),
+            (Selector::all().field("spec.nodeName", "two"), &["two"]),
+            (Selector::all().label("tier", "x").field("spec.nodeName", "two"), &[]),
+        ] {
+            let found = api.list(&pods("a"), &selector).unwrap();
+            let names: Vec<_> = found.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap()).collect();
+            assert_eq!(names, expected, "{selector:?}");
+        }
+        assert!(matches!(api.list(&pods(""), &Selector::all()), Err(ApiError::Invalid { .. })));
+    }
+
+    #[test]
+    fn a_part_is_replaced_alone() {
+        let api = Fake::new();
+        let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "spec": {"a": 1}});
+        let mut stored = api.create(&object).unwrap();
+        stored["spec"]["a"] = json!(2);
+        stored["status"] = json!({"b": 3});
+        let after = api.replace_part(&stored, "status").unwrap();
+        assert_eq!((&after["spec"]["a"], &after["status"]["b"]), (&json!(1), &json!(3)));
+        assert!(api.replace_part(&stored, "status").unwrap_err().is_conflict(), "an old version is refused");
+        assert!(api.replace_part(&after, "scale").unwrap_err().is_missing());
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::api::Api;
 use crate::api::ApiError;
+use crate::api::Selector;
 use crate::api::resources::collection_path;
 use crate::api::resources::object_path;
 use crate::plan::ObjectRef;
@@ -26,6 +27,9 @@ use tokio::runtime::Runtime;
 
 /// How long one request may take, as kubeadm has it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many objects one answer holds, as kubectl asks for them.
+const PAGE: usize = 500;
 
 const JSON: &str = "application/json";
 const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
@@ -115,6 +119,27 @@ impl Api for KubeApi {
         }
     }
 
+    fn list(&self, collection: &ObjectRef, selector: &Selector) -> Result<Vec<Value>, ApiError> {
+        let path = collection_path(collection)?;
+        let (mut found, mut token, mut limit) = (Vec::new(), String::new(), PAGE);
+        loop {
+            let page = self.send(Method::GET, &format!("{path}?{}", selector.query(limit, &token)), None);
+            let page = match page {
+                // The position expires after a few minutes; then all is asked for at once, which has no limit.
+                Err(ApiError::Status { code: 410, .. }) if !token.is_empty() => {
+                    (found, token, limit) = (Vec::new(), String::new(), 0);
+                    continue;
+                }
+                page => self.object(&page?)?,
+            };
+            found.extend(items(&page, collection));
+            page["metadata"]["continue"].as_str().unwrap_or_default().clone_into(&mut token);
+            if token.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
     fn create(&self, object: &Value) -> Result<Value, ApiError> {
         self.send_object(Method::POST, &collection_path(&ObjectRef::of(object))?, JSON, object)
     }
@@ -123,13 +148,32 @@ impl Api for KubeApi {
         self.send_object(Method::PUT, &object_path(&ObjectRef::of(object))?, JSON, object)
     }
 
+    fn replace_part(&self, object: &Value, subresource: &str) -> Result<Value, ApiError> {
+        let path = format!("{}/{subresource}", object_path(&ObjectRef::of(object))?);
+        self.send_object(Method::PUT, &path, JSON, object)
+    }
+
     fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError> {
         self.send_object(Method::PATCH, &object_path(object)?, STRATEGIC_MERGE_PATCH, patch)
+    }
+
+    fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {
+        self.send(Method::DELETE, &object_path(object)?, None).map(drop)
     }
 
     fn raw(&self, path: &str) -> Result<String, ApiError> {
         self.send(Method::GET, path, None)
     }
+}
+
+/// The items of a list, which leave out what they have in common.
+fn items(list: &Value, collection: &ObjectRef) -> Vec<Value> {
+    let mut items = list["items"].as_array().cloned().unwrap_or_default();
+    for item in items.iter_mut().filter(|item| item.is_object()) {
+        item["apiVersion"] = Value::from(collection.api_version.as_str());
+        item["kind"] = Value::from(collection.kind.as_str());
+    }
+    items
 }
 
 impl fmt::Debug for KubeApi {

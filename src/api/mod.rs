@@ -6,13 +6,16 @@ pub mod kube;
 pub mod merge;
 pub mod provider;
 pub mod resources;
+pub mod select;
 
 pub use dry_run::DryRun;
 pub use fake::Fake;
 pub use kube::KubeApi;
+pub use provider::Access;
 pub use provider::ApiProvider;
 pub use provider::Kubeconfigs;
 pub use provider::NoApi;
+pub use select::Selector;
 
 use crate::plan::ObjectRef;
 use serde_json::Value;
@@ -24,6 +27,13 @@ pub trait Api: Send + Sync {
     /// # Errors
     /// The API does not answer or refuses.
     fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError>;
+
+    /// The objects of a kind, in a namespace where it has one; the name in `collection` plays no part. Every page of
+    /// the answer is fetched, and each object says its `apiVersion` and `kind`.
+    ///
+    /// # Errors
+    /// As for [`Api::get`].
+    fn list(&self, collection: &ObjectRef, selector: &Selector) -> Result<Vec<Value>, ApiError>;
 
     /// Creates an object and returns it as the API stored it.
     ///
@@ -37,11 +47,23 @@ pub trait Api: Send + Sync {
     /// As for [`Api::get`].
     fn replace(&self, object: &Value) -> Result<Value, ApiError>;
 
+    /// Replaces one part of an object through its subresource (`approval`, `status`); the rest is left as it is.
+    ///
+    /// # Errors
+    /// As for [`Api::get`].
+    fn replace_part(&self, object: &Value, subresource: &str) -> Result<Value, ApiError>;
+
     /// Changes an object by a strategic merge patch.
     ///
     /// # Errors
     /// As for [`Api::get`].
     fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError>;
+
+    /// Deletes an object; what belongs to it goes in the background.
+    ///
+    /// # Errors
+    /// [`ApiError::Status`] with 404 when there is none.
+    fn delete(&self, object: &ObjectRef) -> Result<(), ApiError>;
 
     /// The answer to a plain GET such as `/livez`.
     ///
@@ -97,6 +119,10 @@ impl ApiError {
 
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Status { code: 403, .. })
+    }
+
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Status { code: 404, .. })
     }
 
     pub fn is_conflict(&self) -> bool {

@@ -19,47 +19,54 @@ pub trait ApiProvider: Send + Sync {
     fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError>;
 }
 
-/// A client, and the kubeconfig that it was made from.
-type Known = (Vec<u8>, Arc<dyn Api>);
+/// What a client is made from. It holds a key, so it does not print.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_debug_implementations, reason = "it holds a key")]
+pub struct Access {
+    pub kubeconfig: Vec<u8>,
+    /// A URL that replaces the server of every cluster in the kubeconfig.
+    pub server: Option<String>,
+}
 
-type ReadKubeconfig<'a> = dyn Fn(Identity) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'a;
+/// A client, and what it was made from.
+type Known = (Access, Arc<dyn Api>);
+
+type ReadAccess<'a> = dyn Fn(Identity) -> Result<Option<Access>, String> + Send + Sync + 'a;
 
 /// Clients from kubeconfig files, which may come into being during the run.
 pub struct Kubeconfigs<'a> {
-    read: Box<ReadKubeconfig<'a>>,
-    server: Option<String>,
+    read: Box<ReadAccess<'a>>,
     clients: Mutex<BTreeMap<Identity, Known>>,
 }
 
 impl<'a> Kubeconfigs<'a> {
-    /// `read` gives the bytes of an identity's kubeconfig, `None` when there is none; `server` (a URL) replaces
-    /// the server of every cluster in it.
-    pub fn new<F>(read: F, server: Option<String>) -> Self
+    /// `read` gives an identity's kubeconfig, `None` when there is none.
+    pub fn new<F>(read: F) -> Self
     where
-        F: Fn(Identity) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'a,
+        F: Fn(Identity) -> Result<Option<Access>, String> + Send + Sync + 'a,
     {
-        Self { read: Box::new(read), server, clients: Mutex::new(BTreeMap::new()) }
+        Self { read: Box::new(read), clients: Mutex::new(BTreeMap::new()) }
     }
 }
 
 impl ApiProvider for Kubeconfigs<'_> {
     fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
         let missing = |why| ApiError::Credentials { identity: file_name(identity), why };
-        let bytes = (self.read)(identity).map_err(missing)?;
-        let bytes = bytes.ok_or_else(|| missing("the file does not exist".to_owned()))?;
+        let access = (self.read)(identity).map_err(missing)?;
+        let access = access.ok_or_else(|| missing("the file does not exist".to_owned()))?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = clients.get(&identity).filter(|(known, _)| *known == bytes) {
+        if let Some((_, client)) = clients.get(&identity).filter(|(known, _)| *known == access) {
             return Ok(Arc::clone(client));
         }
-        let client: Arc<dyn Api> = Arc::new(KubeApi::connect(&bytes, self.server.as_deref())?);
-        clients.insert(identity, (bytes, Arc::clone(&client)));
+        let client: Arc<dyn Api> = Arc::new(KubeApi::connect(&access.kubeconfig, access.server.as_deref())?);
+        clients.insert(identity, (access, Arc::clone(&client)));
         Ok(client)
     }
 }
 
 impl fmt::Debug for Kubeconfigs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kubeconfigs").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Kubeconfigs").finish_non_exhaustive()
     }
 }
 

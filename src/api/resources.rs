@@ -84,9 +84,18 @@ fn home(resource: &Resource) -> &'static str {
 
 /// RFC 3986: what may not stand in a path segment is percent-encoded. RBAC names may hold nearly anything.
 fn escaped(segment: &str) -> String {
-    let mut text = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+    percent_encoded(segment, b"-._~:@")
+}
+
+/// The same for a value of a query, in which fewer characters stand for themselves.
+pub(super) fn encoded(value: &str) -> String {
+    percent_encoded(value, b"-._~")
+}
+
+fn percent_encoded(value: &str, plain: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             text.push(char::from(byte));
         } else {
             let _ = write!(text, "%{byte:02X}");

@@ -56,22 +56,21 @@ pub(crate) fn absent(run: &Run<'_>, path: &str, site: &mut Site) -> Result<Done,
     if site.host.read(path)?.is_none() {
         return Ok(Done::new(Outcome::Ok));
     }
-    prepare(run, path, site)?;
+    if !run.world.options.dry_run {
+        site.before_path(path)?;
+    }
     site.host.remove(path)?;
-    site.changed.push(path.to_owned());
     Ok(Done::new(run.changed()))
 }
 
 /// Writes an entry that differs from what is there.
 pub(crate) fn put(run: &Run<'_>, path: &str, entry: &Entry, site: &mut Site) -> Result<Done, StepError> {
-    prepare(run, path, site)?;
+    if !run.world.options.dry_run {
+        site.before_writing(path)?;
+    }
     site.host.write(path, entry)?;
     site.changed.push(path.to_owned());
     Ok(Done::new(run.changed()))
-}
-
-fn prepare(run: &Run<'_>, path: &str, site: &mut Site) -> Result<(), StepError> {
-    if run.world.options.dry_run { Ok(()) } else { site.before_path(path) }
 }
 
 fn same(current: &Entry, wanted: &Entry) -> bool {

@@ -67,6 +67,11 @@ impl Ledger {
             }
             self.dirty = true;
         }
+        self.save(host)
+    }
+
+    /// To be called before a path is written, after [`Self::before_path`]: its units must be restarted.
+    pub(crate) fn before_writing(&mut self, host: &dyn Host, path: &str) -> Result<(), StepError> {
         for unit in self.watchers.get(path).into_iter().flatten() {
             let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
             self.dirty |= files.insert(path.to_owned());

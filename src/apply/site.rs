@@ -29,6 +29,15 @@ impl Site {
         }
     }
 
+    /// To be called before a path is written.
+    pub(crate) fn before_writing(&mut self, path: &str) -> Result<(), StepError> {
+        self.before_path(path)?;
+        match &mut self.ledger {
+            Some(ledger) => ledger.before_writing(self.host.as_ref(), path),
+            None => Ok(()),
+        }
+    }
+
     /// Writes down what is new.
     pub(crate) fn save(&mut self) -> Result<(), StepError> {
         match &mut self.ledger {

@@ -6,6 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
+use crate::cli::init_args::InitPhaseArgs;
 use crate::cli::init_args::PhaseArgs;
 use crate::cli::load;
 use crate::cli::load::Loaded;
@@ -64,7 +65,7 @@ enum InitSub {
     /// Run one phase alone
     Phase {
         #[command(subcommand)]
-        phase: PhaseCommand,
+        phase: PhaseCommand<InitPhaseArgs>,
     },
 }
 
@@ -79,7 +80,7 @@ const JOIN_PROGRAM: &str = "kubeadm";
 pub(super) fn run(command: InitCommand, settings: &Settings) -> Result<Exit, CliError> {
     match command.sub {
         None => Run::new(&command.init, None, settings)?.go(),
-        Some(InitSub::Phase { phase }) => Run::new(&phase.init, Some(&phase), settings)?.go(),
+        Some(InitSub::Phase { phase }) => Run::new(&phase.args.init, Some(&phase), settings)?.go(),
     }
 }
 
@@ -97,7 +98,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         args: &'a InitArgs,
-        alone: Option<&PhaseCommand>,
+        alone: Option<&PhaseCommand<InitPhaseArgs>>,
         settings: &'a Settings,
     ) -> Result<Self, CliError> {
         let reporter = settings.reporter();
@@ -107,7 +108,7 @@ impl<'a> Run<'a> {
             None => select::skipping(INIT, &loaded.skip_phases),
         };
         let selected = selected.or_exit(Exit::Usage)?;
-        let phase = alone.map(|phase| phase.phase.clone()).unwrap_or_default();
+        let phase = alone.map(|phase| phase.args.phase.clone()).unwrap_or_default();
         Ok(Self { args, phase, settings, loaded, selected, reporter })
     }
 
@@ -246,6 +247,7 @@ pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> prefli
         ours: &ours,
         prepare,
         etcd: &etcd::versions(&*session.host, &session.cluster, &System),
+        running: session.running(),
     };
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }

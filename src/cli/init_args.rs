@@ -1,5 +1,8 @@
 //! What can be typed after `kubewright init`: kubeadm's flags under kubeadm's names, and ours.
 
+use crate::cli::phase_command::Workflow;
+use crate::phase::Phase;
+use crate::phase::workflow::INIT;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -121,6 +124,20 @@ pub(super) struct InitArgs {
     /// Who signs what: five chains, or kubeadm's three
     #[arg(long, value_name = "LAYOUT", value_parser = ["five", "kubeadm"], help_heading = NETWORK)]
     pub pki_layout: Option<String>,
+}
+
+/// Flags of one phase of `init`.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct InitPhaseArgs {
+    #[command(flatten)]
+    pub init: InitArgs,
+
+    #[command(flatten)]
+    pub phase: PhaseArgs,
+}
+
+impl Workflow for InitPhaseArgs {
+    const PHASES: &'static [Phase] = INIT;
 }
 
 /// Flags that only a phase run alone takes.

@@ -1,25 +1,26 @@
-//! `init phase …`: one command for each phase, made from the table of phases.
+//! `init phase …`, `join phase …`: one command for each phase, made from the table of phases.
 
-use crate::cli::init_args::InitArgs;
-use crate::cli::init_args::PhaseArgs;
 use crate::phase::Phase;
-use crate::phase::workflow::INIT;
 use clap::ArgMatches;
 use clap::Args;
 use clap::Command;
 use clap::FromArgMatches;
 use clap::Subcommand;
 
-/// A phase that was asked for by name, with its flags.
-#[derive(Debug, Clone)]
-pub(super) struct PhaseCommand {
-    /// `certs/apiserver`; a parent's name stands for all its children.
-    pub name: String,
-    pub init: InitArgs,
-    pub phase: PhaseArgs,
+/// A workflow whose phases can be run alone, with the flags that each of them takes.
+pub(super) trait Workflow: Args {
+    const PHASES: &'static [Phase];
 }
 
-impl FromArgMatches for PhaseCommand {
+/// A phase that was asked for by name, with its flags.
+#[derive(Debug, Clone)]
+pub(super) struct PhaseCommand<W> {
+    /// `certs/apiserver`; a parent's name stands for all its children.
+    pub name: String,
+    pub args: W,
+}
+
+impl<W: Workflow> FromArgMatches for PhaseCommand<W> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut path = Vec::new();
         let mut matches = matches;
@@ -29,11 +30,7 @@ impl FromArgMatches for PhaseCommand {
             }
             matches = inner;
         }
-        Ok(Self {
-            name: path.join("/"),
-            init: InitArgs::from_arg_matches(matches)?,
-            phase: PhaseArgs::from_arg_matches(matches)?,
-        })
+        Ok(Self { name: path.join("/"), args: W::from_arg_matches(matches)? })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -42,9 +39,9 @@ impl FromArgMatches for PhaseCommand {
     }
 }
 
-impl Subcommand for PhaseCommand {
+impl<W: Workflow> Subcommand for PhaseCommand<W> {
     fn augment_subcommands(command: Command) -> Command {
-        command.subcommands(INIT.iter().map(phase_command))
+        command.subcommands(W::PHASES.iter().map(phase_command::<W>))
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
@@ -52,25 +49,25 @@ impl Subcommand for PhaseCommand {
     }
 
     fn has_subcommand(name: &str) -> bool {
-        INIT.iter().any(|phase| phase.name == name)
+        W::PHASES.iter().any(|phase| phase.name == name)
     }
 }
 
-fn phase_command(phase: &'static Phase) -> Command {
+fn phase_command<W: Workflow>(phase: &'static Phase) -> Command {
     let command = Command::new(phase.name).aliases(phase.aliases);
     if phase.children.is_empty() {
-        return with_flags(command, phase.summary);
+        return with_flags::<W>(command, phase.summary);
     }
-    let all = with_flags(Command::new("all"), "Run all of these phases");
+    let all = with_flags::<W>(Command::new("all"), "Run all of these phases");
     command
         .about(phase.summary)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(all)
-        .subcommands(phase.children.iter().map(phase_command))
+        .subcommands(phase.children.iter().map(phase_command::<W>))
 }
 
 /// What is said last stays: clap takes the comment of a group of flags for the summary of the command.
-fn with_flags(command: Command, summary: &'static str) -> Command {
-    PhaseArgs::augment_args(InitArgs::augment_args(command)).about(summary)
+fn with_flags<W: Workflow>(command: Command, summary: &'static str) -> Command {
+    W::augment_args(command).about(summary)
 }

@@ -124,7 +124,7 @@ type Named = BTreeSet<(String, CertName)>;
 
 fn name_content(content: &Content, named: &mut Named) {
     match content {
-        Content::Text(_) | Content::BootstrapKubeconfig { .. } => {}
+        Content::Text(_) | Content::BootstrapKubeconfig { .. } | Content::Downloaded { .. } => {}
         Content::Pki { node, cert, .. } => {
             named.insert((node.clone(), *cert));
         }

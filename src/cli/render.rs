@@ -146,6 +146,7 @@ impl Rendering {
             facts: &facts,
             running: &ClusterFacts::default(),
             external: &BTreeSet::new(),
+            downloaded: &BTreeSet::new(),
             options: &options,
         };
         let plan = build::plan(&context, &select::flatten(CLUSTER)).or_exit(Exit::Configuration)?;

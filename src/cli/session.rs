@@ -1,5 +1,6 @@
 //! A run on the host we are on: what is wanted, what is so, and the plan between the two.
 
+use crate::api::Access;
 use crate::api::Api;
 use crate::api::ApiProvider;
 use crate::api::provider::Kubeconfigs;
@@ -149,7 +150,11 @@ impl Session {
     }
 
     pub(super) fn node(&self) -> &Node {
-        self.cluster.first_control_plane()
+        self.cluster.this_node()
+    }
+
+    pub(super) fn running(&self) -> &ClusterFacts {
+        &self.running
     }
 
     pub(super) fn facts(&self) -> &HostFacts {
@@ -166,6 +171,7 @@ impl Session {
             facts: &self.facts,
             running: &self.running,
             external: &self.external,
+            downloaded: &BTreeSet::new(),
             options: &self.options,
         };
         let done = |phase: &crate::phase::Phase| phase.done.is_some_and(|done| done(&context, self.node()));
@@ -246,7 +252,7 @@ impl Session {
     /// cluster's endpoint may not lead anywhere yet.
     pub(super) fn api(&self) -> Kubeconfigs<'_> {
         let own = self.kubeconfig.as_deref().filter(|path| *path != ADMIN_CONF);
-        let server = own.is_none().then(|| self.cluster.local_url(self.node()));
+        let local = self.cluster.local_url(self.node());
         let read = move |identity| {
             let path = match (own, identity) {
                 (Some(path), _) => path,
@@ -255,9 +261,11 @@ impl Session {
                 (None, Identity::Node) => "/etc/kubernetes/kubelet.conf",
             };
             let entry = self.host.read(path).map_err(|error| error.to_string())?;
-            Ok(entry.and_then(|entry| entry.content().map(<[u8]>::to_vec)))
+            let kubeconfig = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec));
+            let server = own.is_none().then(|| local.clone());
+            Ok(kubeconfig.map(|kubeconfig| Access { kubeconfig, server }))
         };
-        Kubeconfigs::new(read, server)
+        Kubeconfigs::new(read)
     }
 
     /// What a cluster that runs already says about the operator's own choices. No answer means no cluster.
@@ -277,6 +285,7 @@ fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     ClusterFacts {
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
+        namesake: None,
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
     }
 }

@@ -1,21 +1,23 @@
 //! Finding the bootstrap token of an earlier run.
 
 use crate::api::Api;
+use crate::api::Selector;
 use crate::cluster::Secret;
 use crate::cluster::token::DEFAULT_GROUP;
+use crate::plan::ObjectRef;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-const SECRETS: &str =
-    "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken";
+const TYPE: &str = "bootstrap.kubernetes.io/token";
 
 /// A token that lives, may be used for joining, and signs `cluster-info`: what `init` makes when it is told nothing.
 pub(super) fn default_token(api: &dyn Api, now: OffsetDateTime) -> Option<(String, Secret)> {
-    let list: Value = serde_json::from_str(&api.raw(SECRETS).ok()?).ok()?;
-    list["items"].as_array()?.iter().find_map(|secret| usable(secret, now))
+    let secrets = ObjectRef::new("v1", "Secret", "kube-system", "");
+    let found = api.list(&secrets, &Selector::all().field("type", TYPE)).ok()?;
+    found.iter().find_map(|secret| usable(secret, now))
 }
 
 fn usable(secret: &Value, now: OffsetDateTime) -> Option<(String, Secret)> {

@@ -129,6 +129,14 @@ impl Cluster {
         self.control_planes().next().expect("a valid cluster has a control plane")
     }
 
+    /// The node that a run on one host is about.
+    ///
+    /// # Panics
+    /// Never for a cluster from `config`, which refuses one without nodes.
+    pub fn this_node(&self) -> &Node {
+        self.nodes.first().expect("a valid cluster has a node")
+    }
+
     /// Whether the cluster begins on this node: there, and nowhere else, the super-administrator is made.
     pub fn begins_on(&self, node: &Node) -> bool {
         !self.joining && self.first_control_plane().name == node.name

@@ -239,25 +239,9 @@ impl Draft<'_> {
     }
 
     fn ignored(&mut self, overrides: &Overrides) -> Vec<String> {
-        let flags = overrides.ignore_preflight_errors.iter().flatten();
-        let registration = &mut self.init.node_registration;
-        let mut ignored: Vec<String> = registration
-            .ignore_preflight_errors
-            .iter()
-            .chain(flags)
-            .map(|check| check.to_lowercase())
-            .collect();
-        ignored.sort_unstable();
-        ignored.dedup();
-        if ignored.len() > 1 && ignored.iter().any(|check| check == "all") {
-            self.report
-                .error(
-                    &Path::of(INIT, "nodeRegistration.ignorePreflightErrors"),
-                    format!("with `all`, single checks have no meaning: {}", ignored.join(",")),
-                )
-                .hint("keep `all`, or the single checks");
-        }
-        ignored
+        let path = Path::of(INIT, "nodeRegistration.ignorePreflightErrors");
+        let in_file = &self.init.node_registration.ignore_preflight_errors;
+        ignored_checks(self.report, in_file, overrides.ignore_preflight_errors.as_deref(), &path)
     }
 
     /// An add-on that is skipped counts as disabled, and one that is disabled is skipped.
@@ -375,7 +359,26 @@ impl Draft<'_> {
     }
 }
 
-fn networking(cluster: &ClusterConfiguration) -> Networking {
+/// The checks of the file and of the flag together, lower case.
+pub(crate) fn ignored_checks(
+    report: &mut Report,
+    in_file: &[String],
+    flag: Option<&[String]>,
+    path: &Path,
+) -> Vec<String> {
+    let flag = flag.unwrap_or_default();
+    let mut ignored: Vec<String> = in_file.iter().chain(flag).map(|check| check.to_lowercase()).collect();
+    ignored.sort_unstable();
+    ignored.dedup();
+    if ignored.len() > 1 && ignored.iter().any(|check| check == "all") {
+        report
+            .error(path, format!("with `all`, single checks have no meaning: {}", ignored.join(",")))
+            .hint("keep `all`, or the single checks");
+    }
+    ignored
+}
+
+pub(crate) fn networking(cluster: &ClusterConfiguration) -> Networking {
     let parse = |text: &str| -> Vec<IpNet> { text.split(',').filter_map(name::parse_cidr).collect() };
     Networking {
         services: parse(&cluster.networking.service_subnet),

@@ -1,7 +1,7 @@
 //! The operator's file, field for field, and the way from it to a [`crate::cluster::Cluster`].
 //!
-//! [`load()`] reads the kinds that make a cluster; [`join()`], [`reset()`] and [`upgrade()`] read one kind each;
-//! [`validate_file()`] judges a file whatever it holds. All are pure: what they need to know of the world is in
+//! [`load()`] reads the kinds that make a cluster; [`load_join()`], [`reset()`] and [`upgrade()`] read one kind each;
+//! [`stored::cluster`] reads what a running cluster says of itself; [`validate_file()`] judges a file whatever it holds. All are pure: what they need to know of the world is in
 //! an [`Environment`]. Every problem is reported at once, each with its place and how to mend it.
 
 mod check;
@@ -12,6 +12,7 @@ mod defaults;
 mod documents;
 pub mod environment;
 pub mod issue;
+mod join;
 mod load;
 mod name;
 mod normal;
@@ -23,6 +24,7 @@ mod release;
 mod report;
 pub mod schema;
 mod single;
+pub mod stored;
 mod suggest;
 mod validate;
 mod whole;
@@ -33,10 +35,12 @@ pub use issue::Issue;
 pub use issue::Issues;
 pub use issue::Position;
 pub use issue::Severity;
+pub use join::JoinOverrides;
+pub use join::LoadedJoin;
+pub use join::load_join;
 pub use load::Loaded;
 pub use load::load;
 pub use overrides::Overrides;
-pub use single::join;
 pub use single::reset;
 pub use single::upgrade;
 pub use whole::migrate;

@@ -154,6 +154,15 @@ pub(crate) fn is_bootstrap_token(text: &str) -> bool {
     text.split_once('.').is_some_and(|(id, secret)| word(id, 6) && word(secret, 16))
 }
 
+/// The hash of a CA's public key: `sha256:` and 64 hexadecimal digits, both in either case.
+pub(crate) fn is_pin(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, value)| {
+        algorithm.eq_ignore_ascii_case("sha256")
+            && value.len() == 64
+            && value.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
 /// `system:bootstrappers:` and up to 256 characters of `a-z0-9:-`, the last one a letter or digit.
 pub(crate) fn is_bootstrap_group(text: &str) -> bool {
     text.strip_prefix("system:bootstrappers:").is_some_and(|rest| {

@@ -206,7 +206,11 @@ fn extra_args(report: &mut Report, flag: &'static str, pairs: &[String]) -> Valu
     args.into()
 }
 
-fn flag_error<'a>(report: &'a mut Report, flag: &str, message: String) -> &'a mut crate::config::Issue {
+pub(super) fn flag_error<'a>(
+    report: &'a mut Report,
+    flag: &str,
+    message: String,
+) -> &'a mut crate::config::Issue {
     let issue = report.whole(Severity::Error, message);
     COMMAND_LINE.clone_into(&mut issue.file);
     issue.path = format!("--{flag}");
@@ -214,7 +218,7 @@ fn flag_error<'a>(report: &'a mut Report, flag: &str, message: String) -> &'a mu
 }
 
 /// Sets a field, making the objects on the way.
-fn put(object: &mut Object, field: &str, value: Value) {
+pub(super) fn put(object: &mut Object, field: &str, value: Value) {
     match field.split_once('.') {
         None => {
             object.insert(field.to_owned(), value);

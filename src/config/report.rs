@@ -59,9 +59,20 @@ impl Report {
     /// Whether there is an error at a path or below it.
     pub(crate) fn blames(&self, path: &Path) -> bool {
         let path = path.to_string();
+        let flag = self.flag(&path);
         self.issues.iter().filter(|issue| issue.is_error()).any(|issue| {
-            issue.path.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            flag.as_ref() == Some(&issue.path)
+                || issue
+                    .path
+                    .strip_prefix(&path)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
+    }
+
+    /// The flag that set a field, as it is typed; a word in brackets stands for itself.
+    fn flag(&self, field: &str) -> Option<String> {
+        let (_, flag) = self.flags.iter().find(|(set, _)| field.starts_with(set))?;
+        Some(if flag.starts_with('[') { (*flag).to_owned() } else { format!("--{flag}") })
     }
 
     /// A problem at a place that no path names.
@@ -94,8 +105,8 @@ impl Report {
 
     fn add(&mut self, severity: Severity, path: &Path, message: String) -> &mut Issue {
         let text = path.to_string();
-        if let Some((_, flag)) = self.flags.iter().find(|(field, _)| text.starts_with(field)) {
-            return self.push(severity, COMMAND_LINE.to_owned(), None, format!("--{flag}"), message);
+        if let Some(flag) = self.flag(&text) {
+            return self.push(severity, COMMAND_LINE.to_owned(), None, flag, message);
         }
         let at = self.roots.iter().find(|(kind, _)| *kind == path.kind).map(|(_, root)| root.locate(path));
         self.push(severity, self.file.clone(), at, text, message)

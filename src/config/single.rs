@@ -1,4 +1,4 @@
-//! Documents that a command reads alone: join, reset, upgrade.
+//! Documents that a command reads alone: reset, upgrade; and the making of a join's, which flags can make too.
 
 use crate::cluster::kubeadm::JoinConfiguration;
 use crate::cluster::kubeadm::ResetConfiguration;
@@ -21,15 +21,6 @@ use crate::config::validate;
 pub(crate) const JOIN: &str = "JoinConfiguration";
 pub(crate) const RESET: &str = "ResetConfiguration";
 pub(crate) const UPGRADE: &str = "UpgradeConfiguration";
-
-/// The `JoinConfiguration` of a file, defaulted and checked, and what was noticed.
-pub fn join(
-    file: File<'_>,
-    env: &Environment,
-    strictness: Strictness,
-) -> Result<(JoinConfiguration, Vec<Issue>), Issues> {
-    single(file, strictness, JOIN, |report, object| build_join(report, object, env))
-}
 
 /// The `ResetConfiguration` of a file, defaulted and checked, and what was noticed.
 pub fn reset(

@@ -91,4 +91,13 @@ pub struct ClusterFacts {
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.
     pub corefile: Option<String>,
+    /// The Node object of the name that a joining host will register with, where there is one.
+    pub namesake: Option<Namesake>,
+}
+
+/// A Node object that exists already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namesake {
+    pub name: String,
+    pub ready: bool,
 }

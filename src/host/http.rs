@@ -17,34 +17,96 @@ use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
+use std::fmt;
 use std::io;
 use std::io::Read;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use zeroize::Zeroizing;
 
 /// More than any health endpoint says.
 const ANSWER_LIMIT: u64 = 64 * 1024;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub path: &'a str,
+    /// Beside those that every request has; they may be secret.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// How many bytes of an answer are read, head included; a longer one is an error.
+    pub limit: u64,
+}
+
+/// What came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The first header of that name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Names the path only: a header may hold a token.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("path", &self.path).finish_non_exhaustive()
+    }
+}
 
 /// Status and body of a GET.
 ///
 /// # Errors
 /// The stream breaks, or what comes is not HTTP.
-pub fn get(mut stream: impl Read + Write, socket: &Socket, path: &str) -> io::Result<(u16, String)> {
+pub fn get(stream: impl Read + Write, socket: &Socket, path: &str) -> io::Result<(u16, String)> {
+    let answer = ask(stream, socket, &Request { path, headers: &[], limit: ANSWER_LIMIT })?;
+    Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+}
+
+/// The answer to a GET, whole: one that was cut off is an error.
+///
+/// # Errors
+/// The stream breaks, what comes is not HTTP, or it is longer than the request allows.
+pub fn ask(mut stream: impl Read + Write, socket: &Socket, request: &Request<'_>) -> io::Result<Answer> {
     let agent = concat!("kubewright/", env!("CARGO_PKG_VERSION"));
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {socket}\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
-    )?;
+    let mut text = Zeroizing::new(format!(
+        "GET {} HTTP/1.1\r\nHost: {socket}\r\nUser-Agent: {agent}\r\nConnection: close\r\n",
+        request.path
+    ));
+    for (name, value) in request.headers {
+        for part in [*name, ": ", *value, "\r\n"] {
+            text.push_str(part);
+        }
+    }
+    text.push_str("\r\n");
+    stream.write_all(text.as_bytes())?;
     stream.flush()?;
     let mut answer = Vec::new();
-    match stream.take(ANSWER_LIMIT).read_to_end(&mut answer) {
+    match stream.take(request.limit + 1).read_to_end(&mut answer) {
         // A server that closes TLS without saying so has still answered.
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
         _ => {}
     }
-    parse(&String::from_utf8_lossy(&answer))
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    if answer.len() as u64 > request.limit {
+        return Err(invalid("the answer is too long"));
+    }
+    if answer.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the connection was closed without an answer",
+        ));
+    }
+    parse(&answer).ok_or_else(|| invalid("the answer is not HTTP"))
 }
 
 /// The same over TLS, whoever answers: the component made its certificate itself.
@@ -77,31 +139,52 @@ pub fn get_tls(
     get(StreamOwned::new(connection, stream), socket, path)
 }
 
-fn parse(answer: &str) -> Option<(u16, String)> {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
-    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.trim_end().get(..3)?;
-    let chunked = head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
-        name.eq_ignore_ascii_case("transfer-encoding") && value.trim().eq_ignore_ascii_case("chunked")
-    });
-    let body = if chunked { joined(body)? } else { body.to_owned() };
-    Some((status.parse().ok()?, body))
+fn parse(answer: &[u8]) -> Option<Answer> {
+    let (head, body) = match find(answer, b"\r\n\r\n") {
+        Some(end) => (&answer[..end], &answer[end + 4..]),
+        None => (answer, &[][..]),
+    };
+    let head = String::from_utf8_lossy(head);
+    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.trim_end().get(..3)?.parse().ok()?;
+    let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    let chunked = answer.header("transfer-encoding").is_some_and(|how| how.eq_ignore_ascii_case("chunked"));
+    let length = answer.header("content-length").and_then(|length| length.parse::<usize>().ok());
+    answer.body = match length {
+        _ if chunked => joined(body)?,
+        // Cut off.
+        Some(length) if length > body.len() => return None,
+        _ => body.to_vec(),
+    };
+    Some(answer)
 }
 
 /// A body that came in chunks: each after its size in hexadecimal, the last one empty.
-fn joined(mut rest: &str) -> Option<String> {
-    let mut body = String::new();
+fn joined(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
     loop {
-        let (size, after) = rest.split_once("\r\n")?;
-        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        let end = find(rest, b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        let after = &rest[end + 2..];
         if size == 0 {
             return Some(body);
         }
-        body.push_str(after.get(..size)?);
-        rest = after.get(size..)?.strip_prefix("\r\n")?;
+        body.extend_from_slice(after.get(..size)?);
+        rest = after.get(size..)?.strip_prefix(b"\r\n")?;
     }
 }
 
-fn unverified_config() -> io::Result<Arc<ClientConfig>> {
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// TLS with whoever answers.
+///
+/// # Errors
+/// The crypto library refuses its own defaults.
+pub fn unverified_config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
@@ -182,12 +265,15 @@ mod tests {
                 Some((200, "{\"a\":1}")),
             ),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort\r\n", None),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", None),
             ("SSH-2.0-OpenSSH_9.2\r\n", None),
             ("HTTP/1.1 abc\r\n\r\n", None),
             ("", None),
         ] {
-            let found = parse(answer);
-            assert_eq!(found.as_ref().map(|(status, body)| (*status, body.as_str())), expected, "{answer:?}");
+            let found = parse(answer.as_bytes());
+            let found = found.map(|answer| (answer.status, String::from_utf8(answer.body).unwrap()));
+            let expected = expected.map(|(status, body)| (status, body.to_owned()));
+            assert_eq!(found, expected, "{answer:?}");
         }
     }
 }

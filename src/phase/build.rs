@@ -48,7 +48,9 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         }
     }
     once_each(&mut steps);
-    grant_admin_rights(cx, &mut steps);
+    if !cx.cluster.joining {
+        grant_admin_rights(cx, &mut steps);
+    }
     let plan = Plan { steps };
     let flaws = check::contradictions(&plan, cx.cluster);
     ensure!(

@@ -16,16 +16,19 @@ use crate::plan::KubeconfigSpec;
 
 /// Plans `kubelet.conf` without its embedded certificate. With an external CA the operator's file stays.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    Ok(stored(cx, node).into_iter().collect())
+}
+
+/// `kubelet.conf` with the certificate in the kubelet's own store; `None` where the operator made the file.
+pub fn stored(cx: &Context<'_>, node: &Node) -> Option<Draft> {
     if cx.external.contains(&Ca::Kubernetes) {
-        return Ok(Vec::new());
+        return None;
     }
     let entry = ENTRIES.iter().find(|entry| entry.cert == CertName::KubeletClient).expect("the table has it");
-    let Some(current) = spec(cx.cluster, node, CertName::KubeletClient).paths.store else {
-        return Ok(Vec::new());
-    };
+    let current = spec(cx.cluster, node, CertName::KubeletClient).paths.store?;
     let rotated =
         KubeconfigSpec { client: ClientCredential::File(current), ..kubeconfig(cx.cluster, node, entry) };
-    Ok(vec![Draft::new(
+    Some(Draft::new(
         "kubelet.conf points to the renewed certificate",
         "an embedded certificate would expire while the kubelet renews another one",
         Action::File(FileSpec {
@@ -35,5 +38,5 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             content: Content::Kubeconfig(rotated),
             keep_existing: false,
         }),
-    )])
+    ))
 }

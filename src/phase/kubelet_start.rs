@@ -20,6 +20,23 @@ const DIRECTORY: &str = "/var/lib/kubelet";
 /// Its certificates are put where it keeps them itself, so that it asks for none when it starts: a kubelet whose
 /// client certificate is only embedded in `kubelet.conf` requests a new one at once.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    start(cx, node, stored_pairs(cx, node))
+}
+
+/// The kubelet's certificates in its own store.
+pub fn stored_pairs(cx: &Context<'_>, node: &Node) -> Vec<Draft> {
+    let mut drafts = stored_pair(cx, node, CertName::KubeletClient);
+    if cx.cluster.five_chains() {
+        drafts.extend(stored_pair(cx, node, CertName::KubeletServing));
+    }
+    drafts
+}
+
+/// Plans the kubelet's settings beside its `credentials`, and its start.
+///
+/// # Errors
+/// A patch of the operator does not apply.
+pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = vec![Draft::new(
         "kubelet's directory",
         "holds keys of pods and of the node",
@@ -29,10 +46,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         // A worker has none, but its kubelet complains for ever where it cannot look.
         drafts.push(manifests_directory());
     }
-    drafts.extend(stored_pair(cx, node, CertName::KubeletClient));
-    if cx.cluster.five_chains() {
-        drafts.extend(stored_pair(cx, node, CertName::KubeletServing));
-    }
+    drafts.extend(credentials);
     let mut restart_on: Vec<String> = drafts.iter().filter_map(changed_file).collect();
     let facts = cx.facts_of(node);
     for (path, content, reason) in [

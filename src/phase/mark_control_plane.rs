@@ -14,6 +14,13 @@ use crate::plan::Wait;
 /// Plans the wait for the node's registration and its marks.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let Some(mark) = objects::node::mark(node) else { return Ok(Vec::new()) };
+    let timeouts = &cx.cluster.timeouts;
+    // One that joins registers with the API server of its own host, which may still be on its way.
+    let limit = if cx.cluster.joining {
+        timeouts.control_plane_component_health_check
+    } else {
+        timeouts.kubernetes_api_call
+    };
     Ok(vec![
         Draft::new(
             format!("node {} registered", node.registered_name()),
@@ -23,7 +30,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
                     node: node.registered_name().to_owned(),
                     identity: Identity::Admin,
                 },
-                limit: cx.cluster.timeouts.kubernetes_api_call,
+                limit,
                 advice: vec!["journalctl -xeu kubelet".to_owned()],
             }),
         ),

@@ -9,6 +9,7 @@ pub mod build;
 pub mod certs;
 pub mod control_plane;
 pub mod etcd;
+pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
@@ -90,6 +91,8 @@ pub struct Context<'a> {
     pub running: &'a ClusterFacts,
     /// The authorities whose key is kept elsewhere.
     pub external: &'a BTreeSet<Ca>,
+    /// Files of an external etcd's client that the cluster hands to a joining control plane, by path.
+    pub downloaded: &'a BTreeSet<String>,
     pub options: &'a Options,
 }
 

@@ -10,16 +10,16 @@ use crate::plan::Probe;
 use crate::plan::Wait;
 use serde_json::Value;
 
-/// Plans the waits: the kubelet first, then the API server and its two companions.
+/// Plans the waits: the kubelet first, then the API server and its two companions. On a host that joins, the kubelet
+/// was waited for earlier, and the API server is its own, not the one that the cluster's endpoint leads to.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
-    drafts.extend(kubelet(cx));
-    drafts.push(component(
-        cx,
-        node,
-        "kube-apiserver",
-        Probe::Api { path: "/livez".to_owned(), identity: Identity::Admin },
-    ));
+    let mut identity = Identity::LocalAdmin;
+    if !cx.cluster.joining {
+        drafts.extend(kubelet(cx));
+        identity = Identity::Admin;
+    }
+    drafts.push(component(cx, node, "kube-apiserver", Probe::Api { path: "/livez".to_owned(), identity }));
     let configuration = &cx.cluster.configuration;
     for (name, component_args, port, path) in [
         ("kube-controller-manager", &configuration.controller_manager.extra_args, 10257, "/healthz"),
@@ -40,7 +40,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
 }
 
 /// The kubelet's own health, unless its health server is switched off.
-fn kubelet(cx: &Context<'_>) -> Option<Draft> {
+pub fn kubelet(cx: &Context<'_>) -> Option<Draft> {
     let config = &cx.cluster.kubelet.value;
     let port = config.get("healthzPort").and_then(Value::as_u64).unwrap_or(10248);
     let port = u16::try_from(port).ok().filter(|port| *port != 0)?;

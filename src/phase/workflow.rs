@@ -1,4 +1,5 @@
-//! The tables of phases, in reading order, in kubeadm's words: of `init`, and of a whole cluster.
+//! The tables of phases, in reading order, in kubeadm's words: of `init`, and of a whole cluster. That of `join` is
+//! with its phases.
 
 use crate::cluster::Node;
 use crate::phase::Context;
@@ -21,7 +22,7 @@ use crate::phase::upload_config;
 use crate::phase::wait_control_plane;
 
 /// What a row of the table leaves out.
-const BASE: Phase = Phase {
+pub(super) const BASE: Phase = Phase {
     name: "",
     aliases: &[],
     summary: "",
@@ -32,7 +33,7 @@ const BASE: Phase = Phase {
     children: &[],
 };
 
-const fn leaf(name: &'static str, summary: &'static str, plan: PlanFn) -> Phase {
+pub(super) const fn leaf(name: &'static str, summary: &'static str, plan: PlanFn) -> Phase {
     Phase { name, summary, plan: Some(plan), ..BASE }
 }
 

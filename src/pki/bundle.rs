@@ -14,6 +14,8 @@ use super::key::PrivateKey;
 use super::kubeconfig;
 use super::kubeconfig::Credential;
 use super::kubeconfig::Kubeconfig;
+use super::load;
+use super::load::LoadError;
 use super::material::Material;
 use super::material::SecretBytes;
 use super::mint;
@@ -72,7 +74,7 @@ pub enum BundleError {
     Undecided { node: String, name: CertName },
     #[error("cannot make {name}: {source}")]
     Mint { name: CertName, source: MintError },
-    #[error("credentials for joining are no part of the cluster's own")]
+    #[error("what a joining host is handed is no part of the cluster's own PKI")]
     Foreign,
     #[error("there is no {part:?} of {name} of `{node}`")]
     Missing { node: String, name: CertName, part: Part },
@@ -100,6 +102,20 @@ impl Minting {
 }
 
 impl Bundle {
+    /// What a host that only joins knows: the authority that it trusts, as the cluster gave it.
+    ///
+    /// # Errors
+    /// There is no certificate in `authority`.
+    pub fn trusting(authority: &[u8]) -> Result<Self, LoadError> {
+        let material = Material {
+            certificates: load::certificates(authority)?,
+            certificate_file: Some(Zeroizing::new(authority.to_vec())),
+            ..Material::default()
+        };
+        let entries = BTreeMap::from([(id("", CertName::Ca(Ca::Kubernetes)), material)]);
+        Ok(Self { entries, minted: BTreeSet::new() })
+    }
+
     /// Makes what the decisions leave to be made, and takes over what exists. Keys are made on all
     /// processors.
     ///
@@ -229,7 +245,7 @@ impl Bundle {
                 self.part(node, *cert, *part).ok_or_else(|| missing(node, *cert, *part))
             }
             Content::Kubeconfig(spec) => self.kubeconfig(spec),
-            Content::BootstrapKubeconfig { .. } => Err(BundleError::Foreign),
+            Content::BootstrapKubeconfig { .. } | Content::Downloaded { .. } => Err(BundleError::Foreign),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The signature of `kube-public/cluster-info` by a bootstrap token: a JWS (RFC 7515) without its payload.
 
 use crate::cluster::Secret;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +13,13 @@ pub fn detached(content: &[u8], token_id: &str, token_secret: &Secret) -> String
     let key = hmac::Key::new(hmac::HMAC_SHA256, token_secret.expose().as_bytes());
     let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(content));
     format!("{header}..{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes())))
+}
+
+/// Whether `stored` is the signature of this content by this token. Takes as long for a wrong one as for the right
+/// one.
+pub fn verify(stored: &str, content: &[u8], token_id: &str, token_secret: &Secret) -> bool {
+    let expected = detached(content, token_id, token_secret);
+    verify_slices_are_equal(expected.as_bytes(), stored.as_bytes()).is_ok()
 }
 
 #[cfg(test)]
@@ -43,7 +51,19 @@ mod tests {
                 "eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9..UA_qkEIzsUhxLIeYaccKjwpgsVkPfH9o1VPZxcfOXwg",
             ),
         ] {
-            assert_eq!(detached(content.as_bytes(), id, &Secret::new(secret)), expected);
+            let (content, secret) = (content.as_bytes(), Secret::new(secret));
+            assert_eq!(detached(content, id, &secret), expected);
+            assert!(verify(expected, content, id, &secret));
+            let others = [
+                (expected[1..].to_owned(), content, id, secret.clone()),
+                (expected.to_owned(), b"other".as_slice(), id, secret.clone()),
+                (expected.to_owned(), content, "other", secret.clone()),
+                (expected.to_owned(), content, id, Secret::new("other")),
+                (String::new(), content, id, secret.clone()),
+            ];
+            for (stored, content, id, secret) in others {
+                assert!(!verify(&stored, content, id, &secret));
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod pin;
 pub mod random;
 pub mod sans;
 pub mod seal;
+pub mod shared;
 pub mod spec;
 
 pub use bundle::Bundle;

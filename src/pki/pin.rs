@@ -39,17 +39,7 @@ mod tests {
     use super::*;
     use crate::pki::load;
 
-    const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----
-MIIBeTCCAR+gAwIBAgIISyeVR15H5PwwCgYIKoZIzj0EAwIwFTETMBEGA1UEAxMK
-a3ViZXJuZXRlczAeFw0yNjExMjAxMjA0NTVaFw0zNjExMTcxMjA5NTVaMBUxEzAR
-BgNVBAMTCmt1YmVybmV0ZXMwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASZ6W7R
-AkAuTgLi8xnEj4oaK+35CAmZNg19Wf/VbUWzrsg86dvO3ZTe3tK3hr52iWAo763p
-PTBnnqJVkfjqTNRto1kwVzAOBgNVHQ8BAf8EBAMCAqQwDwYDVR0TAQH/BAUwAwEB
-/zAdBgNVHQ4EFgQUt8uvGXxil1xRZwB7xCaQLqY3pngwFQYDVR0RBA4wDIIKa3Vi
-ZXJuZXRlczAKBggqhkjOPQQDAgNIADBFAiAqNYUgwATmfeW9IR+EjI3zrfJmsTFZ
-h2o2cDAVfzP6+gIhAMb3ykeW6R5HQMQ1iOFXQVqxEo8eGLdGq365CXPx0NQ4
------END CERTIFICATE-----
-";
+    const AUTHORITY: &str = include_str!("../../tests/fixtures/ca.crt");
     const PIN: &str = "sha256:68d9b6dce25370a36e0f672f1b96726202f61f8008131a107f5e15d034e96a2e";
 
     #[test]

@@ -167,6 +167,20 @@ pub fn spec(cluster: &Cluster, node: &Node, name: CertName) -> CertSpec {
     row(name).spec(cluster, node)
 }
 
+/// An authority, whether or not the cluster's layout has it.
+pub fn authority_spec(cluster: &Cluster, ca: Ca) -> CertSpec {
+    let row = row(CertName::Ca(ca));
+    CertSpec {
+        name: row.name,
+        node: String::new(),
+        paths: authority_paths(cluster, ca),
+        signer: None,
+        subject: Subject::named(row.common_name),
+        usages: row.usages,
+        sans: row.authority_sans(),
+    }
+}
+
 /// Where an authority is.
 pub fn authority_paths(cluster: &Cluster, ca: Ca) -> Paths {
     files(cluster.certificates_dir(), row(CertName::Ca(ca)).base)
@@ -278,12 +292,18 @@ impl Row {
         }
     }
 
+    fn authority_sans(&self) -> Sans {
+        let mut names = SanSet::default();
+        names.add(self.common_name);
+        names.finish()
+    }
+
     fn sans(&self, cluster: &Cluster, node: &Node) -> Sans {
         let configuration = &cluster.configuration;
         let local = configuration.etcd.local.as_ref();
         let mut names = SanSet::default();
         match self.name {
-            CertName::Ca(_) => names.add(self.common_name),
+            CertName::Ca(_) => return self.authority_sans(),
             CertName::Apiserver => {
                 names.add(&node.name);
                 for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"] {

@@ -35,7 +35,10 @@ pub struct Flaw {
 }
 
 /// A path that a later phase takes over from an earlier one.
-const TAKE_OVERS: [(&str, &str); 1] = [("kubelet-finalize/enable-client-cert-rotation", "/kubelet.conf")];
+const TAKE_OVERS: [(&str, &str); 2] = [
+    ("kubelet-finalize/enable-client-cert-rotation", "/kubelet.conf"),
+    ("kubelet-wait-bootstrap", "/bootstrap-kubelet.conf"),
+];
 
 /// What a private key looks like in PEM, whatever its kind.
 const PRIVATE_KEY: &str = "PRIVATE KEY-----";
@@ -139,6 +142,13 @@ fn content(cluster: &Cluster, file: &FileSpec) -> Vec<String> {
             }
             return flaws;
         }
+        Content::Downloaded { path } => {
+            let external = cluster.configuration.etcd.external.as_ref();
+            if external.is_some_and(|etcd| etcd.key_file == *path) && file.mode & !0o600 != 0 {
+                flaws.push(format!("a private key with mode {:04o}, wider than 0600", file.mode));
+            }
+            return flaws;
+        }
         Content::Pki { node, cert, part } => (node, *cert, matches!(part, Part::Key | Part::Pair)),
         Content::Kubeconfig(spec) => match spec.client {
             ClientCredential::Embedded(cert) => (&spec.node, cert, true),
@@ -213,7 +223,7 @@ fn named_by(content: &Content) -> Vec<String> {
             ClientCredential::File(path) => vec![path.clone()],
             ClientCredential::Embedded(_) => Vec::new(),
         },
-        Content::Pki { .. } | Content::BootstrapKubeconfig { .. } => Vec::new(),
+        Content::Pki { .. } | Content::BootstrapKubeconfig { .. } | Content::Downloaded { .. } => Vec::new(),
         Content::Text(text) => {
             let Ok(value) = serde_yaml::from_str::<Value>(text) else { return Vec::new() };
             match value["kind"].as_str() {

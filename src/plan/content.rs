@@ -19,6 +19,10 @@ pub enum Content {
     BootstrapKubeconfig {
         server: String,
     },
+    /// A file that the cluster's Secret `kubeadm-certs` holds for this path: of an external etcd's client.
+    Downloaded {
+        path: String,
+    },
 }
 
 /// A kubeconfig whose certificates are still references.

@@ -208,6 +208,7 @@ fn content(content: &Content) -> Value {
                 ClientCredential::File(path) => json!({"file": path}),
             },
         }}),
+        Content::Downloaded { path } => json!({"downloaded": path}),
         Content::BootstrapKubeconfig { server } => json!({"bootstrapKubeconfig": {"server": server}}),
     }
 }

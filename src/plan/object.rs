@@ -76,6 +76,13 @@ impl ObjectRef {
         }
     }
 
+    /// Whether it is of this kind and, where that says one, in this namespace; the name of `collection` plays no part.
+    pub fn is_in(&self, collection: &Self) -> bool {
+        self.api_version == collection.api_version
+            && self.kind == collection.kind
+            && self.namespace == collection.namespace
+    }
+
     /// The name of an object; missing parts are empty.
     pub fn of(value: &Value) -> Self {
         let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();

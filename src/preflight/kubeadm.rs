@@ -12,9 +12,12 @@ use crate::preflight::Check;
 use crate::preflight::Subject;
 use crate::preflight::etcd;
 use crate::preflight::host;
+use crate::preflight::joining;
 use crate::preflight::system;
 use std::net::IpAddr;
 
+const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+const BOOTSTRAP_KUBELET_CONF: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const IPV6_FORWARDING: &str = "/proc/sys/net/ipv6/conf/default/forwarding";
 
@@ -25,6 +28,29 @@ pub(super) fn init(subject: &Subject) -> Vec<Check> {
     checks.extend(common(subject));
     checks.extend(forwarding(subject));
     checks.extend(etcd_checks(subject));
+    checks
+}
+
+/// The same for `join`; a worker has neither ports nor files of a control plane.
+pub(super) fn join(subject: &Subject) -> Vec<Check> {
+    let mut checks = vec![Check::new("IsPrivilegedUser", host::privileged).batch(Batch::Privilege)];
+    checks.extend([KUBELET_CONF, BOOTSTRAP_KUBELET_CONF].map(file_available));
+    checks.extend(common(subject));
+    let endpoint = subject.cluster.endpoint.as_ref();
+    if !subject.node.is_control_plane() {
+        checks.push(file_available(&format!("{}/ca.crt", subject.cluster.certificates_dir())));
+    }
+    checks.extend(endpoint.map(|endpoint| Check::new("HTTPProxy", joining::proxy).about(&endpoint.host)));
+    let address = endpoint.and_then(|endpoint| endpoint.host.parse::<IpAddr>().ok());
+    if subject.node.is_control_plane() {
+        checks.extend(control_plane(subject));
+        checks.extend(forwarding(subject));
+        checks.extend(etcd_checks(subject));
+    } else {
+        let file =
+            |address: IpAddr| file_content(if address.is_ipv4() { IP_FORWARD } else { IPV6_FORWARDING });
+        checks.extend(address.map(file));
+    }
     checks
 }
 

@@ -5,6 +5,7 @@ pub mod etcd;
 mod firewall;
 mod host;
 pub mod ignore;
+mod joining;
 mod kubeadm;
 mod ours;
 mod proxy;
@@ -22,6 +23,7 @@ pub use report::Report;
 
 use crate::cluster::Cluster;
 use crate::cluster::Node;
+use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::plan::ImageSpec;
 use std::collections::BTreeSet;
@@ -42,6 +44,8 @@ pub struct Subject<'a> {
     pub prepare: bool,
     /// What the external etcd answered; see [`crate::facts::etcd::versions`].
     pub etcd: &'a EtcdVersions,
+    /// What the running cluster says.
+    pub running: &'a ClusterFacts,
 }
 
 /// The checks of `init`: kubeadm's in kubeadm's order, then ours.
@@ -49,6 +53,17 @@ pub fn init_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::init(subject);
     checks.extend(ours::checks());
     checks.extend(kubeadm::images());
+    checks
+}
+
+/// The checks of `join`: kubeadm's in kubeadm's order, then ours. A control plane is also judged as by `init`.
+pub fn join_checks(subject: &Subject) -> Vec<Check> {
+    let mut checks = kubeadm::join(subject);
+    checks.push(Check::new("NodeName", joining::node_name));
+    checks.extend(ours::checks());
+    if subject.node.is_control_plane() {
+        checks.extend(kubeadm::images());
+    }
     checks
 }
 

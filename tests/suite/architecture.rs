@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -23,6 +23,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("plan", &["cluster", "host", "pki"]),
     ("api", &["plan"]),
     ("kube", &["cluster", "facts", "pki", "plan", "template"]),
+    // What is fetched is read by `config`; credentials are written as `pki` and `kube` write them.
+    ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
     ("phase", &["cluster", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "host", "pki", "plan", "report"]),
@@ -35,6 +37,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "cluster",
             "config",
             "cri",
+            "discovery",
             "facts",
             "host",
             "kube",

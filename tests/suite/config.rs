@@ -11,6 +11,7 @@ use kubewright::config;
 use kubewright::config::Environment;
 use kubewright::config::File;
 use kubewright::config::Issues;
+use kubewright::config::JoinOverrides;
 use kubewright::config::Loaded;
 use kubewright::config::Overrides;
 use kubewright::config::Purpose;
@@ -525,7 +526,7 @@ fn survives(bytes: &[u8]) {
     let overrides = Overrides::default();
     let _ = config::load(Some(input), &environment(), &overrides, Strictness::Lenient, Purpose::Init);
     let _ = config::validate_file(input, &environment());
-    let _ = config::join(input, &environment(), Strictness::Strict);
+    let _ = config::load_join(Some(input), &environment(), &JoinOverrides::default(), Strictness::Strict);
     let _ = config::version_label(Some(input), &overrides);
     let _ = config::patches::parse(vec![("etcd.yaml".to_owned(), bytes.to_vec())]);
     if let Ok((text, _)) = config::migrate(input, &environment()) {

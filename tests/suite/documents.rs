@@ -35,7 +35,7 @@ use serde_json::Value;
 
 #[test]
 fn five_chains_differ_from_kubeadm_by_what_is_listed_and_no_more() {
-    for name in scenario::names() {
+    for name in scenario::names().into_iter().filter(|name| !name.starts_with("join-")) {
         let load = |layout| Scenario::load(&name, Some(layout));
         let (kubeadm, five) = (load(Layout::Kubeadm), load(Layout::Five));
         // Which keys are at hand is another matter than the layout.

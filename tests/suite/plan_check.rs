@@ -259,7 +259,14 @@ fn plan(cluster: &Cluster, external: &BTreeSet<Ca>) -> Plan {
         cluster.nodes.iter().map(|node| (node.name.clone(), HostFacts::assumed(&node.name))).collect();
     let options = Options { ttl_token_id: "ttltok".to_owned(), ..Options::default() };
     let running = ClusterFacts::default();
-    let context = Context { cluster, facts: &facts, running: &running, external, options: &options };
+    let context = Context {
+        cluster,
+        facts: &facts,
+        running: &running,
+        external,
+        downloaded: &BTreeSet::new(),
+        options: &options,
+    };
     build::plan(&context, &flatten(CLUSTER)).unwrap()
 }
 

@@ -2,11 +2,15 @@
 
 use crate::fixture;
 use kubewright::cluster::Cluster;
+use kubewright::cluster::HostPort;
+use kubewright::cluster::Role;
 use kubewright::cluster::SelinuxMode;
 use kubewright::cluster::kubeadm::ExternalEtcd;
 use kubewright::cluster::node::ImagePullPolicy;
+use kubewright::facts::ClusterFacts;
 use kubewright::facts::HostFacts;
 use kubewright::facts::InitSystem;
+use kubewright::facts::Namesake;
 use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::DefaultRoute;
 use kubewright::facts::checks::DiskSpace;
@@ -39,6 +43,7 @@ struct Case {
     running_ours: bool,
     prepare: bool,
     etcd: EtcdVersions,
+    running: ClusterFacts,
     ignore: Vec<String>,
 }
 
@@ -52,6 +57,7 @@ impl Case {
             running_ours: false,
             prepare: false,
             etcd: EtcdVersions::new(),
+            running: ClusterFacts::default(),
             ignore: Vec::new(),
         }
     }
@@ -65,13 +71,14 @@ impl Case {
     fn subject(&self) -> Subject<'_> {
         Subject {
             cluster: &self.cluster,
-            node: self.cluster.first_control_plane(),
+            node: &self.cluster.nodes[0],
             facts: &self.facts,
             images: &self.images,
             ours: &self.ours,
             running_ours: self.running_ours,
             prepare: self.prepare,
             etcd: &self.etcd,
+            running: &self.running,
         }
     }
 
@@ -83,6 +90,72 @@ impl Case {
         let subject = self.subject();
         let ignore = Ignore::new(&self.ignore, &[]).unwrap();
         preflight::run(&preflight::init_checks(&subject), &subject, &ignore)
+    }
+
+    fn joining(role: Role, change: impl FnOnce(&mut Self)) -> Self {
+        Self::with(|case| {
+            case.cluster.joining = true;
+            case.cluster.nodes[0].roles = vec![role];
+            case.cluster.endpoint = Some(HostPort::new("198.51.100.100", 6443));
+            change(case);
+        })
+    }
+
+    fn run_join(&self) -> Report {
+        let subject = self.subject();
+        let ignore = Ignore::new(&self.ignore, &[]).unwrap();
+        preflight::run(&preflight::join_checks(&subject), &subject, &ignore)
+    }
+}
+
+#[test]
+fn a_joining_host_is_checked_for_what_it_will_be() {
+    let names = |role| {
+        let case = Case::joining(role, |_| {});
+        preflight::join_checks(&case.subject()).into_iter().map(|check| check.name).collect::<Vec<_>>()
+    };
+    let (worker, plane) = (names(Role::Worker), names(Role::ControlPlane));
+    let both =
+        ["IsPrivilegedUser", "FileAvailable--etc-kubernetes-kubelet.conf", "Port-10250", "NodeName", "CRI"];
+    for name in both {
+        assert!(worker.iter().any(|it| it == name) && plane.iter().any(|it| it == name), "{name}");
+    }
+    for (name, workers) in [
+        ("FileAvailable--etc-kubernetes-pki-ca.crt", true),
+        ("FileContent--proc-sys-net-ipv4-ip_forward", true),
+        ("Port-6443", false),
+        ("Port-2380", false),
+        ("NumCPU", false),
+        ("DirAvailable--var-lib-etcd", false),
+        ("ImagePull", false),
+    ] {
+        assert_eq!(worker.iter().any(|it| it == name), workers, "{name}");
+        assert_eq!(plane.iter().any(|it| it == name), !name.ends_with("ca.crt"), "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_unless_it_is_our_own() {
+    let namesake = |ready| Some(Namesake { name: "cp1".to_owned(), ready });
+    let ready = r#"E NodeName: a Node with name "cp1" and status "Ready" already exists in the cluster"#;
+    let gone =
+        r#"W NodeName: a Node with name "cp1" exists in the cluster, and is not Ready; it is taken over"#;
+    for (running, ours, expected) in [
+        (namesake(true), false, vec![ready]),
+        (namesake(false), false, vec![gone]),
+        (namesake(true), true, vec![]),
+        (None, false, vec![]),
+    ] {
+        let case = Case::joining(Role::Worker, |case| {
+            case.running.namesake.clone_from(&running);
+            if ours {
+                case.ours.insert("/etc/kubernetes/kubelet.conf".to_owned());
+                case.facts.existing_paths.insert("/etc/kubernetes/kubelet.conf".to_owned());
+            }
+        });
+        let found = told(&case.run_join());
+        let found: Vec<_> = found.iter().filter(|line| line.contains(" NodeName: ")).collect();
+        assert_eq!(found, expected, "{running:?} {ours}");
     }
 }
 

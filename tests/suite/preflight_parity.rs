@@ -5,6 +5,7 @@
 use crate::bare_host::BareHost;
 use crate::fixture;
 use crate::skip::skip;
+use kubewright::facts::ClusterFacts;
 use kubewright::facts::Questions;
 use kubewright::facts::gather;
 use kubewright::preflight;
@@ -95,6 +96,7 @@ fn agrees_with_a_real_kubeadm_on_this_machine() {
         running_ours: false,
         prepare: false,
         etcd: &EtcdVersions::new(),
+        running: &ClusterFacts::default(),
     };
     let report = preflight::run(&preflight::init_checks(&subject), &subject, &Ignore::default());
     let label = |severity| if severity == Severity::Error { "ERROR" } else { "WARNING" };

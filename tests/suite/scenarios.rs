@@ -75,6 +75,7 @@ fn content(content: &Content) -> String {
         Content::Pki { node, cert, part } => {
             format!("<{} {cert} of {node}>\n", format!("{part:?}").to_lowercase())
         }
+        Content::Downloaded { path } => format!("<{path} as the cluster has it>\n"),
         Content::BootstrapKubeconfig { server } => {
             format!("<kubeconfig with the credentials for joining>\nserver: {server}\n")
         }

@@ -196,9 +196,8 @@ fn discovery(report: &mut Report, join: &JoinConfiguration, path: &Path) {
     let discovery = &join.discovery;
     match (&discovery.bootstrap_token, &discovery.file) {
         (None, None) => {
-            report
-                .error(path, "bootstrapToken or file must be set")
-                .hint("how else could the cluster be found?");
+            let message = "bootstrapToken or file must be set";
+            report.missing(path, message, "how else could the cluster be found?");
         }
         (Some(_), Some(_)) => {
             report.error(path, "bootstrapToken and file cannot both be set").hint("keep one of them");
@@ -209,9 +208,23 @@ fn discovery(report: &mut Report, join: &JoinConfiguration, path: &Path) {
         let path = path.key("bootstrapToken");
         if token.api_server_endpoint.is_empty() {
             report.missing(&path.key("apiServerEndpoint"), "apiServerEndpoint is not set", "host:port");
-        } else if name::split_host_port(&token.api_server_endpoint).is_none() {
+        } else if !matches!(name::parse_host_port(&token.api_server_endpoint), Some((_, Some(_)))) {
             let message = format!("`{}` is not host:port", token.api_server_endpoint);
-            report.error(&path.key("apiServerEndpoint"), message).hint("such as 192.0.2.10:6443");
+            let hint = match token.api_server_endpoint.split_once("://") {
+                Some((_, rest)) => format!("without the scheme: {}", rest.trim_end_matches('/')),
+                None => "such as 192.0.2.10:6443".to_owned(),
+            };
+            report.error(&path.key("apiServerEndpoint"), message).hint(hint);
+        }
+        for (index, hash) in token.ca_cert_hashes.iter().enumerate() {
+            if !name::is_pin(hash) {
+                report
+                    .error(
+                        &path.key("caCertHashes").index(index),
+                        format!("`{hash}` is not the hash of a CA certificate"),
+                    )
+                    .hint("`sha256:` and 64 hexadecimal digits");
+            }
         }
         if token.ca_cert_hashes.is_empty() && !token.unsafe_skip_ca_verification {
             report.missing(
@@ -220,7 +233,15 @@ fn discovery(report: &mut Report, join: &JoinConfiguration, path: &Path) {
                 "take the hash from the join command, or set unsafeSkipCAVerification: true",
             );
         }
-        token_text(report, &token.token, &path.key("token"));
+        if token.token.is_empty() {
+            report.missing(
+                &path.key("token"),
+                "no token is set",
+                "`kubewright token create` on a control plane makes one",
+            );
+        } else {
+            token_text(report, &token.token, &path.key("token"));
+        }
     }
     if let Some(file) = &discovery.file {
         let scheme = name::url_scheme(&file.kube_config_path);

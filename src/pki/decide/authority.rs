@@ -18,7 +18,7 @@ impl Decider<'_> {
     pub(super) fn look_at_authorities(&mut self) {
         for ca in Ca::ALL {
             let name = CertName::Ca(ca);
-            let spec = spec::spec(self.request.cluster, self.request.cluster.first_control_plane(), name);
+            let spec = spec::authority_spec(self.request.cluster, ca);
             let listed = self.request.specs.iter().any(|spec| spec.name == name);
             let signs = self.request.specs.iter().any(|spec| spec.signer == Some(ca));
             let broken = self.authority(ca, &spec, listed || signs);
@@ -140,8 +140,7 @@ impl Decider<'_> {
                 if info(one) != info(two) {
                     continue;
                 }
-                let first = self.request.cluster.first_control_plane();
-                let spec = spec::spec(self.request.cluster, first, CertName::Ca(ca));
+                let spec = spec::authority_spec(self.request.cluster, ca);
                 let message = format!("{} and {} are the same authority", ca_base(ca), ca_base(*other));
                 let hint = "five chains need five keys; give each its own, or choose `layout: kubeadm`";
                 self.problem(&Context { spec: &spec, node: "" }, message, hint);

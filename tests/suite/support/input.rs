@@ -82,3 +82,18 @@ pub(crate) fn node(registration: &NodeRegistration, address: IpAddr, role: Role)
         access: None,
     }
 }
+
+/// Makes a cluster one that the host of a `JoinConfiguration` joins.
+pub(crate) fn join(cluster: &mut Cluster, name: &str, text: &str) {
+    let file = File { name, bytes: text.as_bytes() };
+    let read = config::join(file, &environment(), Strictness::Strict);
+    let (join, _) = read.unwrap_or_else(|issues| panic!("{issues}"));
+    let (role, address) = match &join.control_plane {
+        Some(plane) => (Role::ControlPlane, plane.local_api_endpoint.advertise_address.parse().unwrap()),
+        None => (Role::Worker, "198.51.100.31".parse().unwrap()),
+    };
+    cluster.joining = true;
+    cluster.upload_certs = false;
+    cluster.nodes = vec![node(&join.node_registration, address, role)];
+    cluster.timeouts = join.timeouts;
+}

@@ -1,7 +1,7 @@
 //! Scenarios: a folder under `tests/scenarios` with what an operator wrote, what the hosts are like, and all that
 //! comes of it.
 //!
-//! `cluster.yaml` is the configuration, `patches/` the operator's patches, and `facts.yaml` what is known of the
+//! `cluster.yaml` is the configuration, `join.yaml` that of a host that joins the cluster, `patches/` the operator's patches, and `facts.yaml` what is known of the
 //! hosts beyond the assumptions of [`HostFacts::assumed`]: see [`Told`].
 
 use super::documents::Setting;
@@ -17,6 +17,7 @@ use kubewright::kube::static_pod::SigningKeys;
 use kubewright::phase::Context;
 use kubewright::phase::Options;
 use kubewright::phase::build;
+use kubewright::phase::join::JOIN;
 use kubewright::phase::select;
 use kubewright::phase::select::Selected;
 use kubewright::phase::workflow::CLUSTER;
@@ -42,6 +43,8 @@ struct Told {
     coredns_replicas: Option<u32>,
     corefile: Option<String>,
     prepare: bool,
+    /// Files of an external etcd's client that the cluster hands out.
+    downloaded: BTreeSet<String>,
 }
 
 pub(crate) struct Scenario {
@@ -51,6 +54,7 @@ pub(crate) struct Scenario {
     pub(crate) external: BTreeSet<Ca>,
     pub(crate) selected: Vec<Selected>,
     running: ClusterFacts,
+    downloaded: BTreeSet<String>,
     options: Options,
 }
 
@@ -89,14 +93,25 @@ impl Scenario {
         let told = folder.join("facts.yaml");
         let told: Told =
             if told.is_file() { serde_yaml::from_str(&text::read(&told)).unwrap() } else { Told::default() };
+        let mut phases = CLUSTER;
+        let join = folder.join("join.yaml");
+        if join.is_file() {
+            phases = JOIN;
+            input::join(&mut cluster, &format!("{name}/join.yaml"), &text::read(&join));
+        }
         let options =
             Options { prepare: told.prepare, ttl_token_id: TTL_TOKEN_ID.to_owned(), ..Options::default() };
         Self {
             name: name.to_owned(),
             facts: facts(&cluster, &told),
             external: told.external.iter().map(|base| authority(base)).collect(),
-            selected: select::skipping(CLUSTER, &loaded.skip_phases).unwrap(),
-            running: ClusterFacts { coredns_replicas: told.coredns_replicas, corefile: told.corefile },
+            selected: select::skipping(phases, &loaded.skip_phases).unwrap(),
+            downloaded: told.downloaded.clone(),
+            running: ClusterFacts {
+                coredns_replicas: told.coredns_replicas,
+                corefile: told.corefile,
+                ..ClusterFacts::default()
+            },
             cluster,
             options,
         }
@@ -108,6 +123,7 @@ impl Scenario {
             facts: &self.facts,
             running: &self.running,
             external: &self.external,
+            downloaded: &self.downloaded,
             options: &self.options,
         }
     }

@@ -1,0 +1,64 @@
+//! Waiting for the kubelet: healthy, with a certificate of its own, and registered.
+
+use super::BOOTSTRAP_KUBECONFIG;
+use super::KUBELET_KUBECONFIG;
+use super::bootstraps;
+use super::signs_itself;
+use crate::cluster::GoDuration;
+use crate::cluster::Node;
+use crate::phase::Context;
+use crate::phase::Draft;
+use crate::phase::wait_control_plane;
+use crate::plan::Action;
+use crate::plan::Identity;
+use crate::plan::Probe;
+use crate::plan::Wait;
+
+/// Plans the waits, and the end of the bootstrap kubeconfig. A control plane registers when its own API server
+/// answers, which is waited for later.
+pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    let mut drafts: Vec<Draft> = wait_control_plane::kubelet(cx).into_iter().collect();
+    let limit = cx.cluster.timeouts.tls_bootstrap;
+    if bootstraps(cx, node) {
+        drafts.push(certificate(limit));
+    }
+    if !signs_itself(cx, node) {
+        drafts.push(Draft::new(
+            "bootstrap-kubelet.conf removed",
+            "the token in it has served, and would admit others until it expires",
+            Action::Absent { path: BOOTSTRAP_KUBECONFIG.to_owned() },
+        ));
+    }
+    if !node.is_control_plane() {
+        drafts.push(registered(node, limit));
+    }
+    Ok(drafts)
+}
+
+fn certificate(limit: GoDuration) -> Draft {
+    Draft::new(
+        "kubelet has its certificate",
+        "the cluster signs it when the token is good",
+        Action::Wait(Wait {
+            probe: Probe::Path { path: KUBELET_KUBECONFIG.to_owned() },
+            limit,
+            advice: vec![
+                "journalctl -xeu kubelet".to_owned(),
+                "on a control plane: kubectl get certificatesigningrequests".to_owned(),
+            ],
+        }),
+    )
+}
+
+fn registered(node: &Node, limit: GoDuration) -> Draft {
+    let name = node.registered_name();
+    Draft::new(
+        format!("node {name} registered"),
+        "the kubelet creates the Node object",
+        Action::Wait(Wait {
+            probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Node },
+            limit,
+            advice: vec!["journalctl -xeu kubelet".to_owned()],
+        }),
+    )
+}

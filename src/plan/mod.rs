@@ -3,14 +3,19 @@
 pub mod check;
 pub mod content;
 pub mod display;
+pub mod gone;
 pub mod object;
 pub mod step;
-pub mod undo;
 pub mod wait;
 
 pub use content::ClientCredential;
 pub use content::Content;
 pub use content::KubeconfigSpec;
+pub use gone::Clear;
+pub use gone::ClearSpec;
+pub use gone::PodSpec;
+pub use gone::RulesSpec;
+pub use gone::StopSpec;
 pub use object::Fill;
 pub use object::Hole;
 pub use object::Object;
@@ -26,11 +31,6 @@ pub use step::Remember;
 pub use step::RunSpec;
 pub use step::ServiceSpec;
 pub use step::Step;
-pub use undo::Clear;
-pub use undo::ClearSpec;
-pub use undo::PodSpec;
-pub use undo::RulesSpec;
-pub use undo::StopSpec;
 pub use wait::Probe;
 pub use wait::Wait;
 

@@ -2,12 +2,12 @@
 
 use crate::host::Command;
 use crate::plan::content::Content;
+use crate::plan::gone::ClearSpec;
+use crate::plan::gone::PodSpec;
+use crate::plan::gone::RulesSpec;
+use crate::plan::gone::StopSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
-use crate::plan::undo::ClearSpec;
-use crate::plan::undo::PodSpec;
-use crate::plan::undo::RulesSpec;
-use crate::plan::undo::StopSpec;
 use crate::plan::wait::Wait;
 
 /// One thing to be made true, and where.

@@ -1,7 +1,7 @@
 //! kubewright turns Linux hosts into a Kubernetes cluster.
 //!
 //! A [`cluster::Cluster`] says what is wanted, [`facts`] say what is, a [`plan::Plan`] says what will be done,
-//! [`host`] and [`api`] are the two seams to the world, and [`report`] tells the operator.
+//! [`host`], [`api`] and [`etcd`] are the seams to the world, and [`report`] tells the operator.
 
 pub mod api;
 pub mod apply;
@@ -11,7 +11,9 @@ pub mod cluster;
 pub mod config;
 pub mod cri;
 pub mod discovery;
+pub mod etcd;
 pub mod facts;
+pub mod grpc;
 pub mod host;
 pub mod kube;
 pub mod phase;

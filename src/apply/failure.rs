@@ -1,6 +1,7 @@
 //! Why a step did not succeed, with what helps to mend it.
 
 use crate::api::ApiError;
+use crate::etcd::EtcdError;
 use crate::host::Command;
 use crate::host::HostError;
 use crate::host::Output;
@@ -110,6 +111,12 @@ impl From<ApiError> for StepError {
             Some(hint) => step.hint(hint),
             None => step,
         }
+    }
+}
+
+impl From<EtcdError> for StepError {
+    fn from(error: EtcdError) -> Self {
+        Self::new(FailureKind::Api, error)
     }
 }
 

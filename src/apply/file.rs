@@ -2,6 +2,7 @@
 
 use crate::apply::diff;
 use crate::apply::failure::StepError;
+use crate::apply::member;
 use crate::apply::receipt::sha256;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
@@ -22,6 +23,10 @@ pub(crate) fn file(run: &Run<'_>, spec: &FileSpec, site: &mut Site) -> Result<Do
     }
     let content = match &spec.content {
         Content::Text(text) => text.clone().into_bytes(),
+        Content::Joining(manifest) => {
+            let there = current.as_ref().and_then(Entry::content);
+            member::manifest(run, manifest, there)?.into_bytes()
+        }
         other => run.world.resolver.content(other).map_err(|error| {
             StepError::new(FailureKind::Content, error.context(format!("no content for `{}`", spec.path)))
         })?,

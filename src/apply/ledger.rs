@@ -137,6 +137,11 @@ impl Ledger {
         }
     }
 
+    /// A step was undone.
+    pub(crate) fn forget(&mut self, phase: &str, subject: &str) {
+        self.dirty |= self.receipt.steps.remove(&format!("{phase} {subject}")).is_some();
+    }
+
     /// Whether a path is known to have been otherwise before the first change.
     fn differs_from_before(&self, step: &Step, digest: Option<&str>) -> bool {
         let Some(before) = self.receipt.before(&step.subject()) else { return false };

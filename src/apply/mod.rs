@@ -9,6 +9,7 @@ pub mod diff;
 mod failure;
 mod file;
 mod ledger;
+mod member;
 mod object;
 mod pod;
 pub mod receipt;
@@ -19,10 +20,12 @@ mod service;
 mod site;
 mod step;
 mod taint;
+mod undo;
 mod wait;
 
 use crate::api::ApiProvider;
 use crate::clock::Clock;
+use crate::etcd::EtcdProvider;
 use crate::host::Fleet;
 use crate::host::Host;
 use crate::plan::Content;
@@ -39,6 +42,8 @@ use std::time::Duration;
 pub struct World<'a> {
     pub hosts: &'a Fleet,
     pub api: &'a dyn ApiProvider,
+    /// The cluster's own etcd, for plans that change its members.
+    pub etcd: &'a dyn EtcdProvider,
     pub resolver: &'a dyn Resolve,
     pub images: &'a dyn Images,
     pub pods: &'a dyn Pods,
@@ -111,7 +116,7 @@ pub trait Resolve: Sync {
     }
 }
 
-/// Images on a host, through its container runtime.
+/// Images and pods on a host, through its container runtime.
 pub trait Images: Sync {
     /// Whether the runtime behind this socket has the image.
     ///
@@ -124,6 +129,15 @@ pub trait Images: Sync {
     /// # Errors
     /// The runtime does not answer, or cannot get the image.
     fn pull(&self, host: &dyn Host, socket: &str, reference: &str) -> anyhow::Result<()>;
+
+    /// Whether the runtime runs a pod of this name.
+    ///
+    /// # Errors
+    /// The runtime does not answer, or nobody can ask it for pods.
+    fn runs_pod(&self, host: &dyn Host, socket: &str, namespace: &str, name: &str) -> anyhow::Result<bool> {
+        let _ = (host, socket, namespace);
+        anyhow::bail!("nobody can say whether the pod {name} runs")
+    }
 }
 
 /// Pods on a host, through its container runtime.

@@ -6,10 +6,16 @@ use crate::api::ApiError;
 use crate::apply::World;
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
+use crate::apply::member::Announcements;
 use crate::apply::schedule::Group;
 use crate::apply::schedule::groups;
 use crate::apply::site::Site;
 use crate::apply::step;
+use crate::apply::undo;
+use crate::apply::undo::Undone;
+use crate::etcd;
+use crate::etcd::Etcd;
+use crate::etcd::EtcdError;
 use crate::host::DryRun;
 use crate::host::Host;
 use crate::host::fleet::side_by_side;
@@ -18,6 +24,7 @@ use crate::plan::Identity;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
+use crate::plan::Undo;
 use crate::report::Event;
 use crate::report::Failure;
 use crate::report::FailureKind;
@@ -32,6 +39,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 /// The state of a run.
@@ -47,6 +55,12 @@ pub(crate) struct Run<'a> {
     /// By position in the plan.
     records: Mutex<BTreeMap<usize, Record>>,
     failures: Mutex<Vec<Failure>>,
+    /// The steps that were begun, by position in the plan.
+    begun: Mutex<BTreeSet<usize>>,
+    pub announcements: Announcements,
+    /// From now on nothing stops on an interrupt.
+    undoing: AtomicBool,
+    undone: Mutex<Vec<Record>>,
 }
 
 /// What a step came to.
@@ -91,6 +105,10 @@ impl<'a> Run<'a> {
             dry_super_api: OnceLock::new(),
             records: Mutex::default(),
             failures: Mutex::default(),
+            begun: Mutex::default(),
+            announcements: Announcements::default(),
+            undoing: AtomicBool::new(false),
+            undone: Mutex::default(),
         }
     }
 
@@ -108,9 +126,10 @@ impl<'a> Run<'a> {
             }
             self.perform(&group);
         }
+        self.undo();
         self.close_ledgers();
         self.warn_of_silence();
-        let interrupted = self.interrupted() && self.records().len() < self.plan.steps.len();
+        let interrupted = self.was_interrupted() && self.records().len() < self.plan.steps.len();
         let elapsed_ms = self.millis_since(start);
         let totals = Totals::of(self.records().values());
         self.tell(Event::RunFinished { totals, interrupted, elapsed_ms });
@@ -156,6 +175,7 @@ impl<'a> Run<'a> {
     /// Does one step, tells and writes down what came of it; whether to go on.
     fn perform_step(&self, index: usize, step: &Step, mut site: Option<&mut Site>) -> bool {
         let (start, host) = (self.world.clock.monotonic(), host_of(&step.place));
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
         let (phase, title, subject) = (step.phase.clone(), step.title.clone(), step.subject());
         self.tell(Event::StepStarted {
             phase: phase.clone(),
@@ -163,10 +183,8 @@ impl<'a> Run<'a> {
             title: title.clone(),
             subject: subject.clone(),
         });
-        let begun = match (&step.action, site.as_deref_mut()) {
-            (Action::Wait(_) | Action::Service(_) | Action::Run(_) | Action::Object(_), Some(site)) => {
-                site.settle()
-            }
+        let begun = match site.as_deref_mut() {
+            Some(site) if builds_on_files(&step.action) => site.settle(),
             _ => Ok(()),
         };
         let result = begun.and_then(|()| step::perform(self, step, site.as_deref_mut())).and_then(|done| {
@@ -219,7 +237,7 @@ impl<'a> Run<'a> {
         // that another program is in charge of by then.
         let alone = matches!(
             step.action,
-            Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. }
+            Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. } | Action::Member(_)
         );
         if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
     }
@@ -234,8 +252,68 @@ impl<'a> Run<'a> {
             return;
         }
         let failure = error.of_step(step, &self.world.options.resume);
-        self.tell(Event::Failed { failure: failure.clone() });
+        // What is to be undone belongs to the failure, which is told when that is known.
+        if self.world.options.dry_run || !self.plan.undo.iter().any(|undo| undo.concerns(step)) {
+            self.tell(Event::Failed { failure: failure.clone() });
+        }
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
+
+    /// Takes back every phase that began and did not come to its end, the last one first.
+    fn undo(&self) {
+        if self.world.options.dry_run || !(self.failed() || self.was_interrupted()) {
+            return;
+        }
+        self.undoing.store(true, Ordering::Relaxed);
+        for undo in self.plan.undo.iter().rev() {
+            let undone = if self.is_unfinished(undo) { self.undo_one(undo) } else { Undone::default() };
+            self.tell_undone(undo, undone);
+        }
+    }
+
+    fn undo_one(&self, undo: &Undo) -> Undone {
+        let site = match &undo.place {
+            Place::Host(name) => self.sites.get(name),
+            Place::Cluster => None,
+        };
+        undo::perform(self, undo, site.map(lock).as_deref_mut())
+    }
+
+    /// Whether a phase began at its place and did not come to its end there.
+    fn is_unfinished(&self, undo: &Undo) -> bool {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records();
+        let steps = || self.plan.steps.iter().enumerate().filter(|(_, step)| undo.concerns(step));
+        let finished = |index| records.get(&index).is_some_and(|record| record.outcome != Outcome::Failed);
+        steps().any(|(index, _)| begun.contains(&index)) && !steps().all(|(index, _)| finished(index))
+    }
+
+    /// Adds what was undone to the failure because of which it was, or warns of it after an interrupt.
+    fn tell_undone(&self, undo: &Undo, undone: Undone) {
+        let Undone { lines, failed, records } = undone;
+        self.undone.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
+        let mut details = Vec::new();
+        let mut hints = Vec::new();
+        if !lines.is_empty() {
+            details.push(("undone".to_owned(), lines.join("\n")));
+        }
+        if let Some(failed) = failed {
+            details.push(("not undone".to_owned(), failed));
+            hints.push(format!("what could not be undone is done by hand with: {}", undo.mend.join("; ")));
+        }
+        let host = host_of(&undo.place);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_phase = |failure: &&mut Failure| failure.phase == undo.phase && failure.host == host;
+        if let Some(failure) = failures.iter_mut().find(of_phase) {
+            failure.details.extend(details);
+            failure.hints.splice(0..0, hints);
+            self.tell(Event::Failed { failure: failure.clone() });
+        } else if !details.is_empty() {
+            let said = details.iter().map(|(label, text)| format!("{label}: {}", text.replace('\n', "; ")));
+            let message =
+                format!("{} did not come to its end; {}", undo.phase, said.collect::<Vec<_>>().join("; "));
+            self.tell(Event::Warning { host, message, hint: hints.pop() });
+        }
     }
 
     fn open_ledgers(&self) {
@@ -317,11 +395,22 @@ impl<'a> Run<'a> {
         Ok(Arc::clone(dry) as Arc<dyn Api>)
     }
 
+    /// The cluster's own etcd; in a dry run one that changes nothing.
+    pub(crate) fn etcd(&self) -> Result<Arc<dyn Etcd>, EtcdError> {
+        let real = self.world.etcd.client()?;
+        Ok(if self.world.options.dry_run { Arc::new(etcd::DryRun::new(real)) } else { real })
+    }
+
     pub(crate) fn tell(&self, event: Event) {
         (self.world.events)(event);
     }
 
+    /// Whether to stop. What was begun is undone to its end.
     pub(crate) fn interrupted(&self) -> bool {
+        self.was_interrupted() && !self.undoing.load(Ordering::Relaxed)
+    }
+
+    fn was_interrupted(&self) -> bool {
         self.world.interrupt.load(Ordering::Relaxed)
     }
 
@@ -350,9 +439,26 @@ impl<'a> Run<'a> {
             not_begun: self.plan.steps.len() - records.len(),
             records: records.into_values().collect(),
             failures: self.failures.into_inner().unwrap_or_else(PoisonError::into_inner),
+            undone: self.undone.into_inner().unwrap_or_else(PoisonError::into_inner),
             interrupted,
             elapsed_ms,
         }
+    }
+}
+
+/// Whether what was written so far must be on the disk before such a step.
+fn builds_on_files(action: &Action) -> bool {
+    match action {
+        Action::Wait(_) | Action::Service(_) | Action::Run(_) | Action::Object(_) | Action::Member(_) => true,
+        Action::File(_)
+        | Action::Directory { .. }
+        | Action::Link { .. }
+        | Action::Absent { .. }
+        | Action::Image(_)
+        | Action::Clear(_)
+        | Action::Stop(_)
+        | Action::Pod(_)
+        | Action::Rules(_) => false,
     }
 }
 

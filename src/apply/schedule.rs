@@ -52,7 +52,7 @@ mod tests {
             host("b", "cp1"),
             host("a", "cp1"),
         ];
-        let plan = Plan { steps };
+        let plan = Plan { steps, ..Plan::default() };
         let sizes: Vec<_> = groups(&plan).iter().map(|group| (group.phase, group.steps.len())).collect();
         assert_eq!(sizes, [("a", 3), ("b", 1), ("b", 2), ("b", 1), ("a", 1)]);
     }

@@ -3,6 +3,7 @@
 use crate::apply::clear;
 use crate::apply::failure::StepError;
 use crate::apply::file;
+use crate::apply::member;
 use crate::apply::object;
 use crate::apply::pod;
 use crate::apply::receipt::Before;
@@ -34,6 +35,7 @@ pub(crate) fn perform(run: &Run<'_>, step: &Step, site: Option<&mut Site>) -> Re
             let host = site.filter(|_| step.place != Place::Cluster).map(|site| site.host.as_ref());
             wait::hold(run, step, wait, host)
         }
+        Action::Member(spec) => member::change(run, step, spec),
         action => {
             let site = site.filter(|_| step.place != Place::Cluster);
             let site = site.ok_or_else(|| StepError::plan(format!("`{}` needs a host", step.subject())))?;
@@ -59,7 +61,9 @@ fn on_host(run: &Run<'_>, action: &Action, site: &mut Site) -> Result<Done, Step
         Action::Stop(spec) => service::stop(run, spec, site),
         Action::Pod(spec) => pod::remove(run, spec, site.host.as_ref()),
         Action::Rules(spec) => rules::remove(run, spec, site),
-        Action::Object(_) | Action::Wait(_) => Err(StepError::plan("this needs no host".to_owned())),
+        Action::Object(_) | Action::Wait(_) | Action::Member(_) => {
+            Err(StepError::plan("this needs no host".to_owned()))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Waiting for a condition, with a limit, and with the last answer kept for whoever must find out why.
 
 use crate::apply::failure::StepError;
+use crate::apply::member;
 use crate::apply::object::RETRY_INTERVAL;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
@@ -32,33 +33,59 @@ pub(crate) fn hold(
     wait: &Wait,
     host: Option<&dyn Host>,
 ) -> Result<Done, StepError> {
+    if run.world.options.dry_run {
+        return Ok(match ask(run, &wait.probe, host)? {
+            Ok(()) => Done::new(Outcome::Ok),
+            Err(last) => Done::new(Outcome::Skipped).detail(format!("a dry run does not wait; now: {last}")),
+        });
+    }
+    let limit = wait.limit.to_std();
+    match until(run, step, &wait.probe.to_string(), limit, || ask(run, &wait.probe, host))? {
+        Ok(()) => Ok(Done::new(Outcome::Ok)),
+        Err(TooLate { waited, last }) => Err(too_late(wait, waited, &last)),
+    }
+}
+
+/// The limit passed.
+pub(crate) struct TooLate {
+    pub waited: Duration,
+    /// Why the last attempt did not do.
+    pub last: String,
+}
+
+/// Repeats an attempt until it succeeds, and tells every few seconds what it waits for. `Err` inside: not yet, and
+/// why.
+pub(crate) fn until<T>(
+    run: &Run<'_>,
+    step: &Step,
+    subject: &str,
+    limit: Duration,
+    mut attempt: impl FnMut() -> Result<Result<T, String>, StepError>,
+) -> Result<Result<T, TooLate>, StepError> {
     let clock = run.world.clock;
-    let (start, limit) = (clock.monotonic(), wait.limit.to_std());
+    let start = clock.monotonic();
     let mut told = Duration::ZERO;
     loop {
-        let last = match ask(run, &wait.probe, host)? {
-            Ok(()) => return Ok(Done::new(Outcome::Ok)),
+        let last = match attempt()? {
+            Ok(done) => return Ok(Ok(done)),
             Err(answer) => answer,
         };
-        if run.world.options.dry_run {
-            return Ok(Done::new(Outcome::Skipped).detail(format!("a dry run does not wait; now: {last}")));
-        }
         let waited = clock.monotonic().saturating_sub(start);
         if run.interrupted() {
             return Err(StepError::interrupted());
         }
         if waited >= limit {
-            return Err(too_late(wait, waited, &last));
+            return Ok(Err(TooLate { waited, last }));
         }
         if waited >= told + TELL_INTERVAL {
             told = waited;
-            tell(run, step, wait, waited, last);
+            tell(run, step, subject, [waited, limit], last);
         }
         clock.sleep(RETRY_INTERVAL.min(limit.saturating_sub(waited)));
     }
 }
 
-fn tell(run: &Run<'_>, step: &Step, wait: &Wait, waited: Duration, last: String) {
+fn tell(run: &Run<'_>, step: &Step, subject: &str, [waited, limit]: [Duration; 2], last: String) {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     run.tell(Event::Waiting {
         phase: step.phase.clone(),
@@ -66,9 +93,9 @@ fn tell(run: &Run<'_>, step: &Step, wait: &Wait, waited: Duration, last: String)
             Place::Host(name) => Some(name.clone()),
             Place::Cluster => None,
         },
-        subject: wait.probe.to_string(),
+        subject: subject.to_owned(),
         elapsed_ms: millis(waited),
-        limit_ms: millis(wait.limit.to_std()),
+        limit_ms: millis(limit),
         last,
     });
 }
@@ -108,6 +135,16 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
             let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
             let there = read_through(host, path)?.is_some();
             Ok(if there { Ok(()) } else { Err("it is not there yet".to_owned()) })
+        }
+        Probe::EtcdStarted { peer_url } => Ok(member::has_started(run, peer_url)),
+        Probe::EtcdHealthy => Ok(member::is_healthy(run)),
+        Probe::PodGone { cri_socket, name } => {
+            let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
+            Ok(match run.world.images.runs_pod(host, cri_socket, "kube-system", name) {
+                Ok(false) => Ok(()),
+                Ok(true) => Err("it still runs".to_owned()),
+                Err(error) => Err(format!("{error:#}")),
+            })
         }
     }
 }

@@ -124,7 +124,10 @@ type Named = BTreeSet<(String, CertName)>;
 
 fn name_content(content: &Content, named: &mut Named) {
     match content {
-        Content::Text(_) | Content::BootstrapKubeconfig { .. } | Content::Downloaded { .. } => {}
+        Content::Text(_)
+        | Content::Joining(_)
+        | Content::BootstrapKubeconfig { .. }
+        | Content::Downloaded { .. } => {}
         Content::Pki { node, cert, .. } => {
             named.insert((node.clone(), *cert));
         }

@@ -22,6 +22,7 @@ use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Secret;
+use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
@@ -237,6 +238,7 @@ impl Session {
         let world = World {
             hosts: &hosts,
             api: &api,
+            etcd: &NoEtcd,
             resolver,
             images: &CriImages,
             pods: &CriPods,
@@ -287,6 +289,7 @@ fn cluster_facts(api: &dyn Api) -> ClusterFacts {
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
         namesake: None,
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
+        etcd: None,
     }
 }
 

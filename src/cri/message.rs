@@ -131,11 +131,21 @@ pub struct PodSandbox {
     pub id: String,
     #[prost(message, optional, tag = "2")]
     pub metadata: Option<PodSandboxMetadata>,
+    /// 0 while it runs (`SANDBOX_READY`), 1 when it was stopped.
+    #[prost(int32, tag = "3")]
+    pub state: i32,
     /// Those of the pod, and the kubelet's own.
     #[prost(map = "string, string", tag = "5")]
     pub labels: HashMap<String, String>,
     #[prost(map = "string, string", tag = "6")]
     pub annotations: HashMap<String, String>,
+}
+
+impl PodSandbox {
+    /// Whether it runs; one that was stopped stays listed for a while.
+    pub fn is_ready(&self) -> bool {
+        self.state == 0
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

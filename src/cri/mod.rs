@@ -2,10 +2,10 @@
 
 mod error;
 pub mod message;
-mod stream;
 
 pub use error::CriError;
 
+use crate::grpc;
 use crate::host::Host;
 use crate::host::Socket;
 use message::CgroupDriver;
@@ -63,7 +63,7 @@ impl Client {
         let stream = host.connect(&Socket::Unix { path: path.to_owned() }).map_err(CriError::Connect)?;
         let start = |source| CriError::Start { socket: socket.to_owned(), source };
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
-        let channel = tokio.block_on(stream::channel(stream)).map_err(start)?;
+        let channel = tokio.block_on(async { grpc::channel(grpc::duplex(stream)?).await }).map_err(start)?;
         Ok(Self { tokio, channel, socket: socket.to_owned() })
     }
 
@@ -171,13 +171,8 @@ impl Client {
         A: prost::Message + Default + 'static,
     {
         let path = format!("/runtime.v1.{service}/{method}");
-        let path = http::uri::PathAndQuery::try_from(path).expect("a path of letters and dots is valid");
-        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
-        let failed = |status| CriError::call(&self.socket, method, &status);
-        grpc.ready().await.map_err(|error| failed(tonic::Status::unavailable(error.to_string())))?;
-        let codec = tonic_prost::ProstCodec::<Q, A>::default();
-        let answer = grpc.unary(tonic::Request::new(request), path, codec).await.map_err(failed)?;
-        Ok(answer.into_inner())
+        let answer = grpc::unary(&self.channel, &path, request).await;
+        answer.map_err(|status| CriError::call(&self.socket, method, &status))
     }
 }
 

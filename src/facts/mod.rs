@@ -13,6 +13,7 @@ pub mod runtime;
 pub mod swap;
 pub mod sync;
 
+pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
@@ -91,6 +92,8 @@ pub struct ClusterFacts {
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.
     pub corefile: Option<String>,
+    /// The members of the cluster's own etcd; `None` where nobody asked, or somebody else runs it.
+    pub etcd: Option<EtcdMembership>,
     /// The Node object of the name that a joining host will register with, where there is one.
     pub namesake: Option<Namesake>,
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// Wraps a host: looking passes through, writing is only remembered, so that a later look sees it.
 #[derive(Debug)]
@@ -85,6 +86,10 @@ impl<H: Host> Host for DryRun<H> {
 
     fn connect(&self, to: &Socket) -> Result<Stream, HostError> {
         self.inner.connect(to)
+    }
+
+    fn connect_within(&self, to: &Socket, limit: Duration) -> Result<Stream, HostError> {
+        self.inner.connect_within(to, limit)
     }
 }
 

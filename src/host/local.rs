@@ -94,7 +94,11 @@ impl Host for Local {
     }
 
     fn connect(&self, to: &Socket) -> Result<Stream, HostError> {
-        open(to).map_err(|source| HostError::Connect {
+        self.connect_within(to, CONNECT_TIMEOUT)
+    }
+
+    fn connect_within(&self, to: &Socket, limit: Duration) -> Result<Stream, HostError> {
+        open(to, limit).map_err(|source| HostError::Connect {
             host: self.name.clone(),
             socket: to.to_string(),
             source,
@@ -240,13 +244,13 @@ fn remove_entry(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) }
 }
 
-fn open(to: &Socket) -> io::Result<Stream> {
+fn open(to: &Socket, limit: Duration) -> io::Result<Stream> {
     match to {
         Socket::Unix { path } => UnixStream::connect(path).map(Stream::Unix),
         Socket::Tcp { host, port } => {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for address in (host.as_str(), *port).to_socket_addrs()? {
-                match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+                match TcpStream::connect_timeout(&address, limit) {
                     Ok(stream) => return Ok(Stream::Tcp(stream)),
                     Err(error) => last = error,
                 }

@@ -65,6 +65,15 @@ pub trait Host: Send + Sync {
     /// Nobody listens, or the machine cannot be reached.
     fn connect(&self, to: &Socket) -> Result<Stream, HostError>;
 
+    /// The same, for who has others to ask: gives up after `limit` where the machine can be told so.
+    ///
+    /// # Errors
+    /// As for [`Host::connect`].
+    fn connect_within(&self, to: &Socket, limit: Duration) -> Result<Stream, HostError> {
+        let _ = limit;
+        self.connect(to)
+    }
+
     /// Makes everything written so far survive a power cut. To be called before something that builds on it starts:
     /// one call for many files costs as much as for one.
     ///
@@ -98,6 +107,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn connect(&self, to: &Socket) -> Result<Stream, HostError> {
         (**self).connect(to)
+    }
+
+    fn connect_within(&self, to: &Socket, limit: Duration) -> Result<Stream, HostError> {
+        (**self).connect_within(to, limit)
     }
 
     fn settle(&self) -> Result<(), HostError> {

@@ -4,6 +4,7 @@ use crate::cluster::Node;
 use crate::kube::objects::admins;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::UndoDraft;
 use crate::phase::objects;
 use crate::phase::prepare;
 use crate::phase::rootless;
@@ -15,6 +16,7 @@ use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Probe;
 use crate::plan::Step;
+use crate::plan::Undo;
 use crate::plan::check;
 use crate::plan::check::Flaw;
 use anyhow::Context as _;
@@ -27,6 +29,7 @@ use std::collections::BTreeSet;
 /// A patch does not apply, a value of the configuration cannot be rendered, or the plan contradicts itself.
 pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
+    let mut undo = Vec::new();
     if cx.options.prepare {
         for node in cx.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
             steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
@@ -44,6 +47,9 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         for node in one.phase.nodes(cx.cluster) {
             let drafts = plan_phase(cx, node, one.phase.name)
                 .with_context(|| format!("cannot plan phase `{}` for {}", one.name, node.name))?;
+            if !drafts.is_empty() {
+                undo.extend(undoing(cx, one, node)?);
+            }
             steps.extend(drafts.into_iter().map(|draft| settle(draft, &one.name, node)));
         }
     }
@@ -51,7 +57,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     if !cx.cluster.joining {
         grant_admin_rights(cx, &mut steps);
     }
-    let plan = Plan { steps };
+    let plan = Plan { steps, undo };
     let flaws = check::contradictions(&plan, cx.cluster);
     ensure!(
         flaws.is_empty(),
@@ -59,6 +65,19 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         lines(&flaws)
     );
     Ok(plan)
+}
+
+/// How a phase is taken back on a node.
+fn undoing(cx: &Context<'_>, one: &Selected, node: &Node) -> anyhow::Result<Option<Undo>> {
+    let Some(undo) = one.phase.undo else { return Ok(None) };
+    let planned = undo(cx, node)
+        .with_context(|| format!("cannot plan how to undo phase `{}` on {}", one.name, node.name))?;
+    Ok(planned.map(|UndoDraft { drafts, mend }| Undo {
+        phase: one.name.clone(),
+        place: Place::Host(node.name.clone()),
+        steps: drafts.into_iter().map(|draft| settle(draft, &one.name, node)).collect(),
+        mend,
+    }))
 }
 
 fn lines(flaws: &[Flaw]) -> String {

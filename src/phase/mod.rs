@@ -51,11 +51,24 @@ pub struct Phase {
     pub scope: Scope,
     /// A phase with children may have steps of its own, which come first.
     pub plan: Option<PlanFn>,
+    /// What takes this phase back on a node where it does not come to its end.
+    pub undo: Option<UndoFn>,
     pub children: &'static [Phase],
 }
 
 /// Plans a phase for one node; the last argument is the phase's own name, so that one function can serve siblings.
 pub type PlanFn = fn(&Context<'_>, &Node, &str) -> anyhow::Result<Vec<Draft>>;
+
+/// Plans how a phase is taken back on one node; `None` when there is nothing to take back.
+pub type UndoFn = fn(&Context<'_>, &Node) -> anyhow::Result<Option<UndoDraft>>;
+
+/// How a phase is taken back, before it knows its phase and place; see [`crate::plan::Undo`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndoDraft {
+    pub drafts: Vec<Draft>,
+    /// What to do by hand when it fails: one command a line.
+    pub mend: Vec<String>,
+}
 
 /// A step that does not know its phase and place yet; [`build`] fills them in.
 #[derive(Debug, Clone, PartialEq)]

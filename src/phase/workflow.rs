@@ -30,6 +30,7 @@ pub(super) const BASE: Phase = Phase {
     done: None,
     scope: Scope::ControlPlanes,
     plan: None,
+    undo: None,
     children: &[],
 };
 

@@ -31,6 +31,7 @@ use crate::cluster::kubeadm::ClusterConfiguration;
 use crate::cluster::kubeadm::KeyAlgorithm;
 use crate::plan::ClientCredential;
 use crate::plan::Content;
+use crate::plan::JoiningManifest;
 use crate::plan::KubeconfigSpec;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -240,7 +241,9 @@ impl Bundle {
     /// The bundle does not hold what the content names.
     pub fn resolve(&self, content: &Content) -> Result<SecretBytes, BundleError> {
         match content {
-            Content::Text(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
+            Content::Text(text) | Content::Joining(JoiningManifest { text, .. }) => {
+                Ok(Zeroizing::new(text.clone().into_bytes()))
+            }
             Content::Pki { node, cert, part } => {
                 self.part(node, *cert, *part).ok_or_else(|| missing(node, *cert, *part))
             }

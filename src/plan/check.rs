@@ -13,6 +13,8 @@ use crate::plan::ApplyHow;
 use crate::plan::ClientCredential;
 use crate::plan::Content;
 use crate::plan::FileSpec;
+use crate::plan::JoiningManifest;
+use crate::plan::MemberChange;
 use crate::plan::ObjectRef;
 use crate::plan::Place;
 use crate::plan::Plan;
@@ -50,6 +52,8 @@ const OURS: &str = "/etc/kubernetes";
 pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
     let secrets = secrets(cluster);
     let mut owned: BTreeSet<(&Place, String)> = BTreeSet::new();
+    let shown =
+        |step: &Step| secrets.iter().find(|secret| texts(&step.action).any(|text| secret.is_in(&text)));
     let mut flaws = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         let mut flaw = |message: String| flaws.push(Flaw::new(index, step, message));
@@ -64,13 +68,18 @@ pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
         {
             flaw("an earlier step makes the same thing".to_owned());
         }
-        if let Some(secret) =
-            secrets.iter().find(|secret| texts(&step.action).any(|text| secret.is_in(&text)))
-        {
+        if let Some(secret) = shown(step) {
             flaw(format!("it shows {}", secret.what));
         }
         match &step.action {
-            Action::File(file) => content(cluster, file).into_iter().for_each(flaw),
+            Action::File(file) => {
+                content(cluster, file).into_iter().for_each(&mut flaw);
+                if let Content::Joining(JoiningManifest { peer_url, .. }) = &file.content
+                    && !plan.steps[..index].iter().any(|other| announces(other, peer_url))
+                {
+                    flaw(format!("no earlier step announces {peer_url} to etcd"));
+                }
+            }
             Action::Service(service) => {
                 let made = |path: &&String| !plan.steps.iter().any(|other| writes(other, &step.place, path));
                 for path in service.restart_on.iter().filter(made) {
@@ -80,7 +89,25 @@ pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
             _ => {}
         }
     }
+    for undo in &plan.undo {
+        let begins = plan.steps.iter().position(|step| undo.concerns(step));
+        for step in &undo.steps {
+            let mut flaw = |message: &str| {
+                flaws.push(Flaw::new(begins.unwrap_or(plan.steps.len()), step, message.to_owned()));
+            };
+            if begins.is_none() || !undo.concerns(step) {
+                flaw("it undoes a phase that the plan does not have at this place");
+            }
+            if let Some(secret) = shown(step) {
+                flaw(&format!("it shows {}", secret.what));
+            }
+        }
+    }
     flaws
+}
+
+fn announces(step: &Step, wanted: &str) -> bool {
+    matches!(&step.action, Action::Member(spec) if spec.change == MemberChange::Announce && spec.peer_url == wanted)
 }
 
 /// Everything under our directories that a static pod, a kubeconfig or a kubelet's configuration names and that
@@ -135,7 +162,7 @@ fn writes(step: &Step, place: &Place, wanted: &str) -> bool {
 fn content(cluster: &Cluster, file: &FileSpec) -> Vec<String> {
     let mut flaws = Vec::new();
     let (node, cert, is_key) = match &file.content {
-        Content::Text(_) => return flaws,
+        Content::Text(_) | Content::Joining(_) => return flaws,
         Content::BootstrapKubeconfig { .. } => {
             if file.mode & !0o600 != 0 {
                 flaws.push(format!("credentials with mode {:04o}, wider than 0600", file.mode));
@@ -201,7 +228,7 @@ fn secrets(cluster: &Cluster) -> Vec<Secret> {
 fn texts(action: &Action) -> impl Iterator<Item = String> {
     let mut texts = Vec::new();
     match action {
-        Action::File(FileSpec { content: Content::Text(text), .. }) => texts.push(text.clone()),
+        Action::File(FileSpec { content, .. }) => texts.extend(content.text().map(str::to_owned)),
         Action::Object(spec) => texts.push(spec.object.value.to_string()),
         Action::Run(run) => {
             for command in std::iter::once(&run.command).chain(&run.unless) {
@@ -224,7 +251,7 @@ fn named_by(content: &Content) -> Vec<String> {
             ClientCredential::Embedded(_) => Vec::new(),
         },
         Content::Pki { .. } | Content::BootstrapKubeconfig { .. } | Content::Downloaded { .. } => Vec::new(),
-        Content::Text(text) => {
+        Content::Text(text) | Content::Joining(JoiningManifest { text, .. }) => {
             let Ok(value) = serde_yaml::from_str::<Value>(text) else { return Vec::new() };
             match value["kind"].as_str() {
                 Some("Pod") => named_by_pod(&value),

@@ -4,6 +4,7 @@
 
 use crate::pki::CertName;
 use crate::pki::Part;
+use crate::plan::member::JoiningManifest;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
@@ -23,6 +24,23 @@ pub enum Content {
     Downloaded {
         path: String,
     },
+    /// The manifest of an etcd that joins others. One that is there is left alone once its member has started, even
+    /// when etcd has other members by then.
+    Joining(JoiningManifest),
+}
+
+impl Content {
+    /// What can be shown of it: the text, with its hole where it has one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Joining(manifest) => Some(&manifest.text),
+            Self::Pki { .. }
+            | Self::Kubeconfig(_)
+            | Self::BootstrapKubeconfig { .. }
+            | Self::Downloaded { .. } => None,
+        }
+    }
 }
 
 /// A kubeconfig whose certificates are still references.

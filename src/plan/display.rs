@@ -10,10 +10,12 @@ use crate::plan::Content;
 use crate::plan::Fill;
 use crate::plan::Hole;
 use crate::plan::Identity;
+use crate::plan::JoiningManifest;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
 use crate::plan::StopSpec;
+use crate::plan::Undo;
 use serde_json::Value;
 use serde_json::json;
 use std::fmt;
@@ -57,24 +59,50 @@ fn lines(plan: &Plan, detail: Detail, lead: impl Fn(usize) -> String) -> String 
         if detail == Detail::Explained && !step.reason.is_empty() {
             let _ = writeln!(text, "      {}", step.reason);
         }
+        for undo in plan.undo.iter().filter(|undo| ends_with(plan, index, undo)) {
+            text.push_str(&undone(undo, detail));
+        }
+    }
+    text
+}
+
+/// Whether this is the last step that `undo` takes back.
+fn ends_with(plan: &Plan, index: usize, undo: &Undo) -> bool {
+    plan.steps.iter().rposition(|step| undo.concerns(step)) == Some(index)
+}
+
+fn undone(undo: &Undo, detail: Detail) -> String {
+    let mut text = String::from("  if this fails or is interrupted:\n");
+    for step in &undo.steps {
+        let _ = writeln!(text, "    {}", line(step));
+        if detail == Detail::Explained && !step.reason.is_empty() {
+            let _ = writeln!(text, "        {}", step.reason);
+        }
     }
     text
 }
 
 /// The plan as JSON: `schema`, and `steps` with `phase`, `host`, `title`, `reason`, `subject` and an `action` whose
-/// `kind` says what else is in it.
+/// `kind` says what else is in it. `undo` says for a `phase` on a `host` which `steps` follow when it does not come to
+/// its end, and what to do by hand (`mend`) when they fail.
 pub fn json(plan: &Plan) -> Value {
-    let steps = plan.steps.iter().map(|step| {
-        json!({
-            "phase": step.phase,
-            "host": place(step),
-            "title": step.title,
-            "reason": step.reason,
-            "subject": step.subject(),
-            "action": action(&step.action),
-        })
+    let steps = |steps: &[Step]| steps.iter().map(json_step).collect::<Vec<_>>();
+    let undo = plan.undo.iter().map(|undo| {
+        let host = undo.steps.first().and_then(place);
+        json!({"phase": undo.phase, "host": host, "steps": steps(&undo.steps), "mend": undo.mend})
     });
-    json!({"schema": SCHEMA, "steps": steps.collect::<Vec<_>>()})
+    json!({"schema": SCHEMA, "steps": steps(&plan.steps), "undo": undo.collect::<Vec<_>>()})
+}
+
+fn json_step(step: &Step) -> Value {
+    json!({
+        "phase": step.phase,
+        "host": place(step),
+        "title": step.title,
+        "reason": step.reason,
+        "subject": step.subject(),
+        "action": action(&step.action),
+    })
 }
 
 fn place(step: &Step) -> Option<&str> {
@@ -108,6 +136,7 @@ fn verb(action: &Action) -> &'static str {
         Action::Stop(_) => "stop",
         Action::Pod(_) => "pod",
         Action::Rules(_) => "rules",
+        Action::Member(_) => "member",
     }
 }
 
@@ -122,6 +151,7 @@ fn note(action: &Action) -> Option<String> {
         }
         Action::Run(spec) => format!("unless `{}` succeeds", spec.unless.as_ref()?),
         Action::Wait(wait) => format!("at most {}", wait.limit),
+        Action::Member(spec) => format!("at most {}", spec.limit),
         Action::Object(spec) => match spec.how {
             ApplyHow::CreateOrReplace => return None,
             ApplyHow::CreateOnly => "an existing one is kept".to_owned(),
@@ -192,12 +222,20 @@ fn action(action: &Action) -> Value {
             "kind": "rules", "program": spec.program, "table": spec.table, "chains": spec.chains,
             "rules": spec.rules,
         }),
+        Action::Member(spec) => json!({
+            "kind": "member", "change": spec.change.as_str(), "peerURL": spec.peer_url,
+            "limit": spec.limit.to_string(), "bestEffort": spec.best_effort,
+        }),
     }
 }
 
 fn content(content: &Content) -> Value {
     match content {
         Content::Text(text) => json!({"text": text}),
+        Content::Joining(manifest) => json!({
+            "text": manifest.text, "fill": JoiningManifest::hole(), "name": manifest.name,
+            "peerURL": manifest.peer_url,
+        }),
         Content::Pki { node, cert, part } => {
             json!({"pki": cert.as_str(), "part": format!("{part:?}").to_lowercase(), "node": node})
         }
@@ -273,21 +311,28 @@ mod tests {
                 step("one", "the key", Action::File(file)),
                 step("two", "the tool", Action::Run(run)),
             ],
+            undo: vec![Undo {
+                phase: "one".to_owned(),
+                place: Place::Host("cp1".to_owned()),
+                steps: vec![step("one", "no key", Action::Absent { path: "/a.key".into() })],
+                mend: vec!["rm /a.key".to_owned()],
+            }],
         }
     }
 
     #[test]
     fn prints_what_and_why() {
-        let short = "one: cp1\n  file     the key  /a.key, 0600, an existing one is kept\n\ntwo: cp1\n  run      the tool  \
-                     tool '<secret>'\n";
+        let short = "one: cp1\n  file     the key  /a.key, 0600, an existing one is kept\n  if this fails or is \
+                     interrupted:\n    remove   no key  /a.key\n\ntwo: cp1\n  run      the tool  tool '<secret>'\n";
         assert_eq!(text(&plan(), Detail::Short), short);
-        assert_eq!(text(&plan(), Detail::Explained).matches("      because\n").count(), 2);
+        assert_eq!(text(&plan(), Detail::Explained).matches("      because\n").count(), 3);
     }
 
     #[test]
     fn the_json_form_names_secrets_and_holds_none() {
         let value = json(&plan());
         assert_eq!(value["steps"][0]["action"]["content"]["pki"], "admin.conf");
+        assert_eq!(value["undo"][0]["steps"][0]["action"]["kind"], "absent");
         assert!(!value.to_string().contains("hunter2"));
     }
 }

@@ -4,8 +4,10 @@ pub mod check;
 pub mod content;
 pub mod display;
 pub mod gone;
+pub mod member;
 pub mod object;
 pub mod step;
+pub mod undo;
 pub mod wait;
 
 pub use content::ClientCredential;
@@ -16,6 +18,9 @@ pub use gone::ClearSpec;
 pub use gone::PodSpec;
 pub use gone::RulesSpec;
 pub use gone::StopSpec;
+pub use member::JoiningManifest;
+pub use member::MemberChange;
+pub use member::MemberSpec;
 pub use object::Fill;
 pub use object::Hole;
 pub use object::Object;
@@ -31,6 +36,7 @@ pub use step::Remember;
 pub use step::RunSpec;
 pub use step::ServiceSpec;
 pub use step::Step;
+pub use undo::Undo;
 pub use wait::Probe;
 pub use wait::Wait;
 
@@ -38,4 +44,6 @@ pub use wait::Wait;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// What is taken back when a phase does not come to its end.
+    pub undo: Vec<Undo>,
 }

@@ -6,6 +6,7 @@ use crate::plan::gone::ClearSpec;
 use crate::plan::gone::PodSpec;
 use crate::plan::gone::RulesSpec;
 use crate::plan::gone::StopSpec;
+use crate::plan::member::MemberSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
 use crate::plan::wait::Wait;
@@ -65,6 +66,8 @@ pub enum Action {
     Pod(PodSpec),
     /// Chains and rules that are gone from the packet filter.
     Rules(RulesSpec),
+    /// A member of the cluster's own etcd.
+    Member(MemberSpec),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +167,7 @@ impl Step {
             Action::Stop(stop) => stop.unit.clone(),
             Action::Pod(pod) => pod.name.clone(),
             Action::Rules(rules) => format!("{} {}", rules.program, rules.table),
+            Action::Member(spec) => format!("etcd member {}", spec.peer_url),
         }
     }
 }

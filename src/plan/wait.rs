@@ -23,6 +23,12 @@ pub enum Probe {
     NodeRegistered { node: String, identity: Identity },
     /// Something stands at this path of the host, and where it is a link, also where it leads.
     Path { path: String },
+    /// The member of the cluster's own etcd has started: it has a name, or a vote.
+    EtcdStarted { peer_url: String },
+    /// More than half of etcd's voters answer without errors.
+    EtcdHealthy,
+    /// The container runtime runs no pod of this name in `kube-system`.
+    PodGone { cri_socket: String, name: String },
 }
 
 impl fmt::Display for Probe {
@@ -36,6 +42,9 @@ impl fmt::Display for Probe {
             Self::Api { path, .. } => write!(f, "API server {path}"),
             Self::NodeRegistered { node, .. } => write!(f, "node {node} registered"),
             Self::Path { path } => f.write_str(path),
+            Self::EtcdStarted { peer_url } => write!(f, "etcd member {peer_url} started"),
+            Self::EtcdHealthy => f.write_str("etcd healthy"),
+            Self::PodGone { name, .. } => write!(f, "pod {name} gone"),
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | `step-finished` | | `phase`, `host`, `title`, `subject`, `outcome`, `detail`, `diff`, `elapsedMs` |
 //! | `phase-finished` | | `phase`, `totals`, `elapsedMs` |
 //! | `warning` | anything that deserves a look | `host`, `message`, `hint` |
-//! | `failed` | a step failed | `failure` |
+//! | `failed` | a step failed, and what its phase had begun was undone where the plan says how | `failure` |
 //! | `run-finished` | last | `totals`, `interrupted`, `elapsedMs` |
 //!
 //! `outcome` is one of `ok` (already as wanted), `changed`, `would-change`, `skipped`, `warned`, `failed`.
@@ -108,7 +108,7 @@ pub enum FailureKind {
     Host,
     /// A command ended with an error status.
     Command,
-    /// The Kubernetes API refused or did not answer.
+    /// The Kubernetes API or etcd refused or did not answer.
     Api,
     /// A condition did not come true in time.
     Timeout,

@@ -41,6 +41,9 @@ pub struct Report {
     /// In the order of the plan, as far as the run came.
     pub records: Vec<Record>,
     pub failures: Vec<Failure>,
+    /// What was done to take back phases that did not come to their end.
+    #[serde(default)]
+    pub undone: Vec<Record>,
     /// Steps that were never begun.
     pub not_begun: usize,
     pub interrupted: bool,

@@ -17,6 +17,7 @@ use kubewright::apply::Resolve;
 use kubewright::apply::World;
 use kubewright::clock::System;
 use kubewright::cluster::GoDuration;
+use kubewright::etcd::NoEtcd;
 use kubewright::host::Fleet;
 use kubewright::host::Host;
 use kubewright::host::Local;
@@ -356,6 +357,7 @@ fn execute(server: &Server, plan: &Plan) -> Report {
         &World {
             hosts: &Fleet::of(Local::new("here")),
             api: &provider,
+            etcd: &NoEtcd,
             resolver: &Nothing,
             images: &Nothing,
             pods: &NoPods,
@@ -391,7 +393,7 @@ fn a_plan_is_applied_once(server: &Server) {
         steps.push(wait_step(place, probe));
     }
     let objects = samples().len();
-    let mut plan = Plan { steps };
+    let mut plan = Plan { steps, ..Plan::default() };
     let first = execute(server, &plan);
     assert!(first.success(), "{:#?}", first.failures);
     assert_eq!((first.totals().changed, first.totals().ok), (objects, 3), "{:#?}", first.records);
@@ -411,7 +413,7 @@ fn a_plan_is_applied_once(server: &Server) {
     );
     for (probe, answer) in [(health(true, "/nothing"), "status 40"), (health(false, "/livez"), "status 400")]
     {
-        let plan = Plan { steps: vec![wait_step(Place::Host("here".into()), probe)] };
+        let plan = Plan { steps: vec![wait_step(Place::Host("here".into()), probe)], ..Plan::default() };
         let failure = execute(server, &plan).failures[0].to_string();
         assert!(failure.contains(answer), "{failure}");
     }
@@ -451,7 +453,7 @@ fn kubeadms_objects_are_applied_once(server: &Server) {
             }
         }
     }
-    let plan = Plan { steps };
+    let plan = Plan { steps, ..Plan::default() };
     let (first, second) = (execute(server, &plan), execute(server, &plan));
     assert!(first.success(), "{:#?}", first.failures);
     assert!(first.totals().changed > 20, "{}", first.totals());

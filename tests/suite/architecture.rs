@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -16,8 +16,10 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("report", &[]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),
-    ("cri", &["host"]),
-    ("facts", &["clock", "cluster", "cri", "host"]),
+    ("grpc", &["host"]),
+    ("cri", &["grpc", "host"]),
+    ("etcd", &["grpc", "host"]),
+    ("facts", &["clock", "cluster", "cri", "etcd", "host"]),
     // A plan names certificates, and the bundle gives them out as a plan names them.
     ("pki", &["cluster", "plan"]),
     ("plan", &["cluster", "host", "pki"]),
@@ -28,7 +30,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("preflight", &["cluster", "facts", "plan"]),
     // What an earlier run wrote down is a fact for `reset`.
     ("phase", &["apply", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
-    ("apply", &["api", "clock", "cluster", "host", "pki", "plan", "report"]),
+    ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
     (
         "cli",
         &[
@@ -39,6 +41,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "config",
             "cri",
             "discovery",
+            "etcd",
             "facts",
             "host",
             "kube",

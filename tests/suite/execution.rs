@@ -14,6 +14,7 @@ use kubewright::apply::receipt::Receipt;
 use kubewright::clock::Clock;
 use kubewright::clock::Manual;
 use kubewright::cluster::GoDuration;
+use kubewright::etcd::NoEtcd;
 use kubewright::host::Command;
 use kubewright::host::Entry;
 use kubewright::host::Fake;
@@ -155,6 +156,7 @@ impl Stage {
             &World {
                 hosts: &fleet,
                 api: &self.api,
+                etcd: &NoEtcd,
                 resolver: &Contents,
                 images: &ImageFiles,
                 pods: &NoPods,
@@ -329,7 +331,7 @@ fn plan() -> Plan {
     let [cp1, w1] = HOSTS.map(on_host);
     let mut steps: Vec<Step> = cp1.into_iter().zip(w1).flat_map(|(one, other)| [one, other]).collect();
     steps.extend(through_api());
-    Plan { steps }
+    Plan { steps, ..Plan::default() }
 }
 
 fn undisturbed() -> Stage {
@@ -566,7 +568,7 @@ fn a_wait_that_is_too_long_says_what_it_saw() {
 fn an_api_that_stays_silent_is_asked_for_a_minute() {
     let stage = Stage::new();
     stage.api.unplug(true);
-    let plan = Plan { steps: through_api() };
+    let plan = Plan { steps: through_api(), ..Plan::default() };
     let start = stage.clock.monotonic();
     let report = stage.run(&plan);
     let waited = stage.clock.monotonic().checked_sub(start).unwrap();
@@ -582,7 +584,8 @@ fn a_content_that_cannot_be_made_is_not_tried_again() {
         "metadata": {"name": "cluster-info", "namespace": "kube-public"}}))
     .hole("/data/kubeconfig", Fill::ClusterInfo { server: String::new() });
     let spec = ObjectSpec { object: hole, how: ApplyHow::CreateOrReplace, identity: Identity::SuperAdmin };
-    let report = stage.run(&Plan { steps: vec![step("x", Place::Cluster, Action::Object(spec))] });
+    let report =
+        stage.run(&Plan { steps: vec![step("x", Place::Cluster, Action::Object(spec))], ..Plan::default() });
     assert_eq!(report.failures[0].kind, FailureKind::Content);
     assert_eq!(stage.clock.monotonic(), Duration::ZERO);
 }
@@ -607,7 +610,8 @@ fn a_failed_command_shows_how_it_failed() {
     let output = kubewright::host::Output { stderr: b"first\nno such thing\n".to_vec(), ..said(7, "") };
     let host = Arc::new(fake("cp1").on(&["breaks"], output));
     let run = RunSpec { command, unless: None, remember: Vec::new(), best_effort: false };
-    let plan = Plan { steps: vec![step("prepare", Place::Host("cp1".into()), Action::Run(run))] };
+    let plan =
+        Plan { steps: vec![step("prepare", Place::Host("cp1".into()), Action::Run(run))], ..Plan::default() };
     let stage = Stage { hosts: [("cp1", host)].into(), ..stage };
     let shown = stage.run(&plan).failures[0].to_string();
     for part in
@@ -673,15 +677,15 @@ fn services_converge_under_either_manager() {
     ] {
         let host = Arc::new(host);
         let stage = Stage { hosts: [("cp1", Arc::clone(&host))].into(), ..Stage::new() };
-        let report = stage.run(&Plan { steps: vec![file.clone(), service(false)] });
+        let report = stage.run(&Plan { steps: vec![file.clone(), service(false)], ..Plan::default() });
         assert!(report.success(), "{:?}", report.failures);
         let runs: Vec<String> = host.log().into_iter().filter(|line| line.starts_with("run")).collect();
         assert_eq!(runs, changes);
     }
     let bare = || Stage { hosts: [("cp1", Arc::new(Fake::new("cp1")))].into(), ..Stage::new() };
-    let report = bare().run(&Plan { steps: vec![service(true)] });
+    let report = bare().run(&Plan { steps: vec![service(true)], ..Plan::default() });
     assert_eq!((report.success(), report.records[0].outcome), (true, Outcome::Warned));
-    let report = bare().run(&Plan { steps: vec![service(false)] });
+    let report = bare().run(&Plan { steps: vec![service(false)], ..Plan::default() });
     assert!(report.failures[0].causes[0].contains("neither systemd nor OpenRC"), "{:?}", report.failures);
 }
 
@@ -695,7 +699,10 @@ fn a_unit_is_restarted_once_for_each_change() {
         step("s", here(), Action::Service(service))
     };
     let file = |path| step("f", here(), text(path, "x"));
-    let plan = Plan { steps: vec![file("/a"), service(), service(), file("/b"), service(), service()] };
+    let plan = Plan {
+        steps: vec![file("/a"), service(), service(), file("/b"), service(), service()],
+        ..Plan::default()
+    };
     let outcomes = |report: Report| report.records.iter().map(|record| record.outcome).collect::<Vec<_>>();
     let (ok, changed) = (Outcome::Ok, Outcome::Changed);
     assert_eq!(outcomes(stage.run(&plan)), [changed, changed, ok, changed, changed, ok]);
@@ -713,7 +720,10 @@ fn what_cannot_be_asked_for_was_not_there() {
     let unless = Some(Command::query("missing"));
     let run =
         RunSpec { command: Command::change("sysctl").arg("--load"), unless, remember, best_effort: false };
-    let report = stage.run(&Plan { steps: vec![step("s", Place::Host("cp1".into()), Action::Run(run))] });
+    let report = stage.run(&Plan {
+        steps: vec![step("s", Place::Host("cp1".into()), Action::Run(run))],
+        ..Plan::default()
+    });
     assert_eq!(report.totals().changed, 1, "{:?}", report.failures);
     assert_eq!(stage.receipt("cp1").before("sysctl net.bridge"), Some(Before::Absent));
 }

@@ -18,6 +18,7 @@ use kubewright::clock::Manual;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Secret;
 use kubewright::cluster::kubeadm::KeyAlgorithm;
+use kubewright::etcd::NoEtcd;
 use kubewright::host::Entry;
 use kubewright::host::EntryKind;
 use kubewright::host::Fake;
@@ -151,6 +152,7 @@ impl Stage {
         let world = World {
             hosts: &fleet,
             api: &self.api,
+            etcd: &NoEtcd,
             resolver: &contents,
             images: &ImageFiles,
             pods: &NoPods,

@@ -72,6 +72,7 @@ fn host_files(plan: &Plan) -> BTreeMap<String, String> {
 fn content(content: &Content) -> String {
     match content {
         Content::Text(text) => text.clone(),
+        Content::Joining(manifest) => manifest.text.clone(),
         Content::Pki { node, cert, part } => {
             format!("<{} {cert} of {node}>\n", format!("{part:?}").to_lowercase())
         }

@@ -11,6 +11,7 @@ use kubewright::cluster::node::ImagePullPolicy;
 use kubewright::config;
 use kubewright::config::Environment;
 use kubewright::config::File;
+use kubewright::config::JoinOverrides;
 use kubewright::config::Loaded;
 use kubewright::config::Overrides;
 use kubewright::config::Purpose;
@@ -86,8 +87,8 @@ pub(crate) fn node(registration: &NodeRegistration, address: IpAddr, role: Role)
 /// Makes a cluster one that the host of a `JoinConfiguration` joins.
 pub(crate) fn join(cluster: &mut Cluster, name: &str, text: &str) {
     let file = File { name, bytes: text.as_bytes() };
-    let read = config::join(file, &environment(), Strictness::Strict);
-    let (join, _) = read.unwrap_or_else(|issues| panic!("{issues}"));
+    let read = config::load_join(Some(file), &environment(), &JoinOverrides::default(), Strictness::Strict);
+    let join = read.unwrap_or_else(|issues| panic!("{issues}")).join;
     let (role, address) = match &join.control_plane {
         Some(plane) => (Role::ControlPlane, plane.local_api_endpoint.advertise_address.parse().unwrap()),
         None => (Role::Worker, "198.51.100.31".parse().unwrap()),

@@ -19,14 +19,18 @@ pub(crate) fn clear(run: &Run<'_>, spec: &ClearSpec, site: &mut Site) -> Result<
     let mounts = mounts(host)?;
     let inside = format!("{}/", real.trim_end_matches('/'));
     let below: Vec<&String> = mounts.iter().filter(|mount| mount.starts_with(&inside)).collect();
-    if spec.what == Clear::Everything && !below.is_empty() {
+    // In a dry run what is mounted there is still to be unmounted.
+    if spec.what == Clear::Everything && !below.is_empty() && !run.world.options.dry_run {
         let mounted: Vec<&str> = below.iter().map(|mount| mount.as_str()).collect();
         let cause =
             anyhow::anyhow!("`{}` is left as it is: {} is mounted below it", spec.path, mounted.join(", "));
         return Err(StepError::new(FailureKind::Host, cause)
             .hint("find out with `fuser -vm` who uses it, and unmount it"));
     }
-    let there = entries(host, &spec.path)?;
+    let mut there = entries(host, &spec.path)?;
+    if run.world.options.dry_run {
+        there.retain(|found| is_left(host, found));
+    }
     let doomed = doomed(spec, &there);
     let last =
         spec.itself && doomed.len() == there.len() && !mounts.contains(&real) && is_directory(host, spec)?;
@@ -47,9 +51,11 @@ pub(crate) fn clear(run: &Run<'_>, spec: &ClearSpec, site: &mut Site) -> Result<
                 return Err(StepError::command(&command, &output));
             }
         }
-        if last {
-            host.remove(&spec.path)?;
-        }
+    } else if let Some(error) = doomed.iter().find_map(|path| host.remove(path).err()) {
+        return Err(error.into());
+    }
+    if last {
+        host.remove(&spec.path)?;
     }
     let diff = (run.world.options.diff || run.world.options.dry_run).then_some(diff);
     Ok(Done { diff, ..Done::new(run.changed()).detail(detail) })
@@ -94,6 +100,11 @@ fn entries(host: &dyn Host, path: &str) -> Result<Vec<Found>, StepError> {
     let directories = list(&["-type", "d"])?;
     let all = list(&[])?;
     Ok(all.into_iter().map(|path| Found { directory: directories.contains(&path), path }).collect())
+}
+
+/// Whether no earlier step of a dry run would have taken it away. What cannot be read (a socket) is there.
+fn is_left(host: &dyn Host, found: &Found) -> bool {
+    !matches!(host.read(&found.path), Ok(None))
 }
 
 /// What goes, in order.

@@ -129,7 +129,7 @@ fn load_file(
 }
 
 /// A warning of the configuration as an event of the run.
-fn told(issue: &Issue) -> Event {
+pub(super) fn told(issue: &Issue) -> Event {
     let place = issue.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
     let path = Some(&issue.path).filter(|path| !path.is_empty()).map(|path| format!(" (at {path})"));
     let message = format!("{}{place}: {}{}", issue.file, issue.message, path.unwrap_or_default());

@@ -17,6 +17,11 @@ mod plan;
 mod pods;
 mod preflight;
 mod render;
+mod reset;
+mod reset_args;
+mod reset_etcd;
+mod reset_facts;
+mod reset_words;
 mod resolver;
 mod session;
 mod settings;
@@ -50,6 +55,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(Box<init::InitCommand>),
+    Reset(Box<reset::ResetCommand>),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -95,6 +101,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
         Command::Init(command) => init::run(*command, settings),
+        Command::Reset(command) => reset::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

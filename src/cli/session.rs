@@ -26,6 +26,8 @@ use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
+use crate::facts::baseline;
+use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::host::Fleet;
 use crate::host::Host;
@@ -231,6 +233,10 @@ impl Session {
         options: &apply::Options,
         events: &(dyn Fn(Event) + Sync),
     ) -> Result<Report, CliError> {
+        if !options.dry_run {
+            let watch = Watch::of(&self.cluster);
+            baseline::record(&*self.host, &watch, self.receipt.is_some(), self.now).or_exit(Exit::Host)?;
+        }
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let mut hosts = Fleet::new();
         hosts.insert(Arc::clone(&self.host) as Arc<dyn Host>);

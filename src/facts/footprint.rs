@@ -103,8 +103,8 @@ pub struct Snapshot {
     pub interfaces: BTreeSet<String>,
     /// By program (`iptables-nft`, `ip6tables-legacy`) and table (`nat`).
     pub filters: BTreeMap<String, BTreeMap<String, Table>>,
-    /// Family and name: `ip kube-proxy`.
-    pub nft_tables: BTreeSet<String>,
+    /// Chains by family and name of their table: `ip kube-proxy`.
+    pub nft_tables: BTreeMap<String, BTreeSet<String>>,
     pub ip_sets: BTreeSet<String>,
     /// Virtual servers of IPVS: `tcp 10.96.0.1:443`.
     pub virtual_servers: BTreeSet<String>,

@@ -80,7 +80,7 @@ for family in '' 6; do
   fi
   [ -z "$variants" ] && has "ip${family}tables-save" && keyed "ip${family}tables" "ip${family}tables-save"
 done
-has nft && echo 'program:nft' && keyed nft nft list tables
+has nft && echo 'program:nft' && keyed nft nft list chains
 has ipset && keyed ipset ipset list -n
 has ipvsadm && echo 'program:ipvsadm'
 

@@ -31,11 +31,7 @@ pub(in crate::facts) fn snapshot(answers: &Answers, watched: BTreeSet<String>) -
             .map(|program| ((*program).to_owned(), tables(answers.all(program))))
             .filter(|(_, tables)| !tables.is_empty())
             .collect(),
-        nft_tables: answers
-            .all("nft")
-            .filter_map(|line| line.strip_prefix("table "))
-            .map(str::to_owned)
-            .collect(),
+        nft_tables: nft_tables(answers),
         ip_sets: set("ipset"),
         virtual_servers: answers.all("/proc/net/ip_vs").filter_map(virtual_server).collect(),
         mounts: answers.all("mountinfo").filter_map(mount_point).collect(),
@@ -98,6 +94,23 @@ fn entries(answers: &Answers) -> BTreeMap<String, FileState> {
         Some((path.to_owned(), FileState { kind, mode, owner, digest }))
     };
     answers.all("entry").filter_map(parse).collect()
+}
+
+/// The lines of `nft list chains`: `table ip nat {`, and the chains of it indented.
+fn nft_tables(answers: &Answers) -> BTreeMap<String, BTreeSet<String>> {
+    let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut name = String::new();
+    for line in answers.all("nft").filter_map(|line| line.strip_suffix('{')) {
+        if let Some(table) = line.strip_prefix("table ") {
+            table.trim().clone_into(&mut name);
+            tables.entry(name.clone()).or_default();
+        } else if let (Some(chain), Some(chains)) =
+            (line.trim().strip_prefix("chain "), tables.get_mut(&name))
+        {
+            chains.insert(chain.trim().to_owned());
+        }
+    }
+    tables
 }
 
 /// The tables in what `iptables-save` prints.
@@ -240,7 +253,7 @@ mod tests {
             "/proc/modules:overlay 1 6 - Live 0x0\nmodules:known\nentry:644 0 0 regular file:/etc/cni/net.d/10-a.conf\n\
              digest:abc  /etc/cni/net.d/10-a.conf\nentry:777 0 0 symbolic link:/etc/kubernetes/x\n\
              /etc/cni/net.d/10-a.conf:{\n/etc/cni/net.d/10-a.conf:\"name\": \"cbr0\"}\n\
-             /proc/sys/net/ipv4/ip_forward:1\nport:cni0 veth1\nnft:table ip kube-proxy\n\
+             /proc/sys/net/ipv4/ip_forward:1\nport:cni0 veth1\nnft:table ip kube-proxy {\nnft:\tchain services {\nnft:\t}\nnft:}\n\
              namespace:12 /run/netns/cni-a\nnamespace:13 /run/netns/cni-b\nnamespace-used:12\n\
              lease:0b9d:/var/lib/cni/networks/cbr0/10.244.0.2\nunit:Id=kubelet.service\nunit:LoadState=loaded\n\
              unit:ActiveState=activating\nunit:UnitFileState=enabled\nunit:\n",
@@ -249,7 +262,7 @@ mod tests {
         assert_eq!(snapshot.entries["/etc/cni/net.d/10-a.conf"].digest.as_deref(), Some("sha256:abc"));
         assert_eq!(snapshot.entries["/etc/kubernetes/x"].kind, FileKind::Link);
         assert_eq!(snapshot.sysctls["net.ipv4.ip_forward"], "1");
-        assert_eq!(snapshot.nft_tables, ["ip kube-proxy".to_owned()].into());
+        assert_eq!(snapshot.nft_tables["ip kube-proxy"], ["services".to_owned()].into());
         assert_eq!(snapshot.modules, Some(["overlay".to_owned()].into()));
         assert!(snapshot.services["kubelet"]);
         let traces = traces(&answers);

@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 /// The families of nftables in which `iptables-nft` keeps the tables of iptables.
 const FAMILIES: [(&str, &str); 2] = [("iptables-nft", "ip"), ("ip6tables-nft", "ip6")];
 
+/// The lines of a table that does nothing, as `nft list` prints them.
+const NOTHING: &str = r"^[[:space:]]*(#.*|(table|chain) .*\{|type .* policy accept;|\}|)$";
+
 pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     let mut undos = rules(facts);
     undos.extend(ip_sets(facts));
@@ -70,12 +73,12 @@ fn ip_sets(facts: &Facts) -> Vec<Undo> {
 }
 
 fn is_new_table(facts: &Facts, table: &str) -> bool {
-    facts.baseline.as_ref().is_none_or(|baseline| !baseline.nft_tables.contains(table))
+    facts.baseline.as_ref().is_none_or(|baseline| !baseline.nft_tables.contains_key(table))
 }
 
 fn nft_tables(facts: &Facts) -> Vec<Undo> {
     let mut undos = Vec::new();
-    for table in facts.now.nft_tables.iter().filter(|table| is_new_table(facts, table)) {
+    for table in facts.now.nft_tables.keys().filter(|table| is_new_table(facts, table)) {
         let unless = sh(r"! nft list table $1 >/dev/null 2>&1").args(["sh", table]);
         let delete = format!("delete table {table}");
         if belongs::is_nft_table(table) {
@@ -96,32 +99,55 @@ fn nft_tables(facts: &Facts) -> Vec<Undo> {
     undos
 }
 
-/// Tables that iptables made for the cluster's rules and that do nothing without them. A chain that is not empty
-/// refuses to go, and then all of it stays.
+/// Chains and tables that iptables made of its own for the cluster's rules, and that do nothing without them. Since
+/// nftables takes a chain away with its rules, it is looked at right before: with a rule of anybody in it, it stays.
 fn idle_tables(facts: &Facts) -> Vec<Undo> {
     let mut undos = Vec::new();
     if !facts.traces.programs.contains("nft") {
         return undos;
     }
     for (program, family) in FAMILIES {
-        let Some(tables) = facts.now.filters.get(program) else { continue };
-        for (name, table) in tables {
-            let owned = facts.owned(program, name, table);
+        for (name, table) in facts.now.filters.get(program).into_iter().flatten() {
             let full = format!("{family} {name}");
-            if !is_new_table(facts, &full)
-                || !facts.now.nft_tables.contains(&full)
-                || !without(table, &owned).is_idle()
-            {
+            let Some(chains) = facts.now.nft_tables.get(&full) else { continue };
+            let owned = facts.owned(program, name, table);
+            let after = without(table, &owned);
+            let before = facts.baseline.as_ref().and_then(|baseline| baseline.nft_tables.get(&full));
+            let stays = |chain: &&String| {
+                let used = |rule: &String| rule.split(' ').nth(1) == Some(chain.as_str());
+                after.policies.get(*chain).is_none_or(|policy| policy != "ACCEPT")
+                    || after.rules.iter().any(used)
+                    || before.is_some_and(|before| before.contains(*chain))
+            };
+            let going: Vec<&String> =
+                chains.iter().filter(|chain| !owned.chains.contains(*chain) && !stays(chain)).collect();
+            let whole = before.is_none() && after.is_idle();
+            if !whole && going.is_empty() {
                 continue;
             }
-            let chains = table.policies.keys().map(|chain| format!("delete chain {full} {chain}; "));
-            let delete = format!("{}delete table {full}", chains.collect::<String>());
+            let mut commands: Vec<String> =
+                going.iter().map(|chain| format!("delete chain {full} {chain}")).collect();
+            let there = if whole { format!("table {full}") } else { format!("chain {full} {}", going[0]) };
+            if whole {
+                commands.push(format!("delete table {full}"));
+            }
+            let looks: Vec<String> = if whole {
+                vec![format!("nft list table {full}")]
+            } else {
+                going.iter().map(|chain| format!("nft list chain {full} {chain}")).collect()
+            };
+            let script = format!(
+                "! {{ {}; }} | grep -vE '{NOTHING}' && nft '{}'",
+                looks.join("; "),
+                commands.join("; ")
+            );
+            let what = if whole { "table" } else { "chains in table" };
             let draft = Draft::new(
-                format!("no empty table {full}"),
-                "it was made for the cluster's rules",
+                format!("no empty {what} {full}"),
+                "made for the cluster's rules",
                 run(
-                    Command::change("nft").arg(delete),
-                    sh(r"! nft list table $1 >/dev/null 2>&1").args(["sh", &full]),
+                    Command::change("sh").args(["-c", &script]),
+                    sh(r"! nft list $1 >/dev/null 2>&1").args(["sh", &there]),
                 ),
             );
             undos.push(Undo::new(draft).minor());

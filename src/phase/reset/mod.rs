@@ -17,6 +17,8 @@ pub use proof::proof;
 
 use crate::apply::receipt::Before;
 use crate::apply::receipt::Receipt;
+use crate::cluster::GoDuration;
+use crate::cluster::kubeadm::Timeouts;
 use crate::facts::footprint::Snapshot;
 use crate::facts::footprint::Traces;
 use crate::host::Command;
@@ -83,6 +85,8 @@ pub struct Etcd {
     pub data_dir: Option<String>,
     /// Where its peers reach it.
     pub peer_url: Option<String>,
+    /// Where clients may find it, itself first.
+    pub endpoints: Vec<String>,
 }
 
 /// What the operator chose.
@@ -93,6 +97,8 @@ pub struct Choices {
     pub cleanup_tmp_dir: bool,
     /// Flags of `umount`: `-f`, `-l`.
     pub unmount_flags: Vec<String>,
+    /// How long etcd is asked to let its member go.
+    pub etcd_timeout: GoDuration,
 }
 
 impl Default for Choices {
@@ -101,6 +107,7 @@ impl Default for Choices {
             certificates_dir: "/etc/kubernetes/pki".to_owned(),
             cleanup_tmp_dir: false,
             unmount_flags: Vec::new(),
+            etcd_timeout: Timeouts::default().etcd_api_call,
         }
     }
 }

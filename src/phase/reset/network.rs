@@ -6,7 +6,6 @@ use super::belongs;
 use super::filters;
 use super::node::emptied;
 use super::run;
-use super::sh;
 use crate::facts::footprint::FileKind;
 use crate::host::Command;
 use crate::phase::Draft;
@@ -25,6 +24,9 @@ const DIRECTORIES: [&str; 7] = [
     "/var/lib/weave",
     "/var/log/calico",
 ];
+
+/// Interfaces that are bridges, whether or not anything is connected to them now.
+const BRIDGES: [&str; 4] = ["cbr0", "cni0", "kube-bridge", "weave"];
 
 const CNI_CONFIGURATION: &str = "/etc/cni/net.d";
 const CNI_STATE: &str = "/var/lib/cni";
@@ -47,17 +49,18 @@ fn interfaces(facts: &Facts) -> Vec<Undo> {
     let names = facts.now.interfaces.iter().filter(|name| belongs::is_interface(name) && !was(name));
     names
         .map(|name| {
-            // A bridge may connect containers of others.
-            let script = r#"ports=$(ls "/sys/class/net/$1/brif" 2>/dev/null)
-[ -z "$ports" ] || { echo "others are connected to it:" $ports >&2; exit 1; }
-ip link delete "$1""#;
+            let command = if facts.traces.ports.contains_key(name) || BRIDGES.contains(&name.as_str()) {
+                // It may connect containers of others, which are then told.
+                let script = format!("! ls /sys/class/net/{name}/brif | grep . && ip link delete {name}");
+                Command::change("sh").args(["-c", &script])
+            } else {
+                Command::change("ip").args(["link", "delete", name])
+            };
+            let gone = Command::query("test").args(["!", "-e", &format!("/sys/class/net/{name}")]);
             let draft = Draft::new(
                 format!("no interface {name}"),
                 "the cluster's network is taken down",
-                run(
-                    Command::change("sh").args(["-c", script, "sh", name]),
-                    sh(r#"! test -e "/sys/class/net/$1""#).args(["sh", name]),
-                ),
+                run(command, gone),
             );
             let undo = Undo::new(draft).is(format!("interface {name}"));
             if facts.cluster_pods().is_empty() && facts.traces.ports.contains_key(name) {
@@ -76,14 +79,13 @@ fn namespaces(facts: &Facts) -> Vec<Undo> {
     let new = idle.filter(|path| facts.was_there(path) != Some(true));
     let mut undos: Vec<Undo> = new
         .map(|path| {
-            let script = r#"umount -l "$1" 2>/dev/null; rm -f -- "$1""#;
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let command = Command::change("ip").args(["netns", "delete", name]);
+            let gone = Command::query("test").args(["!", "-e", path]);
             let draft = Draft::new(
-                format!("no network namespace {}", path.rsplit('/').next().unwrap_or(path)),
+                format!("no network namespace {name}"),
                 "no process is in it, and its pod is no more",
-                run(
-                    Command::change("sh").args(["-c", script, "sh", path]),
-                    sh(r#"! test -e "$1""#).args(["sh", path]),
-                ),
+                run(command, gone),
             );
             Undo::new(draft).is(format!("namespace {path}"))
         })
@@ -96,7 +98,7 @@ fn namespaces(facts: &Facts) -> Vec<Undo> {
         && others <= going
     {
         let command = Command::change("rmdir").arg(NAMESPACES);
-        let unless = sh(r#"! test -d "$1""#).args(["sh", NAMESPACES]);
+        let unless = Command::query("test").args(["!", "-d", NAMESPACES]);
         let reason = "it was made for the network namespaces of pods";
         let draft = Draft::new("no directory of network namespaces", reason, run(command, unless));
         undos.push(Undo::new(draft).is(NAMESPACES));

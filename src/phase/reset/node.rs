@@ -211,27 +211,26 @@ fn logs(facts: &Facts) -> Vec<Undo> {
     .collect()
 }
 
-fn cgroups(facts: &Facts) -> Option<Undo> {
+/// Where systemd made them it takes them away, too.
+fn cgroups(facts: &Facts) -> Vec<Undo> {
     let was = |path: &String| facts.baseline.as_ref().is_some_and(|baseline| baseline.cgroups.contains(path));
-    let new: Vec<&String> = facts.now.cgroups.iter().filter(|path| !was(path)).collect();
+    let new: Vec<&str> = facts.now.cgroups.iter().filter(|path| !was(path)).map(String::as_str).collect();
+    let slice = |path: &&str| path.rsplit('/').next()?.strip_suffix(".slice").map(str::to_owned);
+    let slices: BTreeSet<String> = new.iter().filter_map(slice).collect();
     if new.is_empty() {
-        return None;
+        return Vec::new();
     }
-    let script = r#"for it; do
-case $it in *.slice) systemctl stop "${it##*/}" 2>/dev/null ;; esac
-[ -d "$it" ] && find "$it" -depth -type d -exec rmdir {} \; 2>/dev/null
-done
-for it; do [ ! -d "$it" ] || { echo "$it is in use" >&2; exit 1; }; done"#;
-    let words = || new.iter().map(|path| path.as_str());
-    let draft = Draft::new(
-        "no control groups of pods",
-        "the kubelet made them",
-        run(
-            Command::change("sh").args(["-c", script, "sh"]).args(words()),
-            sh(r#"for it; do test ! -d "$it" || exit 1; done"#).arg("sh").args(words()),
-        ),
-    );
-    Some(Undo::new(draft).and(new.iter().map(|path| format!("cgroup {path}"))))
+    let gone = || sh(r#"for it; do test ! -d "$it" || exit 1; done"#).arg("sh").args(new.iter().copied());
+    let reason = "the kubelet made them";
+    let stops = slices.iter().map(|slice| format!("{slice}.slice")).map(|slice| {
+        let command = Command::change("systemctl").args(["stop", &slice]);
+        Undo::new(Draft::new(format!("{slice} stopped"), reason, run(command, gone()))).minor()
+    });
+    let command = Command::change("find").args(new.iter().copied());
+    let command = command.args(["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]);
+    let draft = Draft::new("no control groups of pods", reason, run(command, gone()));
+    let lines = new.iter().map(|path| format!("cgroup {path}"));
+    stops.chain([Undo::new(draft).and(lines)]).collect()
 }
 
 /// A directory that came with the cluster and holds nothing but directories.

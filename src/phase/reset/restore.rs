@@ -115,17 +115,21 @@ fn rights(facts: &Facts) -> Vec<Undo> {
         was.kind == is.kind && was.kind != FileKind::Link && (&was.mode, was.owner) != (&is.mode, is.owner)
     };
     both.filter(differs)
-        .map(|(path, was, is)| {
-            let owner = format!("{}:{}", was.owner.0, was.owner.1);
-            let script = r#"chown "$1" "$3" && chmod "$2" "$3""#;
-            let so =
-                sh(r#"test "$(stat -c '%u:%g %a' "$3")" = "$1 $2""#).args(["sh", &owner, &was.mode, path]);
-            let command = Command::change("sh").args(["-c", script, "sh", &owner, &was.mode, path]);
-            let said =
-                |state: &FileState| format!("{path} {} {}:{}", state.mode, state.owner.0, state.owner.1);
-            let draft = Draft::new(format!("{path} with its rights"), "as it was before", run(command, so));
-            Undo::new(draft).was(said(was)).is(said(is))
+        .flat_map(|(path, was, is)| {
+            let owner = |state: &FileState| format!("{}:{}", state.owner.0, state.owner.1);
+            let one = |what: &str, program: &str, format: &str, was: String, is: String| {
+                let so = sh(r#"test "$(stat -c "$1" "$2")" = "$3""#).args(["sh", format, path, &was]);
+                let action = run(Command::change(program).args([&was, path]), so);
+                let undo =
+                    Undo::new(Draft::new(format!("{path} has {what} {was}"), "as it was before", action));
+                (was != is)
+                    .then(|| undo.was(format!("{path} {what} {was}")).is(format!("{path} {what} {is}")))
+            };
+            // A change of the owner may clear bits of the mode.
+            let owners = one("owner", "chown", "%u:%g", owner(was), owner(is));
+            [owners, one("mode", "chmod", "%a", was.mode.clone(), is.mode.clone())]
         })
+        .flatten()
         .collect()
 }
 
@@ -261,23 +265,21 @@ fn modules(facts: &Facts) -> Option<Undo> {
         recorded.contains(name.as_str())
             || before.is_some_and(|before| belongs::is_module(name) && !before.contains(*name))
     };
-    let new: Vec<&str> = now.iter().filter(new).map(String::as_str).collect();
+    let mut new: Vec<&str> = now.iter().filter(new).map(String::as_str).collect();
     if new.is_empty() {
         return None;
     }
-    // Some are used by others of the list: each round takes away those that nobody uses any more.
-    let script = r#"for round in 1 2 3 4 5 6; do for it; do
-[ -d "/sys/module/$it" ] && modprobe -r "$it" 2>/dev/null
-done; done
-left=; for it; do [ -d "/sys/module/$it" ] && left="$left $it"; done
-[ -z "$left" ] || { echo "in use:$left" >&2; exit 1; }"#;
-    let words = || new.iter().copied();
+    let users = |name: &str| facts.traces.module_users.get(name).copied().unwrap_or_default();
+    new.sort_by_key(|name| users(name));
     let draft = Draft::new(
         "kernel modules unloaded",
-        format!("loaded since: {}", new.join(", ")),
+        "loaded since; one that somebody uses stays",
         run(
-            Command::change("sh").args(["-c", script, "sh"]).args(words()),
-            sh(r#"for it; do test ! -d "/sys/module/$it" || exit 1; done"#).arg("sh").args(words()),
+            // With what each of them needed and nobody needs any more.
+            Command::change("modprobe").arg("-r").args(new.iter().copied()),
+            sh(r#"for it; do test ! -d "/sys/module/$it" || exit 1; done"#)
+                .arg("sh")
+                .args(new.iter().copied()),
         ),
     );
     Some(Undo::new(draft).minor())

@@ -3,6 +3,7 @@
 //! A run can be interrupted at any moment, and repeated: what is as wanted is left alone, and what an earlier run
 //! began is finished. The record on each host ([`receipt`]) is written before an error is returned.
 
+mod clear;
 pub mod compare;
 pub mod diff;
 mod failure;
@@ -10,7 +11,9 @@ mod file;
 mod ledger;
 mod member;
 mod object;
+mod pod;
 pub mod receipt;
+mod rules;
 mod run;
 mod schedule;
 mod service;
@@ -43,6 +46,7 @@ pub struct World<'a> {
     pub etcd: &'a dyn EtcdProvider,
     pub resolver: &'a dyn Resolve,
     pub images: &'a dyn Images,
+    pub pods: &'a dyn Pods,
     pub clock: &'a dyn Clock,
     /// Called from any of the run's threads.
     pub events: &'a (dyn Fn(Event) + Sync),
@@ -64,6 +68,9 @@ pub struct Options {
     pub api_timeout: Duration,
     /// Where each host keeps its receipt; `None` for none at all.
     pub receipt: Option<String>,
+    /// A step that fails is a warning, and the run goes on with the next: for taking a host apart, of which as much
+    /// as possible is to go.
+    pub keep_going: bool,
     /// The last hint of every failure: how to go on.
     pub resume: String,
 }
@@ -76,6 +83,7 @@ impl Default for Options {
             parallel: 10,
             api_timeout: Duration::from_mins(1),
             receipt: Some(receipt::PATH.to_owned()),
+            keep_going: false,
             resume:
                 "when it is mended, run the same command again: what is done already is found and skipped"
                     .to_owned(),
@@ -129,6 +137,35 @@ pub trait Images: Sync {
     fn runs_pod(&self, host: &dyn Host, socket: &str, namespace: &str, name: &str) -> anyhow::Result<bool> {
         let _ = (host, socket, namespace);
         anyhow::bail!("nobody can say whether the pod {name} runs")
+    }
+}
+
+/// Pods on a host, through its container runtime.
+pub trait Pods: Sync {
+    /// Whether the runtime behind this socket knows the pod.
+    ///
+    /// # Errors
+    /// The runtime does not answer.
+    fn present(&self, host: &dyn Host, socket: &str, id: &str) -> anyhow::Result<bool>;
+
+    /// Ends the pod and removes it, its network included.
+    ///
+    /// # Errors
+    /// The runtime does not answer, or cannot remove it.
+    fn remove(&self, host: &dyn Host, socket: &str, id: &str) -> anyhow::Result<()>;
+}
+
+/// For runs that take no pods away.
+#[derive(Debug, Clone, Copy)]
+pub struct NoPods;
+
+impl Pods for NoPods {
+    fn present(&self, _: &dyn Host, _: &str, id: &str) -> anyhow::Result<bool> {
+        anyhow::bail!("nobody can be asked for the pod {id}")
+    }
+
+    fn remove(&self, _: &dyn Host, _: &str, id: &str) -> anyhow::Result<()> {
+        anyhow::bail!("nobody can be asked to remove the pod {id}")
     }
 }
 

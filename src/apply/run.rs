@@ -199,6 +199,9 @@ impl<'a> Run<'a> {
             Err(error) if error.kind == FailureKind::Interrupted => {
                 (Done::new(Outcome::Skipped).detail("interrupted"), Some(error))
             }
+            Err(error) if self.world.options.keep_going => {
+                (Done::new(Outcome::Warned).detail(error.line()), None)
+            }
             Err(error) => (Done::new(Outcome::Failed).detail(error.line()), Some(error)),
         };
         let Done { outcome, detail, diff, .. } = done;
@@ -456,7 +459,11 @@ fn builds_on_files(action: &Action) -> bool {
         | Action::Directory { .. }
         | Action::Link { .. }
         | Action::Absent { .. }
-        | Action::Image(_) => false,
+        | Action::Image(_)
+        | Action::Clear(_)
+        | Action::Stop(_)
+        | Action::Pod(_)
+        | Action::Rules(_) => false,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::host::Command;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::plan::ServiceSpec;
+use crate::plan::StopSpec;
 use crate::report::FailureKind;
 use crate::report::Outcome;
 
@@ -24,6 +25,34 @@ pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Re
         Err(error) if spec.best_effort => Ok(Done::new(Outcome::Warned).detail(error.line())),
         other => other,
     }
+}
+
+/// Ends a unit that runs, or is started again and again.
+pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Done, StepError> {
+    let host = site.host.as_ref();
+    let Some(manager) = find(host)? else { return Ok(Done::new(Outcome::Ok)) };
+    let mut commands = Vec::new();
+    let mut said = Vec::new();
+    if manager.runs(host, &spec.unit)? {
+        said.push("stopped");
+        commands.push(manager.stop(&spec.unit));
+    }
+    if let Some(wanted) = spec.enabled
+        && wanted != succeeds(host, &manager.is_enabled(&spec.unit))?
+    {
+        said.push(if wanted { "enabled" } else { "disabled" });
+        commands.push(manager.enable(&spec.unit, wanted));
+    }
+    for command in &commands {
+        let output = host.run(command)?;
+        if !output.success() {
+            return Err(StepError::command(command, &output).hint(manager.look_at(&spec.unit)));
+        }
+    }
+    if commands.is_empty() {
+        return Ok(Done::new(Outcome::Ok));
+    }
+    Ok(Done::new(run.changed()).detail(said.join(", ")))
 }
 
 fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, StepError> {
@@ -125,6 +154,20 @@ impl Manager {
             Self::OpenRc => Command::query("sh")
                 .args(["-c", r#"rc-update show default | grep -qw -- "$1""#, "sh"])
                 .arg(unit),
+        }
+    }
+
+    /// Whether anything of it runs, or is about to.
+    fn runs(self, host: &dyn Host, unit: &str) -> Result<bool, StepError> {
+        let output = host.run(&self.is_active(unit))?;
+        let on_the_way = ["activating", "reloading", "deactivating"].contains(&output.text().as_str());
+        Ok(output.success() || self == Self::Systemd && on_the_way)
+    }
+
+    fn stop(self, unit: &str) -> Command {
+        match self {
+            Self::Systemd => Command::change("systemctl").arg("stop").arg(unit),
+            Self::OpenRc => Command::change("rc-service").arg(unit).arg("stop"),
         }
     }
 

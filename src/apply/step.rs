@@ -1,10 +1,13 @@
 //! One match from what a plan can ask for to how it is done.
 
+use crate::apply::clear;
 use crate::apply::failure::StepError;
 use crate::apply::file;
 use crate::apply::member;
 use crate::apply::object;
+use crate::apply::pod;
 use crate::apply::receipt::Before;
+use crate::apply::rules;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::service;
@@ -54,6 +57,10 @@ fn on_host(run: &Run<'_>, action: &Action, site: &mut Site) -> Result<Done, Step
         Action::Service(spec) => service::converge(run, spec, site),
         Action::Run(spec) => command(run, spec, site),
         Action::Image(spec) => image(run, spec, site.host.as_ref()),
+        Action::Clear(spec) => clear::clear(run, spec, site),
+        Action::Stop(spec) => service::stop(run, spec, site),
+        Action::Pod(spec) => pod::remove(run, spec, site.host.as_ref()),
+        Action::Rules(spec) => rules::remove(run, spec, site),
         Action::Object(_) | Action::Wait(_) | Action::Member(_) => {
             Err(StepError::plan("this needs no host".to_owned()))
         }

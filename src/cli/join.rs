@@ -143,7 +143,8 @@ impl<'a> Run<'a> {
         if self.args.explain {
             self.say(&display::text(&plan, Detail::Explained));
         }
-        let report = session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event));
+        let report =
+            session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
         Ok(self.finish(&session, &report))
     }
 

@@ -22,8 +22,14 @@ mod output;
 mod phase_command;
 mod pki_files;
 mod plan;
+mod pods;
 mod preflight;
 mod render;
+mod reset;
+mod reset_args;
+mod reset_etcd;
+mod reset_facts;
+mod reset_words;
 mod resolver;
 mod session;
 mod settings;
@@ -58,6 +64,7 @@ struct Cli {
 enum Command {
     Init(Box<init::InitCommand>),
     Join(Box<join::JoinCommand>),
+    Reset(Box<reset::ResetCommand>),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -111,6 +118,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
         Command::Init(command) => init::run(*command, settings),
         Command::Join(command) => join::run(*command, settings),
+        Command::Reset(command) => reset::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

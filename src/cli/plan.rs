@@ -77,7 +77,7 @@ pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, Cl
                 .push((subject.clone(), diff.clone()));
         }
         reporter.tell(&event);
-    });
+    })?;
     let diffs = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     output::data(&match command.output {
         PlanOutput::Text => text(&plan, &report, args.explain, &diffs),

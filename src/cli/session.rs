@@ -13,6 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::pki_files;
+use crate::cli::pods::CriPods;
 use crate::cli::resolver::Handed;
 use crate::cli::resolver::Resolver;
 use crate::cli::settings::Settings;
@@ -29,6 +30,8 @@ use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
+use crate::facts::baseline;
+use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::host::Fleet;
 use crate::host::Host;
@@ -262,13 +265,20 @@ impl Session {
     }
 
     /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report.
+    ///
+    /// # Errors
+    /// How the host was before cannot be recorded.
     pub(super) fn execute(
         &self,
         plan: &Plan,
         resolver: &Resolver<'_>,
         options: &apply::Options,
         events: &(dyn Fn(Event) + Sync),
-    ) -> Report {
+    ) -> Result<Report, CliError> {
+        if !options.dry_run {
+            let watch = Watch::of(&self.cluster);
+            baseline::record(&*self.host, &watch, self.receipt.is_some(), self.now).or_exit(Exit::Host)?;
+        }
         let mut hosts = Fleet::new();
         hosts.insert(Arc::clone(&self.host) as Arc<dyn Host>);
         let api = self.api();
@@ -279,12 +289,13 @@ impl Session {
             etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
             resolver,
             images: &CriImages,
+            pods: &CriPods,
             clock: &System,
             events,
             interrupt: &self.interrupt,
             options,
         };
-        apply::execute(plan, &world)
+        Ok(apply::execute(plan, &world))
     }
 
     /// The API of this cluster. The administrator's kubeconfig is used with the API server of this host, since the

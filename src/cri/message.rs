@@ -134,6 +134,11 @@ pub struct PodSandbox {
     /// 0 while it runs (`SANDBOX_READY`), 1 when it was stopped.
     #[prost(int32, tag = "3")]
     pub state: i32,
+    /// Those of the pod, and the kubelet's own.
+    #[prost(map = "string, string", tag = "5")]
+    pub labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "6")]
+    pub annotations: HashMap<String, String>,
 }
 
 impl PodSandbox {
@@ -147,6 +152,8 @@ impl PodSandbox {
 pub struct PodSandboxMetadata {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(string, tag = "2")]
+    pub uid: String,
     #[prost(string, tag = "3")]
     pub namespace: String,
 }

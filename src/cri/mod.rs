@@ -20,6 +20,9 @@ use tonic::transport::Channel;
 /// How long a call may take, as kubeadm has it; a pull may take as long as it takes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long the end of a pod may take: its network is taken down by another program.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
+
 const RUNTIME: &str = "RuntimeService";
 const IMAGES: &str = "ImageService";
 
@@ -140,13 +143,18 @@ impl Client {
     /// # Errors
     /// The runtime does not answer or refuses.
     pub fn stop_pod_sandbox(&self, id: &str) -> Result<(), CriError> {
-        self.call::<_, message::Empty>(RUNTIME, "StopPodSandbox", sandbox(id)).map(drop)
+        self.end_pod("StopPodSandbox", id)
     }
 
     /// # Errors
     /// The runtime does not answer or refuses.
     pub fn remove_pod_sandbox(&self, id: &str) -> Result<(), CriError> {
-        self.call::<_, message::Empty>(RUNTIME, "RemovePodSandbox", sandbox(id)).map(drop)
+        self.end_pod("RemovePodSandbox", id)
+    }
+
+    fn end_pod(&self, method: &'static str, id: &str) -> Result<(), CriError> {
+        let call = self.unary::<_, message::Empty>(RUNTIME, method, sandbox(id));
+        self.tokio.block_on(limited(&self.socket, method, END_TIMEOUT, call)).map(drop)
     }
 
     fn call<Q, A>(&self, service: &'static str, method: &'static str, request: Q) -> Result<A, CriError>
@@ -154,7 +162,7 @@ impl Client {
         Q: prost::Message + 'static,
         A: prost::Message + Default + 'static,
     {
-        self.tokio.block_on(limited(&self.socket, method, self.unary(service, method, request)))
+        self.tokio.block_on(limited(&self.socket, method, TIMEOUT, self.unary(service, method, request)))
     }
 
     async fn unary<Q, A>(&self, service: &str, method: &'static str, request: Q) -> Result<A, CriError>
@@ -171,10 +179,11 @@ impl Client {
 async fn limited<T>(
     socket: &str,
     method: &'static str,
+    limit: Duration,
     call: impl Future<Output = Result<T, CriError>>,
 ) -> Result<T, CriError> {
-    let late = |_| CriError::Timeout { socket: socket.to_owned(), method, limit: TIMEOUT };
-    tokio::time::timeout(TIMEOUT, call).await.map_err(late)?
+    let late = |_| CriError::Timeout { socket: socket.to_owned(), method, limit };
+    tokio::time::timeout(limit, call).await.map_err(late)?
 }
 
 fn image(reference: &str) -> message::ImageRequest {

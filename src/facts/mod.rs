@@ -1,8 +1,10 @@
 //! What is so on a host: plain data, gathered once, before anything is planned.
 
 pub mod accounts;
+pub mod baseline;
 pub mod checks;
 pub mod etcd;
+pub mod footprint;
 pub mod gather;
 mod local;
 mod parse;

@@ -21,6 +21,7 @@ pub mod mark_workers;
 pub mod objects;
 pub mod preflight;
 pub mod prepare;
+pub mod reset;
 pub mod rootless;
 pub mod select;
 pub mod upload_certs;

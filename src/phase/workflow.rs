@@ -260,3 +260,40 @@ pub const CLUSTER: &[Phase] = &[
     KUBELET_FINALIZE,
     ADDON,
 ];
+
+/// All phases of `kubewright reset`: kubeadm's, and what kubeadm leaves to the operator. What they do is in
+/// [`crate::phase::reset`].
+pub const RESET: &[Phase] = &[
+    Phase {
+        name: "preflight",
+        aliases: &["pre-flight"],
+        summary: "Ask for confirmation, and check that it can be done",
+        ..BASE
+    },
+    Phase {
+        name: "remove-etcd-member",
+        summary: "Remove the etcd of this host from the cluster's etcd",
+        ..BASE
+    },
+    Phase {
+        name: "cleanup-node",
+        aliases: &["cleanupnode"],
+        summary: "Stop the kubelet, remove pods, mounts, certificates, data and logs",
+        ..BASE
+    },
+    Phase {
+        name: "cleanup-network",
+        summary: "Remove rules, interfaces, configuration and state of the cluster's network",
+        ..BASE
+    },
+    Phase {
+        name: "restore-host",
+        summary: "Restore parameters, swap, modules, services and files that were changed",
+        ..BASE
+    },
+    Phase {
+        name: "forget",
+        summary: "Compare the host with its state before, and remove the record of it",
+        ..BASE
+    },
+];

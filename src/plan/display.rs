@@ -3,6 +3,8 @@
 
 use crate::plan::Action;
 use crate::plan::ApplyHow;
+use crate::plan::Clear;
+use crate::plan::ClearSpec;
 use crate::plan::ClientCredential;
 use crate::plan::Content;
 use crate::plan::Fill;
@@ -12,6 +14,7 @@ use crate::plan::JoiningManifest;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
+use crate::plan::StopSpec;
 use crate::plan::Undo;
 use serde_json::Value;
 use serde_json::json;
@@ -129,6 +132,10 @@ fn verb(action: &Action) -> &'static str {
         Action::Object(_) => "object",
         Action::Wait(_) => "wait",
         Action::Image(_) => "image",
+        Action::Clear(_) => "clear",
+        Action::Stop(_) => "stop",
+        Action::Pod(_) => "pod",
+        Action::Rules(_) => "rules",
         Action::Member(_) => "member",
     }
 }
@@ -150,8 +157,27 @@ fn note(action: &Action) -> Option<String> {
             ApplyHow::CreateOnly => "an existing one is kept".to_owned(),
             ApplyHow::MarkNode => "labels and taints".to_owned(),
         },
+        Action::Clear(spec) => clear(spec)?,
+        Action::Stop(StopSpec { enabled: Some(enabled), .. }) => {
+            if *enabled { "started at boot" } else { "not started at boot" }.to_owned()
+        }
+        Action::Rules(spec) => format!("{} chains, {} rules", spec.chains.len(), spec.rules.len()),
         _ => return None,
     })
+}
+
+fn clear(spec: &ClearSpec) -> Option<String> {
+    let empty = (spec.what == Clear::EmptyDirectories).then(|| "empty directories only".to_owned());
+    let keep = (!spec.keep.is_empty()).then(|| {
+        let all: Vec<&str> = spec.keep.iter().map(String::as_str).collect();
+        match all.as_slice() {
+            [first, .., last] if all.len() > 4 => format!("keeps {} paths from {first} to {last}", all.len()),
+            all => format!("keeps {}", all.join(" and ")),
+        }
+    });
+    let itself = spec.itself.then(|| "and the directory itself".to_owned());
+    let notes: Vec<String> = [empty, keep, itself].into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join(", "))
 }
 
 fn action(action: &Action) -> Value {
@@ -183,6 +209,18 @@ fn action(action: &Action) -> Value {
         }),
         Action::Image(spec) => json!({
             "kind": "image", "reference": spec.reference, "criSocket": spec.cri_socket, "always": spec.always,
+        }),
+        Action::Clear(spec) => json!({
+            "kind": "clear", "path": spec.path, "keep": spec.keep, "itself": spec.itself,
+            "emptyDirectoriesOnly": spec.what == Clear::EmptyDirectories,
+        }),
+        Action::Stop(spec) => json!({"kind": "stop", "unit": spec.unit, "enabled": spec.enabled}),
+        Action::Pod(spec) => {
+            json!({"kind": "pod", "id": spec.id, "name": spec.name, "criSocket": spec.cri_socket})
+        }
+        Action::Rules(spec) => json!({
+            "kind": "rules", "program": spec.program, "table": spec.table, "chains": spec.chains,
+            "rules": spec.rules,
         }),
         Action::Member(spec) => json!({
             "kind": "member", "change": spec.change.as_str(), "peerURL": spec.peer_url,

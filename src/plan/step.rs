@@ -2,6 +2,10 @@
 
 use crate::host::Command;
 use crate::plan::content::Content;
+use crate::plan::gone::ClearSpec;
+use crate::plan::gone::PodSpec;
+use crate::plan::gone::RulesSpec;
+use crate::plan::gone::StopSpec;
 use crate::plan::member::MemberSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
@@ -54,6 +58,14 @@ pub enum Action {
     Wait(Wait),
     /// An image on the host, through its container runtime.
     Image(ImageSpec),
+    /// A directory without what a cluster put there.
+    Clear(ClearSpec),
+    /// A unit that does not run.
+    Stop(StopSpec),
+    /// A pod that is gone from the container runtime.
+    Pod(PodSpec),
+    /// Chains and rules that are gone from the packet filter.
+    Rules(RulesSpec),
     /// A member of the cluster's own etcd.
     Member(MemberSpec),
 }
@@ -151,6 +163,10 @@ impl Step {
             Action::Object(spec) => ObjectRef::of(&spec.object.value).to_string(),
             Action::Wait(wait) => wait.probe.to_string(),
             Action::Image(image) => image.reference.clone(),
+            Action::Clear(clear) => clear.path.clone(),
+            Action::Stop(stop) => stop.unit.clone(),
+            Action::Pod(pod) => pod.name.clone(),
+            Action::Rules(rules) => format!("{} {}", rules.program, rules.table),
             Action::Member(spec) => format!("etcd member {}", spec.peer_url),
         }
     }

@@ -11,6 +11,7 @@ use kubewright::api::Kubeconfigs;
 use kubewright::api::Selector;
 use kubewright::apply;
 use kubewright::apply::Images;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -359,6 +360,7 @@ fn execute(server: &Server, plan: &Plan) -> Report {
             etcd: &NoEtcd,
             resolver: &Nothing,
             images: &Nothing,
+            pods: &NoPods,
             clock: &System,
             events: &|_| {},
             interrupt: &AtomicBool::new(false),

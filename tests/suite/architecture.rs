@@ -28,7 +28,8 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     // What is fetched is read by `config`; credentials are written as `pki` and `kube` write them.
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
-    ("phase", &["cluster", "facts", "host", "kube", "pki", "plan", "template"]),
+    // What an earlier run wrote down is a fact for `reset`.
+    ("phase", &["apply", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
     (
         "cli",

@@ -6,6 +6,7 @@ use crate::pki::fixture::node;
 use kubewright::api::NoApi;
 use kubewright::apply;
 use kubewright::apply::Images;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -223,6 +224,7 @@ impl Stage {
             api: &NoApi,
             etcd: &self.etcd,
             resolver: &Nothing,
+            pods: &NoPods,
             images: &Pods,
             clock: &self.clock,
             events: &events,

@@ -4,6 +4,7 @@
 use kubewright::api;
 use kubewright::apply;
 use kubewright::apply::Images;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -158,6 +159,7 @@ impl Stage {
                 etcd: &NoEtcd,
                 resolver: &Contents,
                 images: &ImageFiles,
+                pods: &NoPods,
                 clock: &self.clock,
                 events: &events,
                 interrupt: &self.interrupt,

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright::api;
 use kubewright::apply;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -157,6 +158,7 @@ impl Stage {
             etcd: &etcd::Known(Arc::new(self.etcd.clone())),
             resolver: &contents,
             images: &ImageFiles,
+            pods: &NoPods,
             clock: &self.clock,
             events: &|_| {},
             interrupt: &AtomicBool::new(false),

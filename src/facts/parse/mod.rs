@@ -1,6 +1,7 @@
 //! From the probe's answers to values; pure.
 
 pub(super) mod accounts;
+pub(super) mod footprint;
 pub(super) mod kernel;
 pub(super) mod network;
 pub(super) mod system;

@@ -11,6 +11,7 @@ use crate::etcd_join::host;
 use crate::skip::skip;
 use kubewright::api::NoApi;
 use kubewright::apply;
+use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::World;
 use kubewright::clock::System;
@@ -186,6 +187,7 @@ impl Ground {
             api: &NoApi,
             etcd: &Known(client),
             resolver: &Nothing,
+            pods: &NoPods,
             images: &Pods,
             clock: &System,
             events: &events,

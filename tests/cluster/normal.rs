@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Map;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -19,13 +20,26 @@ pub(crate) fn file(path: &Path, content: &[u8]) -> Value {
     match ending {
         "crt" | "key" | "pub" | "pem" => pem(content),
         "conf" => kubeconfig(&text()),
-        "yaml" => yaml(&text()),
+        "yaml" => manifest(&text()),
         _ => Value::String(text()),
     }
 }
 
 pub(crate) fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
+/// etcd lists its members by their numbers, which come from the clock.
+fn manifest(text: &str) -> Value {
+    let mut value = yaml(text);
+    walk(&mut value, &mut |_, value| {
+        let members = value.as_str().and_then(|flag| flag.strip_prefix("--initial-cluster="));
+        if let Some(members) = members {
+            let members: BTreeSet<&str> = members.split(',').collect();
+            *value = members.into_iter().collect();
+        }
+    });
+    value
 }
 
 /// A kubeconfig with what its certificates say in the place of their bytes.
@@ -40,19 +54,18 @@ pub(crate) fn kubeconfig(text: &str) -> Value {
     value
 }
 
-/// Calls `change` with every scalar field of a value and its name.
+/// Calls `change` with every scalar of a value and the name of its field; an item of a list has no name.
 fn walk(value: &mut Value, change: &mut impl FnMut(&str, &mut Value)) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                if value.is_object() || value.is_array() {
-                    walk(value, change);
-                } else {
-                    change(key, value);
-                }
-            }
+    let mut visit = |key: &str, value: &mut Value| {
+        if value.is_object() || value.is_array() {
+            walk(value, change);
+        } else {
+            change(key, value);
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
+    };
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| visit(key, value)),
+        Value::Array(items) => items.iter_mut().for_each(|item| visit("", item)),
         _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! Side by side with the real kubeadm: the same configuration, the same name and address, one after the other.
 
+use crate::kubeadm;
 use crate::lab;
 use crate::lab::Host;
 use crate::state;
@@ -29,28 +30,10 @@ fn what_kubeadm_leaves() {
     };
     let host = state::host();
     host.ok("kubewright init --config config.yaml --upload-certs --pki-layout kubeadm");
-    let differences = theirs.differences(&State::of(&host));
-    let explained = |line: &String| EXCEPTIONS.iter().any(|(start, _)| line.starts_with(start));
-    let (expected, unexpected): (Vec<_>, Vec<_>) = differences.into_iter().partition(explained);
-    println!("{} explained differences, {} others", expected.len(), unexpected.len());
-    let unused: Vec<_> =
-        EXCEPTIONS.iter().filter(|(start, _)| !expected.iter().any(|line| line.starts_with(start))).collect();
-    assert!(unexpected.is_empty(), "kubeadm | kubewright:\n{}", unexpected.join("\n"));
-    assert!(unused.is_empty(), "no longer so: {unused:?}");
-    kubeadm_goes_on(&host);
-    drop(a_worker_joins(&host, "kwt-w1", 22));
-}
-
-/// kubeadm's own commands on a cluster of ours.
-fn kubeadm_goes_on(host: &Host) {
-    let expiration = host.ok("kubeadm certs check-expiration");
-    assert!(expiration.contains("apiserver-etcd-client"), "{expiration}");
-    assert!(!expiration.to_lowercase().contains("missing"), "{expiration}");
+    kubeadm::assert_explained(theirs.differences(&State::of(&host)), &EXCEPTIONS);
     assert!(host.ok("kubeadm token list").contains("abcdef.0123456789abcdef"));
-    let join = host.ok("kubeadm token create --print-join-command");
-    assert!(join.starts_with("kubeadm join 10.77.0.21:6443 --token "), "{join}");
-    let upgrade = host.ok("kubeadm upgrade plan v1.36.2 --ignore-preflight-errors=all");
-    assert!(upgrade.contains("Cluster version: 1.36.2"), "{upgrade}");
+    kubeadm::goes_on(&host, "10.77.0.21:6443");
+    drop(a_worker_joins(&host, "kwt-w1", 22));
 }
 
 /// A worker that the real kubeadm joins becomes Ready.

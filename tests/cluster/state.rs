@@ -85,7 +85,28 @@ impl State {
     pub(crate) fn of(host: &Host) -> Self {
         host.until(Duration::from_mins(1), AT_REST);
         let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
-        Self { files: files(host), objects: objects(host), changed: changed(&receipt) }
+        let list = host.kubectl(&format!("get {KINDS} -A -o json"));
+        Self { files: files(host), objects: objects(&list), changed: changed(&receipt) }
+    }
+
+    /// A host that has joined, and its node, which `control_plane` knows; the rest of the cluster is left out.
+    pub(crate) fn joined(host: &Host, control_plane: &Host) -> Self {
+        let node = host.ok("hostname");
+        let node = node.trim();
+        let ready = format!("kubectl wait --for=condition=Ready node/{node} --timeout=30s");
+        let taints = format!("kubectl get node {node} -o jsonpath={{.spec.taints[*].key}}");
+        let kubeconfig = "export KUBECONFIG=/etc/kubernetes/admin.conf";
+        control_plane.until(
+            Duration::from_mins(1),
+            &format!("{kubeconfig}; {ready} && ! {taints} | grep -q node.kubernetes.io"),
+        );
+        let list = format!("get nodes --field-selector metadata.name={node} -o json");
+        let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
+        Self {
+            files: files(host),
+            objects: objects(&control_plane.kubectl(&list)),
+            changed: changed(&receipt),
+        }
     }
 
     /// Everything in which `other` is not the same, one difference a line.
@@ -144,9 +165,8 @@ fn on_host(subject: &str) -> bool {
     !subject.split(' ').next().is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
-fn objects(host: &Host) -> Documents {
-    let list = host.kubectl(&format!("get {KINDS} -A -o json"));
-    normal::objects(&list).into_iter().map(|(name, object)| (name, normal::fields(&object))).collect()
+fn objects(list: &str) -> Documents {
+    normal::objects(list).into_iter().map(|(name, object)| (name, normal::fields(&object))).collect()
 }
 
 fn files(host: &Host) -> Documents {

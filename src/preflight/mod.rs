@@ -7,6 +7,7 @@ mod host;
 pub mod ignore;
 mod joining;
 mod kubeadm;
+mod labels;
 mod ours;
 mod proxy;
 pub mod report;

@@ -236,6 +236,9 @@ impl Gatherer<'_> {
             }
             cluster.layout = inventory::found_layout(&cluster, &overlaid).unwrap_or_default();
             must_have_authorities(&cluster, &overlaid)?;
+        } else {
+            let ca = SecretBytes::new(found.ca.clone());
+            files.insert(self.loaded.join.ca_cert_path.clone(), ca);
         }
         let cluster_name = cluster.configuration.cluster_name.clone();
         Ok((cluster, Handed { found, cluster_name, files }, (on_host, overlaid)))

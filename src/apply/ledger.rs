@@ -10,7 +10,9 @@ use crate::apply::receipt::ReceiptError;
 use crate::apply::receipt::StepReceipt;
 use crate::host::Host;
 use crate::plan::Action;
+use crate::plan::Probe;
 use crate::plan::Step;
+use crate::plan::Wait;
 use crate::report::FailureKind;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -43,6 +45,10 @@ impl Ledger {
             match &step.action {
                 Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. } => {
                     ledger.paths.insert(step.subject());
+                }
+                // Another program makes it, because of what we do.
+                Action::Wait(Wait { probe: Probe::Path { path }, .. }) => {
+                    ledger.paths.insert(path.clone());
                 }
                 Action::Service(service) => {
                     for path in &service.restart_on {

@@ -152,6 +152,10 @@ fn attempt(run: &Run<'_>, etcd: &dyn Etcd, spec: &MemberSpec) -> Result<Done, Et
         (Err(EtcdError::PeerUrlExists), MemberChange::Announce) => {
             Err(EtcdError::Unhealthy { message: "it has the member, and does not list it yet".to_owned() })
         }
+        // A member's number is made of its URL and the second: one that was removed in this second comes back.
+        (Err(EtcdError::MemberNotFound), MemberChange::Announce) => {
+            Err(EtcdError::Unhealthy { message: "it has just removed a member with this URL".to_owned() })
+        }
         (Err(error), _) => Err(error),
     }
 }

@@ -272,6 +272,11 @@ impl<'a> Run<'a> {
     }
 
     fn undo_one(&self, undo: &Undo) -> Undone {
+        self.tell(Event::Warning {
+            host: host_of(&undo.place),
+            message: format!("undoing {}, which did not come to its end", undo.phase),
+            hint: None,
+        });
         let site = match &undo.place {
             Place::Host(name) => self.sites.get(name),
             Place::Cluster => None,

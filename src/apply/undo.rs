@@ -21,8 +21,8 @@ pub(crate) struct Undone {
     pub records: Vec<Record>,
 }
 
-/// Carries out the steps of `undo` in order, until one fails or finds that it must not be done. The receipt is kept
-/// in mind and written at the end: a full disk, which may be why all this is undone, does not stop it.
+/// Carries out the steps of `undo` in order, until one fails or finds that it must not be done. The receipt is only
+/// written at the end: a full disk, which may be why all this is undone, does not stop it.
 pub(crate) fn perform(run: &Run<'_>, undo: &Undo, mut site: Option<&mut Site>) -> Undone {
     let mut undone = Undone::default();
     let ledger = site.as_deref_mut().and_then(|site| site.ledger.take());
@@ -62,14 +62,13 @@ pub(crate) fn perform(run: &Run<'_>, undo: &Undo, mut site: Option<&mut Site>) -
 
 /// What is gone again was not done.
 fn forget(site: &mut Site, undo: &Undo, undone: &Undone) {
-    let Some(ledger) = &mut site.ledger else { return };
-    for (step, _) in
-        undo.steps.iter().zip(&undone.records).filter(|(_, record)| record.outcome == Outcome::Changed)
-    {
-        if matches!(step.action, Action::Absent { .. } | Action::Member(_)) {
-            ledger.forget(&step.phase, &step.subject());
-        }
-    }
+    let Site { host, ledger: Some(ledger), .. } = site else { return };
+    let gone = undo.steps.iter().zip(&undone.records).filter(|(step, record)| {
+        record.outcome == Outcome::Changed && matches!(step.action, Action::Absent { .. } | Action::Member(_))
+    });
+    gone.for_each(|(step, _)| ledger.forget(&step.phase, &step.subject()));
+    // The next run finds what is so by comparing, and the failure at hand is the one to tell.
+    let _ = ledger.save(host.as_ref());
 }
 
 fn line(step: &Step, outcome: Outcome, detail: Option<&str>) -> Option<String> {

@@ -23,13 +23,15 @@ pub enum Exit {
     Api = 7,
     /// A component did not become healthy in time.
     Timeout = 8,
+    /// What was looked at wants attention: a certificate expires soon, or a signing request was refused.
+    Attention = 9,
     /// Interrupted; running the same command again goes on.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every code with its meaning, for the help and the documentation.
-    pub const TABLE: [(Self, &'static str); 10] = [
+    pub const TABLE: [(Self, &'static str); 11] = [
         (Self::Success, "all is as wanted"),
         (Self::Failure, "something went wrong while carrying out the plan"),
         (Self::Usage, "the command line makes no sense"),
@@ -39,6 +41,10 @@ impl Exit {
         (Self::Host, "the host or its container runtime could not be asked or changed"),
         (Self::Api, "the Kubernetes API did not answer or refused"),
         (Self::Timeout, "a component did not become healthy in time"),
+        (
+            Self::Attention,
+            "a certificate expires within the days asked about, or a request for one was refused",
+        ),
         (Self::Interrupted, "interrupted; the same command goes on"),
     ];
 }

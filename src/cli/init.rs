@@ -69,10 +69,6 @@ enum InitSub {
     },
 }
 
-/// Who joins a host to this cluster until this program does it itself: the tokens, their rights and `cluster-info` are
-/// kubeadm's, so its command works.
-const JOIN_PROGRAM: &str = "kubeadm";
-
 /// Runs the command.
 ///
 /// # Errors
@@ -217,7 +213,7 @@ impl<'a> Run<'a> {
         let shown = token.map(|token| format!("{}.{}", token.id, token.secret.expose()));
         let certificate_key = cluster.certificate_key.as_ref().map(crate::cluster::Secret::expose);
         let command = JoinCommand {
-            program: JOIN_PROGRAM,
+            program: "kubewright",
             endpoint: join_command::endpoint_of(&url),
             token: if self.args.skip_token_print { WITHHELD } else { shown.as_deref().unwrap_or(WITHHELD) },
             ca_cert_hashes: &pins,
@@ -228,9 +224,7 @@ impl<'a> Run<'a> {
             },
         };
         let kubeconfig = self.phase.kubeconfig.as_deref().unwrap_or(ADMIN_CONF);
-        // kubeadm knows three authorities; a control plane of five needs the other two.
-        let endpoint = cluster.endpoint.as_ref().filter(|_| !cluster.five_chains());
-        join_command::success_text(&command, kubeconfig, endpoint, cluster.upload_certs)
+        join_command::success_text(&command, kubeconfig, cluster.endpoint.as_ref(), cluster.upload_certs)
     }
 }
 
@@ -252,7 +246,8 @@ pub(super) fn judge(session: &Session, prepare: bool, ignore: &Ignore) -> prefli
     preflight::run(&preflight::init_checks(&subject), &subject, ignore)
 }
 
-fn exit_of(report: &Report) -> Exit {
+/// The exit code of a run.
+pub(super) fn exit_of(report: &Report) -> Exit {
     if report.interrupted {
         return Exit::Interrupted;
     }

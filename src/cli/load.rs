@@ -4,6 +4,7 @@ use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
+use crate::cli::join_args::JoinArgs;
 use crate::cluster::Cluster;
 use crate::cluster::Layout;
 use crate::cluster::Secret;
@@ -12,6 +13,7 @@ use crate::config::Environment;
 use crate::config::File;
 use crate::config::Issue;
 use crate::config::Issues;
+use crate::config::LoadedJoin;
 use crate::config::Overrides;
 use crate::config::Purpose;
 use crate::config::Strictness;
@@ -57,6 +59,27 @@ pub(super) fn for_init(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, C
     Ok(loaded)
 }
 
+/// Loads the configuration of `join`; `endpoint` is the word of the command line that is no flag.
+///
+/// # Errors
+/// The configuration has problems, all of them listed.
+pub(super) fn for_join(
+    args: &JoinArgs,
+    endpoint: Option<&String>,
+    env: &Environment,
+    reporter: &Reporter,
+) -> Result<LoadedJoin, CliError> {
+    let bytes = args.config.as_deref().map(read_file).transpose()?;
+    let name = args.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let file = bytes.as_ref().map(|bytes| File { name: &name, bytes });
+    let loaded = config::load_join(file, env, &args.overrides(endpoint), Strictness::Lenient)
+        .map_err(|issues| refused(&issues))?;
+    for warning in &loaded.warnings {
+        reporter.tell(&told(warning));
+    }
+    Ok(loaded)
+}
+
 /// Loads a configuration for all the hosts that it names.
 ///
 /// # Errors
@@ -85,6 +108,15 @@ pub(super) fn for_images(
     reporter: &Reporter,
 ) -> Result<Loaded, CliError> {
     load(file, overrides, Purpose::Render, reporter)
+}
+
+/// Loads what a cluster has stored of its configuration.
+///
+/// # Errors
+/// It cannot be understood.
+pub(super) fn stored(text: &str, reporter: &Reporter) -> Result<Cluster, CliError> {
+    let file = File { name: "ConfigMap kube-system/kubeadm-config", bytes: text.as_bytes() };
+    Ok(load_file(Some(file), &Overrides::default(), Purpose::Render, reporter)?.cluster)
 }
 
 fn load(
@@ -286,7 +318,14 @@ fn upload_certs(cluster: &mut Cluster) {
     }
 }
 
-fn read_patches(directory: &str, reporter: &Reporter) -> Result<Vec<crate::cluster::Patch>, CliError> {
+/// The operator's patches in a directory.
+///
+/// # Errors
+/// They cannot be read or understood.
+pub(super) fn read_patches(
+    directory: &str,
+    reporter: &Reporter,
+) -> Result<Vec<crate::cluster::Patch>, CliError> {
     let host = Local::new("this host");
     let listing = host
         .run(&Command::query("find").arg(directory).args(["-type", "f", "-print0"]))

@@ -1,14 +1,22 @@
 //! What can be typed, and what happens then.
 
+mod access;
+pub mod argv;
 mod certs;
+mod cluster_record;
 mod completions;
 mod config;
+mod control_planes;
 pub mod error;
 pub mod exit;
 mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod join;
+mod join_args;
+mod joining;
+mod kubeconfig;
 mod load;
 mod output;
 mod phase_command;
@@ -55,6 +63,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(Box<init::InitCommand>),
+    Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
@@ -62,6 +71,7 @@ enum Command {
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
     Completions(completions::CompletionsCommand),
+    Kubeconfig(kubeconfig::KubeconfigCommand),
     Token(token::TokenCommand),
     Version(version::VersionCommand),
 }
@@ -84,7 +94,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             // A closed pipe is no reason to complain.
-            let _ = error.print();
+            let _ = match argv::masked_text(&error.to_string()) {
+                // It repeats what was typed; secrets are not for logs.
+                masked if error.use_stderr() && masked != error.to_string() => {
+                    writeln!(std::io::stderr(), "{}", masked.trim_end())
+                }
+                _ => error.print(),
+            };
             return exit.into();
         }
     };
@@ -102,13 +118,15 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
         Command::Init(command) => init::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
+        Command::Join(command) => join::run(*command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
-        Command::Token(command) => Ok(token::run(&command)),
-        Command::Version(command) => version::run(&command),
+        Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
+        Command::Token(command) => token::run(&command, settings),
+        Command::Version(command) => version::run(&command, settings),
         Command::Completions(command) => Ok(completions::run(&command, definition())),
     }
 }

@@ -36,8 +36,19 @@ use time::OffsetDateTime;
 /// # Errors
 /// The host cannot be reached, or we are not the one who may look; any other trouble with a file is a state.
 pub(super) fn read(host: &dyn Host, cluster: &Cluster, specs: &[CertSpec]) -> Result<Inventory, HostError> {
+    read_paths(host, inventory::paths(cluster, specs))
+}
+
+/// Reads files of a PKI.
+///
+/// # Errors
+/// As for [`read`].
+pub(super) fn read_paths(
+    host: &dyn Host,
+    paths: impl IntoIterator<Item = String>,
+) -> Result<Inventory, HostError> {
     let mut found = Inventory::default();
-    for path in inventory::paths(cluster, specs) {
+    for path in paths {
         let state = state(host, &path)?;
         found.insert(path, state);
     }
@@ -118,6 +129,15 @@ pub(super) fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
             named.iter().any(|(node, name)| *name == spec.name && (spec.is_shared() || *node == spec.node))
         })
         .collect()
+}
+
+/// Adds this node's own and shared certificates of these names, where they are missing.
+pub(super) fn add(specs: &mut Vec<CertSpec>, cluster: &Cluster, names: &[CertName]) {
+    for spec in spec::all_specs(cluster) {
+        if names.contains(&spec.name) && !specs.contains(&spec) {
+            specs.push(spec);
+        }
+    }
 }
 
 type Named = BTreeSet<(String, CertName)>;

@@ -43,6 +43,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// Write every file of every host into a directory
@@ -162,7 +163,7 @@ impl Rendering {
         let decisions = decide::decide(&request);
         let bundle =
             pki_files::bundle(&self.cluster, &specs, decisions, self.now, false).or_exit(Exit::Pki)?;
-        Ok(Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &self.blank, false))
+        Ok(Resolver::new(&self.cluster, Arc::new(bundle), self.ttl_token.clone(), &self.blank, false))
     }
 
     /// Writes everything, and says what was written.

@@ -3,10 +3,12 @@
 use crate::apply::Resolve;
 use crate::cluster::Cluster;
 use crate::cluster::Secret;
+use crate::discovery::Found;
 use crate::host::Host;
 use crate::pki::Bundle;
 use crate::pki::CertName;
 use crate::pki::Part;
+use crate::pki::material::SecretBytes;
 use crate::pki::random::SystemRandom;
 use crate::pki::seal;
 use crate::plan::Content;
@@ -15,17 +17,39 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a dry run shows in the place of something that is only made when the plan is carried out.
 pub(super) const NOT_MADE_YET: &str = "<made when the plan is carried out>\n";
 
+/// What the cluster hands to a host that joins it. It holds keys, so it does not print.
+pub(super) struct Handed {
+    pub found: Found,
+    pub cluster_name: String,
+    /// Files by path.
+    pub files: BTreeMap<String, SecretBytes>,
+}
+
+impl Handed {
+    fn bootstrap_kubeconfig(&self, server: &str) -> anyhow::Result<Vec<u8>> {
+        Ok(self.found.bootstrap_kubeconfig(&self.cluster_name, Some(server))?.to_vec())
+    }
+
+    fn file(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let file = self.files.get(path);
+        Ok(file.with_context(|| format!("the cluster has no {path}"))?.to_vec())
+    }
+}
+
 /// Resolves the references of a plan.
 pub(super) struct Resolver<'a> {
-    pub bundle: Bundle,
+    pub bundle: Arc<Bundle>,
     /// The secret parts of tokens, by id.
     pub tokens: BTreeMap<String, Secret>,
     pub certificate_key: Option<Secret>,
     pub host: &'a dyn Host,
+    /// What a joining host was handed.
+    pub handed: Option<&'a Handed>,
     /// Nothing is minted; what does not exist stands as [`NOT_MADE_YET`].
     pub dry_run: bool,
 }
@@ -34,7 +58,7 @@ impl<'a> Resolver<'a> {
     /// A resolver for a cluster's tokens and certificate key; `ttl_token` limits the life of uploaded certificates.
     pub(super) fn new(
         cluster: &Cluster,
-        bundle: Bundle,
+        bundle: Arc<Bundle>,
         ttl_token: (String, Secret),
         host: &'a dyn Host,
         dry_run: bool,
@@ -45,8 +69,13 @@ impl<'a> Resolver<'a> {
             tokens: tokens.chain([ttl_token]).collect(),
             certificate_key: cluster.certificate_key.clone(),
             host,
+            handed: None,
             dry_run,
         }
+    }
+
+    fn handed(&self) -> anyhow::Result<&Handed> {
+        self.handed.context("this host does not join a cluster")
     }
 
     fn encrypted(&self, plain: &[u8]) -> anyhow::Result<String> {
@@ -62,6 +91,11 @@ impl<'a> Resolver<'a> {
 
 impl Resolve for Resolver<'_> {
     fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>> {
+        match content {
+            Content::BootstrapKubeconfig { server } => return self.handed()?.bootstrap_kubeconfig(server),
+            Content::Downloaded { path } => return self.handed()?.file(path),
+            _ => {}
+        }
         match self.bundle.resolve(content) {
             Ok(bytes) => Ok(bytes.to_vec()),
             Err(_) if self.dry_run => Ok(NOT_MADE_YET.into()),

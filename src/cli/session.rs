@@ -14,6 +14,7 @@ use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::pods::CriPods;
+use crate::cli::resolver::Handed;
 use crate::cli::resolver::Resolver;
 use crate::cli::settings::Settings;
 use crate::cli::tokens;
@@ -22,6 +23,9 @@ use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Secret;
+use crate::etcd;
+use crate::etcd::Etcd;
+use crate::etcd::EtcdProvider;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
@@ -36,10 +40,15 @@ use crate::kube::images;
 use crate::phase::Context;
 use crate::phase::Options;
 use crate::phase::build;
+use crate::phase::join::KUBELET_KUBECONFIG;
+use crate::phase::kubeconfig;
 use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::pki;
+use crate::pki::Bundle;
 use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::CertSpec;
 use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory::FileState;
@@ -48,6 +57,7 @@ use crate::pki::pin;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::pki::spec;
+use crate::plan::Content;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use crate::plan::Plan;
@@ -58,26 +68,32 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use time::OffsetDateTime;
 
 /// Where the administrator's kubeconfig is unless another one is named.
 pub(super) const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
 /// Everything that is known before planning.
-#[derive(Debug)]
 pub(super) struct Session {
     pub host: Arc<Local>,
     pub cluster: Cluster,
     pub facts: BTreeMap<String, HostFacts>,
     pub receipt: Option<Receipt>,
-    inventories: BTreeMap<String, Inventory>,
-    external: BTreeSet<Ca>,
-    running: ClusterFacts,
-    options: Options,
-    ttl_token: (String, Secret),
+    pub(super) inventories: BTreeMap<String, Inventory>,
+    pub(super) external: BTreeSet<Ca>,
+    pub(super) running: ClusterFacts,
+    pub(super) options: Options,
+    pub(super) ttl_token: (String, Secret),
     /// Another kubeconfig than the administrator's, used as it is.
-    kubeconfig: Option<String>,
-    now: OffsetDateTime,
+    pub(super) kubeconfig: Option<String>,
+    pub(super) now: OffsetDateTime,
+    pub(super) interrupt: Arc<AtomicBool>,
+    /// What the cluster hands out to a host that joins it.
+    pub(super) handed: Option<Handed>,
+    /// Identities made before planning, for asking the cluster.
+    pub(super) bundle: Option<Arc<Bundle>>,
+    pub(super) etcd: Option<Arc<dyn Etcd>>,
 }
 
 /// What to ask the host, beyond its PKI.
@@ -135,6 +151,10 @@ impl Session {
             ttl_token,
             kubeconfig,
             now,
+            interrupt: interrupt::flag().or_exit(Exit::Failure)?,
+            handed: None,
+            bundle: None,
+            etcd: None,
         };
         if probe != Probe::None {
             session.running = session.ask_cluster();
@@ -156,6 +176,12 @@ impl Session {
         self.cluster.this_node()
     }
 
+    /// Whether the kubelet of a joined node has to ask for its serving certificate, and somebody has to approve.
+    pub(super) fn waits_for_serving_certificate(&self) -> bool {
+        let asks = self.cluster.kubelet.value.get("serverTLSBootstrap").and_then(serde_json::Value::as_bool);
+        asks == Some(true) && !(self.node().is_control_plane() && self.cluster.five_chains())
+    }
+
     pub(super) fn running(&self) -> &ClusterFacts {
         &self.running
     }
@@ -169,12 +195,13 @@ impl Session {
     /// # Errors
     /// A phase that is needed is missing, or the configuration cannot be rendered.
     pub(super) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
+        let downloaded = self.handed.iter().flat_map(|handed| handed.files.keys().cloned()).collect();
         let context = Context {
             cluster: &self.cluster,
             facts: &self.facts,
             running: &self.running,
             external: &self.external,
-            downloaded: &BTreeSet::new(),
+            downloaded: &downloaded,
             options: &self.options,
         };
         let done = |phase: &crate::phase::Phase| phase.done.is_some_and(|done| done(&context, self.node()));
@@ -192,9 +219,26 @@ impl Session {
         dry_run: bool,
         reporter: &Reporter,
     ) -> Result<Resolver<'_>, CliError> {
-        let specs = pki_files::named_by(plan, &self.cluster);
+        let bundle = match &self.bundle {
+            Some(bundle) => Arc::clone(bundle),
+            None => Arc::new(self.complete(&pki_files::named_by(plan, &self.cluster), dry_run, reporter)?),
+        };
+        let resolver = Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &*self.host, dry_run);
+        Ok(Resolver { handed: self.handed.as_ref(), ..resolver })
+    }
+
+    /// Decides on certificates, and makes those that are missing; in a dry run they are left out.
+    ///
+    /// # Errors
+    /// As for [`Self::resolver`].
+    pub(super) fn complete(
+        &self,
+        specs: &[CertSpec],
+        dry_run: bool,
+        reporter: &Reporter,
+    ) -> Result<Bundle, CliError> {
         let request =
-            Request { cluster: &self.cluster, specs: &specs, inventories: &self.inventories, now: self.now };
+            Request { cluster: &self.cluster, specs, inventories: &self.inventories, now: self.now };
         let decisions = decide::decide(&request);
         for warning in &decisions.warnings {
             reporter.tell(&Event::Warning {
@@ -203,9 +247,7 @@ impl Session {
                 hint: Some(warning.hint.clone()).filter(|hint| !hint.is_empty()),
             });
         }
-        let bundle =
-            pki_files::bundle(&self.cluster, &specs, decisions, self.now, dry_run).or_exit(Exit::Pki)?;
-        Ok(Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &*self.host, dry_run))
+        pki_files::bundle(&self.cluster, specs, decisions, self.now, dry_run).or_exit(Exit::Pki)
     }
 
     /// What a joining host recognises the cluster by: of the authority at hand, or of the one on the host when this
@@ -222,10 +264,11 @@ impl Session {
         pki::load::certificates(bytes).ok().and_then(|all| all.first().map(pin::pin)).into_iter().collect()
     }
 
-    /// Carries out a plan, or looks what it would do.
+    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
+    /// change ever, how the host is now is written down for `reset`.
     ///
     /// # Errors
-    /// Signals cannot be caught. What goes wrong on the way is in the report.
+    /// The host cannot be looked at, or cannot write that down.
     pub(super) fn execute(
         &self,
         plan: &Plan,
@@ -237,43 +280,55 @@ impl Session {
             let watch = Watch::of(&self.cluster);
             baseline::record(&*self.host, &watch, self.receipt.is_some(), self.now).or_exit(Exit::Host)?;
         }
-        let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let mut hosts = Fleet::new();
         hosts.insert(Arc::clone(&self.host) as Arc<dyn Host>);
         let api = self.api();
+        let etcd = self.etcd.clone().map(etcd::Known);
         let world = World {
             hosts: &hosts,
             api: &api,
-            etcd: &NoEtcd,
+            etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
             resolver,
             images: &CriImages,
             pods: &CriPods,
             clock: &System,
             events,
-            interrupt: &interrupt,
+            interrupt: &self.interrupt,
             options,
         };
         Ok(apply::execute(plan, &world))
     }
 
     /// The API of this cluster. The administrator's kubeconfig is used with the API server of this host, since the
-    /// cluster's endpoint may not lead anywhere yet.
+    /// cluster's endpoint may not lead anywhere yet; on a host that joins it leads to the others.
     pub(super) fn api(&self) -> Kubeconfigs<'_> {
+        Kubeconfigs::new(|identity| self.access(identity))
+    }
+
+    fn access(&self, identity: Identity) -> Result<Option<Access>, String> {
         let own = self.kubeconfig.as_deref().filter(|path| *path != ADMIN_CONF);
-        let local = self.cluster.local_url(self.node());
-        let read = move |identity| {
-            let path = match (own, identity) {
-                (Some(path), _) => path,
-                (None, Identity::Admin | Identity::LocalAdmin) => ADMIN_CONF,
-                (None, Identity::SuperAdmin) => "/etc/kubernetes/super-admin.conf",
-                (None, Identity::Node) => "/etc/kubernetes/kubelet.conf",
-            };
-            let entry = self.host.read(path).map_err(|error| error.to_string())?;
-            let kubeconfig = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec));
-            let server = own.is_none().then(|| local.clone());
-            Ok(kubeconfig.map(|kubeconfig| Access { kubeconfig, server }))
+        let local = own.is_none().then(|| self.cluster.local_url(self.node()));
+        let through_endpoint = local.clone().filter(|_| !self.cluster.joining);
+        let (path, server) = match (own, identity) {
+            (Some(path), _) => (path, None),
+            (None, Identity::Admin) => (ADMIN_CONF, through_endpoint),
+            (None, Identity::LocalAdmin) => (ADMIN_CONF, local),
+            (None, Identity::SuperAdmin) => ("/etc/kubernetes/super-admin.conf", through_endpoint),
+            (None, Identity::Node) => (KUBELET_KUBECONFIG, None),
         };
-        Kubeconfigs::new(read)
+        let entry = self.host.read(path).map_err(|error| error.to_string())?;
+        let kubeconfig = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec));
+        let kubeconfig = kubeconfig.or_else(|| self.made(identity));
+        Ok(kubeconfig.map(|kubeconfig| Access { kubeconfig, server }))
+    }
+
+    /// The administrator's kubeconfig before it is on the host.
+    fn made(&self, identity: Identity) -> Option<Vec<u8>> {
+        let wanted = matches!(identity, Identity::Admin | Identity::LocalAdmin);
+        let bundle = self.bundle.as_ref().filter(|_| wanted)?;
+        let entry = kubeconfig::ENTRIES.iter().find(|entry| entry.cert == CertName::Admin)?;
+        let content = Content::Kubeconfig(kubeconfig::kubeconfig(&self.cluster, self.node(), entry));
+        bundle.resolve(&content).ok().map(|bytes| bytes.to_vec())
     }
 
     /// What a cluster that runs already says about the operator's own choices. No answer means no cluster.
@@ -293,9 +348,8 @@ fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     ClusterFacts {
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
-        namesake: None,
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
-        etcd: None,
+        ..ClusterFacts::default()
     }
 }
 
@@ -314,7 +368,7 @@ fn full_probe(
 }
 
 /// The PKI was read file by file; what exists of it counts as asked for.
-fn note_pki_paths(facts: &mut HostFacts, inventory: &Inventory) {
+pub(super) fn note_pki_paths(facts: &mut HostFacts, inventory: &Inventory) {
     let exists = |path: &&str| !matches!(inventory.get(path), None | Some(FileState::Absent));
     facts.existing_paths.extend(inventory.paths().filter(exists).map(str::to_owned));
 }

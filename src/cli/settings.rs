@@ -75,6 +75,8 @@ pub(super) struct Settings {
     pub terminal: bool,
     /// Variables whose name ends in `_proxy`, in any case, that are not empty.
     pub proxy_env: BTreeMap<String, String>,
+    /// Where a kubeconfig is looked for when none is named.
+    pub kubeconfigs: Vec<String>,
 }
 
 impl Settings {
@@ -112,6 +114,7 @@ impl Settings {
             },
             terminal,
             proxy_env: proxies(std::env::vars()),
+            kubeconfigs: kubeconfigs(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
         }
     }
 }
@@ -120,9 +123,36 @@ fn proxies(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String
     variables.filter(|(name, value)| name.to_lowercase().ends_with("_proxy") && !value.is_empty()).collect()
 }
 
+/// Where kubeadm and kubectl look: the list of `KUBECONFIG` where it is set, or else the home directory; then the
+/// administrator's file of a control plane.
+fn kubeconfigs(variable: Option<String>, home: Option<String>) -> Vec<String> {
+    let listed: Vec<String> = variable
+        .into_iter()
+        .flat_map(|paths| paths.split(':').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|path| !path.is_empty())
+        .collect();
+    let home = home.filter(|home| listed.is_empty() && !home.is_empty());
+    let home = home.map(|home| format!("{}/.kube/config", home.trim_end_matches('/')));
+    listed.into_iter().chain(home).chain(["/etc/kubernetes/admin.conf".to_owned()]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kubeconfig_is_looked_for_as_kubeadm_does() {
+        let admin = "/etc/kubernetes/admin.conf";
+        for (variable, home, expected) in [
+            (None, None, &[admin][..]),
+            (None, Some("/root"), &["/root/.kube/config", admin]),
+            (Some(""), Some("/root/"), &["/root/.kube/config", admin]),
+            (Some("/a::b"), Some("/root"), &["/a", "b", admin]),
+        ] {
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            assert_eq!(kubeconfigs(owned(variable), owned(home)), expected, "{variable:?}");
+        }
+    }
 
     #[test]
     fn keeps_proxy_variables_that_say_something() {

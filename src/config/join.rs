@@ -288,6 +288,11 @@ fn complain_of_missing(report: &mut Report, object: &Object) {
     let discovery = |field: &str| object.get("discovery").and_then(|discovery| discovery.get(field));
     let command = "`kubewright token create --print-join-command` prints the whole command";
     if discovery("file").is_some() {
+        if discovery("bootstrapToken").is_some() {
+            report
+                .error(&Path::of(JOIN, "discovery"), "an API server and a discovery file are both named")
+                .hint("keep one of them");
+        }
         return;
     }
     let Some(token) = discovery("bootstrapToken") else {

@@ -163,6 +163,11 @@ pub(crate) fn is_pin(text: &str) -> bool {
     })
 }
 
+/// `[a-z0-9]{6}`
+pub(crate) fn is_bootstrap_token_id(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
 /// `system:bootstrappers:` and up to 256 characters of `a-z0-9:-`, the last one a letter or digit.
 pub(crate) fn is_bootstrap_group(text: &str) -> bool {
     text.strip_prefix("system:bootstrappers:").is_some_and(|rest| {

@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::cluster::ComponentConfig;
 use crate::cluster::HostPort;
 use crate::cluster::Layout;
+use crate::cluster::Networking;
 use crate::cluster::Node;
 use crate::cluster::Role;
 use crate::cluster::Secret;
@@ -89,18 +90,14 @@ const KUBE_PROXY: Place = Place {
 /// name of its `ConfigMap`; what nobody knows is a warning, since the cluster runs with it.
 pub fn cluster(stored: &Stored, joining: Joining<'_>) -> Result<(Cluster, Vec<Issue>), Issues> {
     let mut issues = Vec::new();
-    let configuration = take(&mut issues, |report| configuration(report, &stored.kubeadm_config));
+    let basis = take(&mut issues, |report| basis(report, &stored.kubeadm_config, joining));
     let kubelet = take(&mut issues, |report| component(report, &KUBELET, Some(&stored.kubelet_config)));
     let kube_proxy = take(&mut issues, |report| component(report, &KUBE_PROXY, stored.kube_proxy.as_ref()));
-    let assembled = match (configuration, kubelet, kube_proxy) {
-        (Some(configuration), Some(kubelet), Some(kube_proxy)) => {
-            take(&mut issues, |report| assemble(report, configuration, kubelet, kube_proxy, joining))
+    let issues = Issues(issues);
+    match (basis, kubelet, kube_proxy) {
+        (Some(basis), Some(kubelet), Some(kube_proxy)) if !issues.has_errors() => {
+            Ok((assemble(basis, kubelet, kube_proxy, joining), issues.0))
         }
-        _ => None,
-    };
-    let issues = Issues(issues).sorted();
-    match assembled {
-        Some(cluster) if !issues.has_errors() => Ok((cluster, issues.0)),
         _ => Err(issues),
     }
 }
@@ -115,7 +112,7 @@ impl Place {
 fn take<T>(issues: &mut Vec<Issue>, part: impl FnOnce(&mut Report) -> Option<T>) -> Option<T> {
     let mut report = Report::new("");
     let value = part(&mut report);
-    issues.append(&mut report.issues);
+    issues.append(&mut Issues(report.issues).sorted().0);
     value
 }
 
@@ -143,7 +140,7 @@ fn read(report: &mut Report, place: &Place, text: &str) -> Option<Object> {
     for issue in report.issues.iter_mut().filter(|issue| issue.path.ends_with(".apiVersion")) {
         // The hints for files would have the operator rewrite one.
         issue.hint(if issue.is_error() {
-            format!("this release reads {}; bring the cluster to that first", place.api_version)
+            format!("this release reads {}: an older cluster must be upgraded first, a newer one needs a newer kubewright", place.api_version)
         } else {
             "it is converted here; the next upgrade of the cluster rewrites it".to_owned()
         });
@@ -151,12 +148,29 @@ fn read(report: &mut Report, place: &Place, text: &str) -> Option<Object> {
     found
 }
 
-fn configuration(report: &mut Report, map: &Value) -> Option<ClusterConfiguration> {
+/// What the cluster's own document comes to.
+struct Basis {
+    configuration: ClusterConfiguration,
+    release: Release,
+    endpoint: HostPort,
+    networking: Networking,
+    node: Node,
+}
+
+fn basis(report: &mut Report, map: &Value, joining: Joining<'_>) -> Option<Basis> {
     let text = text(report, &KUBEADM, map)?;
     let object = read(report, &KUBEADM, text)?;
     let mut configuration: ClusterConfiguration = typed(report, CLUSTER, object);
     defaults::cluster(&mut configuration);
-    Some(configuration)
+    let release = version(report, &mut configuration, joining.env);
+    let networking = networking(&configuration);
+    if networking.services.is_empty() {
+        let message = format!("`{}` is not a network", configuration.networking.service_subnet);
+        report.missing(&Path::of(CLUSTER, "networking.serviceSubnet"), message, "such as 10.96.0.0/12");
+    }
+    let node = node(&networking, joining);
+    let endpoint = endpoint(report, &configuration, &node, joining.server)?;
+    Some(Basis { configuration, release, endpoint, networking, node })
 }
 
 /// A component's document (`None`: there is none to use, so the defaults are), and whether the operator wrote it.
@@ -198,36 +212,17 @@ fn is_of_another_version(place: &Place, text: &str) -> bool {
         .any(|version| version.split('/').next() == Some(group) && version != place.api_version)
 }
 
-fn assemble(
-    report: &mut Report,
-    configuration: ClusterConfiguration,
-    kubelet: Component,
-    kube_proxy: Component,
-    joining: Joining<'_>,
-) -> Option<Cluster> {
-    report.file = KUBEADM.name();
-    let mut configuration = configuration;
-    let release = version(report, &mut configuration, joining.env);
-    let node = node(&configuration, joining);
-    let endpoint = endpoint(report, &configuration, &node, joining.server);
-    let networking = networking(&configuration);
-    if networking.services.is_empty() {
-        let path = Path::of(CLUSTER, "networking.serviceSubnet");
-        let message = format!("`{}` is not a network", configuration.networking.service_subnet);
-        report.error(&path, message);
-    }
-    if report.has_errors() {
-        return None;
-    }
+fn assemble(basis: Basis, kubelet: Component, kube_proxy: Component, joining: Joining<'_>) -> Cluster {
+    let Basis { configuration, release, endpoint, networking, node } = basis;
     let control_plane = joining.join.control_plane.as_ref();
     let key = control_plane.map(|control_plane| &control_plane.certificate_key);
-    Some(Cluster {
+    Cluster {
         name: configuration.cluster_name.clone(),
         version: release.version,
         layout: joining.layout,
         joining: true,
         networking,
-        endpoint: Some(endpoint?),
+        endpoint: Some(endpoint),
         kubelet: settled(kubelet, |report, given| {
             // A stored document is the cluster's own, and what it does not say it does not want.
             let layout = if given.is_some() { Layout::Kubeadm } else { joining.layout };
@@ -245,7 +240,7 @@ fn assemble(
         prepare: crate::cluster::Prepare::default(),
         site: Site { ci_build: release.ci, ..Site::default() },
         configuration,
-    })
+    }
 }
 
 /// Fills in what kubeadm sets. Where the stored document differs from it, the operator was told when it was made.
@@ -294,13 +289,13 @@ fn endpoint(
     Some(HostPort::new(host, port.unwrap_or(443)))
 }
 
-fn node(configuration: &ClusterConfiguration, joining: Joining<'_>) -> Node {
+fn node(networking: &Networking, joining: Joining<'_>) -> Node {
     let registration = &joining.join.node_registration;
     let local = joining.join.control_plane.as_ref().map(|control_plane| &control_plane.local_api_endpoint);
     let given = local.and_then(|endpoint| name::parse_ip(&endpoint.advertise_address));
     let node_ip = registration.kubelet_extra_args.iter().rev().find(|arg| arg.name == "node-ip");
     let node_ip = node_ip.and_then(|arg| name::parse_ip(arg.value.split(',').next()?));
-    let v6_first = networking(configuration).services.first().is_some_and(|net| net.addr().is_ipv6());
+    let v6_first = networking.services.first().is_some_and(|net| net.addr().is_ipv6());
     let own = given.or(node_ip).or_else(|| joining.env.address(v6_first));
     Node {
         name: registration.name.clone(),

@@ -25,7 +25,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 /// How long one request may take after the connection stands, as kubeadm has it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a silent connection is left to look for an interrupt.
 const SLICE: Duration = Duration::from_millis(250);
 /// A cluster-info or a kubeconfig is a few kilobytes; etcd refuses objects over 1.5 MB.
@@ -41,6 +41,15 @@ pub(super) struct Target {
     pub(super) name: String,
     /// What comes before the paths of the API: empty, or `/k8s/clusters/c-1`.
     pub(super) prefix: String,
+}
+
+/// A server, whether it is believed, and who asks it.
+#[derive(Clone, Copy)]
+pub(super) struct Peer<'a> {
+    pub(super) target: &'a Target,
+    pub(super) trust: &'a Trust,
+    /// The value of that header.
+    pub(super) authorization: Option<&'a Zeroizing<String>>,
 }
 
 /// An answer, and when it came.
@@ -65,21 +74,20 @@ impl Target {
     }
 }
 
-/// Asks once. `authorization` is the value of that header.
+/// Asks once, for as long as `within` and the limit of a request allow.
 pub(super) fn get(
     world: &World<'_>,
-    target: &Target,
-    trust: &Trust,
-    authorization: Option<&Zeroizing<String>>,
+    peer: Peer<'_>,
     path: &str,
+    within: Duration,
 ) -> Result<Asked, DiscoveryError> {
-    exchange(world, target, trust, authorization, path).map_err(|error| {
+    exchange(world, peer, path, within).map_err(|error| {
         if world.interrupted() {
             return DiscoveryError::Interrupted;
         }
         match trouble::find::<rustls::Error>(&error) {
-            Some(rustls::Error::InvalidCertificate(bad)) => refused(world, target, trust, bad),
-            _ => unreachable(target, Trouble::of(&error)),
+            Some(rustls::Error::InvalidCertificate(bad)) => refused(world, peer, bad),
+            _ => unreachable(peer.target, Trouble::of(&error)),
         }
     })
 }
@@ -88,21 +96,16 @@ pub(super) fn unreachable(target: &Target, trouble: Trouble) -> DiscoveryError {
     DiscoveryError::Unreachable { endpoint: target.endpoint(), trouble, waited: Duration::ZERO }
 }
 
-fn exchange(
-    world: &World<'_>,
-    target: &Target,
-    trust: &Trust,
-    authorization: Option<&Zeroizing<String>>,
-    path: &str,
-) -> io::Result<Asked> {
-    let config = trust.config(world.clock.now()).map_err(io::Error::other)?;
+fn exchange(world: &World<'_>, peer: Peer<'_>, path: &str, within: Duration) -> io::Result<Asked> {
+    let target = peer.target;
+    let config = peer.trust.config(world.clock.now()).map_err(io::Error::other)?;
     let name = ServerName::try_from(target.name.clone())
         .map_err(|_| io::Error::new(io::ErrorKind::NotFound, "it is neither a name nor an address"))?;
     let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    let stream = StreamOwned::new(connection, Patient::connect(world, &target.socket())?);
+    let stream = StreamOwned::new(connection, Patient::connect(world, &target.socket(), within)?);
     let path = format!("{}{path}", target.prefix);
     let mut headers = vec![("Accept", "application/json, */*")];
-    headers.extend(authorization.map(|value| ("Authorization", value.as_str())));
+    headers.extend(peer.authorization.map(|value| ("Authorization", value.as_str())));
     let request = Request { path: &path, headers: &headers, limit: ANSWER_LIMIT };
     let answer = http::ask(stream, &target.socket(), &request)?;
     let moment = Moment::new(world.clock.now(), answer.header("date"));
@@ -111,11 +114,12 @@ fn exchange(
 
 /// Why a certificate was refused. For one outside its time the server is asked once more, without believing it, for
 /// the only thing that says whose clock is wrong.
-fn refused(world: &World<'_>, target: &Target, trust: &Trust, bad: &CertificateError) -> DiscoveryError {
+fn refused(world: &World<'_>, peer: Peer<'_>, bad: &CertificateError) -> DiscoveryError {
     use CertificateError as Bad;
-    let endpoint = target.endpoint();
+    let endpoint = peer.target.endpoint();
     let validity = |early, limit: UnixTime| {
-        let moment = match exchange(world, target, &Trust::Anybody, None, "/livez") {
+        let anybody = Peer { trust: &Trust::Anybody, authorization: None, ..peer };
+        let moment = match exchange(world, anybody, "/livez", REQUEST_TIMEOUT) {
             Ok(asked) => asked.moment,
             Err(_) => Moment::new(world.clock.now(), None),
         };
@@ -129,12 +133,12 @@ fn refused(world: &World<'_>, target: &Target, trust: &Trust, bad: &CertificateE
         Bad::NotValidYetContext { not_before, .. } => validity(true, *not_before),
         Bad::NotValidForNameContext { presented, .. } => DiscoveryError::WrongName {
             endpoint,
-            name: target.name.clone(),
+            name: peer.target.name.clone(),
             made_for: presented.iter().map(|name| plain(name)).collect(),
         },
         Bad::UnknownIssuer | Bad::BadSignature => DiscoveryError::UnknownAuthority {
             endpoint,
-            authority: match trust {
+            authority: match peer.trust {
                 Trust::Verified { authority, .. } => authority,
                 Trust::Anybody => "anybody",
             },
@@ -158,10 +162,10 @@ struct Patient<'a> {
 }
 
 impl<'a> Patient<'a> {
-    fn connect(world: &'a World<'a>, socket: &Socket) -> io::Result<Self> {
+    fn connect(world: &'a World<'a>, socket: &Socket, within: Duration) -> io::Result<Self> {
         let stream = world.host.connect(socket).map_err(cause)?;
         stream.set_timeout(SLICE)?;
-        Ok(Self { world, stream, deadline: world.clock.monotonic() + REQUEST_TIMEOUT })
+        Ok(Self { world, stream, deadline: world.clock.monotonic() + within.min(REQUEST_TIMEOUT) })
     }
 
     fn patiently<T>(&mut self, mut work: impl FnMut(&mut Stream) -> io::Result<T>) -> io::Result<T> {

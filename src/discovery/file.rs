@@ -4,6 +4,8 @@ use crate::discovery::Found;
 use crate::discovery::Warning;
 use crate::discovery::World;
 use crate::discovery::attempt;
+use crate::discovery::attempt::Peer;
+use crate::discovery::attempt::REQUEST_TIMEOUT;
 use crate::discovery::attempt::Target;
 use crate::discovery::cluster_info;
 use crate::discovery::cluster_info::ClusterInfo;
@@ -58,7 +60,8 @@ pub(super) fn discover(
     }
     let target = server(&flat.cluster).map_err(problem)?;
     let (trust, authorization) = trust(&flat, world.host).map_err(problem)?;
-    if let Some(info) = refresh(world, &target, &trust, authorization.as_ref(), limit, &mut flat)? {
+    let peer = Peer { target: &target, trust: &trust, authorization: authorization.as_ref() };
+    if let Some(info) = refresh(world, peer, limit, &mut flat)? {
         compare(&mut flat, &info);
     }
     finish(flat, tls_token).map_err(problem)
@@ -92,7 +95,8 @@ fn fetched(world: &World<'_>, url: &str) -> Result<SecretBytes, DiscoveryError> 
     for _ in 0..=REDIRECTS {
         let (target, path) =
             address(&next).ok_or_else(|| problem(format!("`{next}` is not an https URL")))?;
-        let asked = attempt::get(world, &target, &trust, None, &path).map_err(|error| match error {
+        let peer = Peer { target: &target, trust: &trust, authorization: None };
+        let asked = attempt::get(world, peer, &path, REQUEST_TIMEOUT).map_err(|error| match error {
             DiscoveryError::Interrupted => error,
             other => problem(other.to_string()),
         })?;
@@ -197,16 +201,14 @@ fn trust(flat: &Flat, host: &dyn Host) -> Result<(Trust, Option<Zeroizing<String
 /// connection has proven by then that the server is the right one.
 fn refresh(
     world: &World<'_>,
-    target: &Target,
-    trust: &Trust,
-    authorization: Option<&Zeroizing<String>>,
+    peer: Peer<'_>,
     limit: Duration,
     flat: &mut Flat,
 ) -> Result<Option<ClusterInfo>, DiscoveryError> {
-    let endpoint = target.endpoint();
+    let endpoint = peer.target.endpoint();
     let subject = format!("cluster-info of {endpoint}");
-    let asked = persist(world, &subject, limit, || {
-        match cluster_info::fetch(world, target, trust, authorization) {
+    let asked = persist(world, &subject, limit, |left| {
+        match cluster_info::fetch(world, peer, left) {
             Err(DiscoveryError::NoClusterInfo { status: 403, .. }) => Ok(None),
             // The kubelet will say who it is with the plugin; here nobody was named.
             Err(DiscoveryError::NoClusterInfo { status: 401, .. })

@@ -39,6 +39,9 @@ impl Kubeconfig {
             return Ok(Named { name: String::new(), cluster: cluster.clone() });
         }
         let current = self.current();
+        if current.is_empty() {
+            return Err("it has no current context".to_owned());
+        }
         let context = self
             .named("contexts", &current, "context")
             .ok_or_else(|| format!("its current context `{current}` does not exist"))?;

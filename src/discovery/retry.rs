@@ -8,26 +8,30 @@ use std::mem::Discriminant;
 use std::mem::discriminant;
 use std::time::Duration;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A pause is this part of the time that has passed: whatever is awaited, it is noticed a tenth too late at most.
+const PART: u32 = 10;
+/// A limit of zero still lets one attempt be made.
+const LEAST: Duration = Duration::from_secs(1);
 /// An interrupt is noticed within this time.
 const NAP: Duration = Duration::from_millis(100);
 /// How often a wait that goes on is told.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Repeats `attempt` until it succeeds, its failure is one that does not heal, or `limit` has passed.
+/// Repeats `attempt`, telling it how long it may take, until it succeeds, its failure is one that does not heal, or `limit` has passed.
 pub(super) fn persist<T>(
     world: &World<'_>,
     subject: &str,
     limit: Duration,
-    mut attempt: impl FnMut() -> Result<T, DiscoveryError>,
+    mut attempt: impl FnMut(Duration) -> Result<T, DiscoveryError>,
 ) -> Result<T, DiscoveryError> {
     let start = world.clock.monotonic();
     let mut telling = Telling { world, subject, start, limit, last: None };
     let mut kind: Option<(Discriminant<DiscoveryError>, Duration)> = None;
-    let mut pause = FIRST_PAUSE;
     loop {
-        let error = match attempt() {
+        let passed = world.clock.monotonic().saturating_sub(start);
+        let error = match attempt(limit.saturating_sub(passed).max(LEAST)) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -47,8 +51,8 @@ pub(super) fn persist<T>(
             return Err(error.after(passed(since)));
         }
         telling.tell(now, error.brief());
+        let pause = (passed(start) / PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         sleep(world, pause.min(left))?;
-        pause = pause.mul_f32(1.6).min(LONGEST_PAUSE);
     }
 }
 

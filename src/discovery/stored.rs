@@ -131,7 +131,10 @@ impl FetchError {
                  --print-join-command` on a control plane prints a join command with a new one"
                     .to_owned()
             }
-            Self::Api { .. } => "is the address that the cluster names for itself reachable from this host?".to_owned(),
+            Self::Api { source: ApiError::Status { .. }, .. } => "look at the log of the API server".to_owned(),
+            Self::Api { .. } => {
+                "is the address that the cluster names for itself reachable from this host?".to_owned()
+            }
             Self::Interrupted => "nothing was changed".to_owned(),
         }
     }

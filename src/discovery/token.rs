@@ -6,6 +6,7 @@ use crate::cluster::kubeadm::TokenDiscovery;
 use crate::discovery::Found;
 use crate::discovery::Warning;
 use crate::discovery::World;
+use crate::discovery::attempt::Peer;
 use crate::discovery::attempt::Target;
 use crate::discovery::cluster_info;
 use crate::discovery::error::DiscoveryError;
@@ -56,8 +57,9 @@ pub(super) fn discover(
         check_ca(&endpoint, config, &told.certificates)?;
         let roots = roots::bundle(&told.ca).map_err(bad)?;
         let trust = Trust::roots(roots, "the cluster's CA");
+        let peer = Peer { target: &target, trust: &trust, authorization: None };
         let again =
-            persist(world, &subject(&endpoint), limit, || cluster_info::fetch(world, &target, &trust, None))?;
+            persist(world, &subject(&endpoint), limit, |left| cluster_info::fetch(world, peer, left))?;
         if again.0.kubeconfig != signed {
             return Err(DiscoveryError::Changed { endpoint });
         }
@@ -113,8 +115,9 @@ fn signed_info(
     limit: Duration,
 ) -> Result<(String, Moment), DiscoveryError> {
     let endpoint = target.endpoint();
-    let (info, moment) = persist(world, &subject(&endpoint), limit, || {
-        let (info, moment) = cluster_info::fetch(world, target, &Trust::Anybody, None)?;
+    let peer = Peer { target, trust: &Trust::Anybody, authorization: None };
+    let (info, moment) = persist(world, &subject(&endpoint), limit, |left| {
+        let (info, moment) = cluster_info::fetch(world, peer, left)?;
         if info.signatures.get(id).is_some_and(|signature| !signature.is_empty()) {
             return Ok((info, moment));
         }

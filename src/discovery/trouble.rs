@@ -16,6 +16,8 @@ pub enum Trouble {
     Closed,
     NotTls,
     NotHttp(String),
+    /// An answer that is no object of Kubernetes.
+    NotKubernetes,
     /// A status that says nothing of the question, such as 503.
     Status(u16),
     /// The server refuses the client certificate.
@@ -91,7 +93,7 @@ impl Trouble {
             Self::NotTls => {
                 "something else than an API server listens there; is it the right port (usually 6443)?"
             }
-            Self::NotHttp(_) => "something else than an API server listens there",
+            Self::NotHttp(_) | Self::NotKubernetes => "something else than an API server listens there",
             Self::Status(_) => "look at the log of the API server, and of the balancer before it",
             Self::ClientRefused(_) => {
                 "the client certificate of the discovery file is not one of this cluster, or has expired"
@@ -102,7 +104,10 @@ impl Trouble {
 
     /// Whether waiting can help.
     pub(super) fn may_heal(&self) -> bool {
-        !matches!(self, Self::NotTls | Self::NotHttp(_) | Self::ClientRefused(_) | Self::Tls(_))
+        !matches!(
+            self,
+            Self::NotTls | Self::NotHttp(_) | Self::NotKubernetes | Self::ClientRefused(_) | Self::Tls(_)
+        )
     }
 }
 
@@ -116,6 +121,7 @@ impl fmt::Display for Trouble {
             Self::Closed => f.write_str("closes the connection without an answer"),
             Self::NotTls => f.write_str("does not speak TLS"),
             Self::NotHttp(said) => write!(f, "does not speak HTTP: {said}"),
+            Self::NotKubernetes => f.write_str("answers with something else than a Kubernetes object"),
             Self::Status(code) => write!(f, "answers with status {code}"),
             Self::ClientRefused(said) => write!(f, "refuses the client certificate: {said}"),
             Self::Tls(said) => write!(f, "fails in TLS: {said}"),

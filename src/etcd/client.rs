@@ -10,6 +10,7 @@ use crate::etcd::error::Trouble;
 use crate::etcd::error::summed_up;
 use crate::etcd::message;
 use crate::grpc;
+use crate::grpc::Duplex;
 use crate::host::Host;
 use crate::host::Socket;
 use crate::host::Stream;
@@ -17,13 +18,17 @@ use http::Uri;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::Channel;
 
 /// How long an endpoint may take to accept a connection, and again to finish the handshake: one that is gone must not
 /// hold up the others.
@@ -31,6 +36,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long it may take to answer: longer than the seven seconds after which etcd itself gives up on a change.
 const ANSWER: Duration = Duration::from_secs(8);
+
+/// How long to listen for why a connection broke.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 const DEFAULT_PORT: u16 = 2379;
 
@@ -115,34 +123,57 @@ impl Client {
     {
         let (name, port) = address(endpoint).map_err(Trouble::Silent)?;
         let socket = Socket::Tcp { host: name.clone(), port };
-        let stream = self.host.connect_within(&socket, CONNECT).map_err(|error| {
-            let reason = std::error::Error::source(&error).map(ToString::to_string);
-            Trouble::Silent(reason.unwrap_or_else(|| error.to_string()))
-        })?;
+        let connect = || {
+            self.host.connect_within(&socket, CONNECT).map_err(|error| {
+                let reason = std::error::Error::source(&error).map(ToString::to_string);
+                Trouble::Silent(reason.unwrap_or_else(|| error.to_string()))
+            })
+        };
+        let stream = connect()?;
+        let channel = self.tokio.block_on(limited(CONNECT, Box::pin(self.channel(stream, &name))))?;
         let path = format!("/etcdserverpb.{method}");
-        self.tokio.block_on(async {
-            let channel = limited(CONNECT, Box::pin(self.channel(stream, &name))).await?;
-            let call =
-                async { grpc::unary(&channel, &path, request).await.map_err(|status| Trouble::of(&status)) };
-            limited(ANSWER, call).await
-        })
+        let call =
+            async { grpc::unary(&channel, &path, request).await.map_err(|status| Trouble::of(&status)) };
+        match self.tokio.block_on(limited(ANSWER, call)) {
+            Err(Trouble::Silent(reason)) => {
+                let refusal = connect().ok().and_then(|stream| self.refusal(stream, &name));
+                Err(refusal.map_or(Trouble::Silent(reason), Trouble::Tls))
+            }
+            answer => answer,
+        }
     }
 
-    async fn channel(&self, stream: Stream, name: &str) -> Result<tonic::transport::Channel, Trouble> {
-        let silent = |error: std::io::Error| Trouble::Silent(error.to_string());
+    async fn channel(&self, stream: Stream, name: &str) -> Result<Channel, Trouble> {
+        let stream = self.secured(stream, name).await?;
+        grpc::channel(stream).await.map_err(|error| Trouble::Silent(error.to_string()))
+    }
+
+    async fn secured(&self, stream: Stream, name: &str) -> Result<TlsStream<Box<dyn Duplex>>, Trouble> {
+        let silent = |error: io::Error| Trouble::Silent(error.to_string());
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| Trouble::Silent("it is no host name or address".to_owned()))?;
         let connector = TlsConnector::from(Arc::clone(&self.tls.config));
         let stream = grpc::duplex(stream).map_err(silent)?;
-        let stream = connector.connect(name, stream).await.map_err(|error| {
-            if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
-                Trouble::Tls(error.to_string())
-            } else {
-                silent(error)
-            }
-        })?;
-        grpc::channel(stream).await.map_err(silent)
+        connector.connect(name, stream).await.map_err(|error| {
+            tls_reason(&error).map_or_else(|| Trouble::Silent(error.to_string()), Trouble::Tls)
+        })
     }
+
+    /// Why the server does not take our certificate, if that is so. With TLS 1.3 it says so after the handshake, and a
+    /// request that is on its way by then fails for the lost connection instead; so nothing is asked here.
+    fn refusal(&self, stream: Stream, name: &str) -> Option<String> {
+        let listen = async {
+            let mut stream = self.secured(stream, name).await.ok()?;
+            let error = stream.read(&mut [0]).await.err()?;
+            tls_reason(&error)
+        };
+        self.tokio.block_on(async { tokio::time::timeout(REFUSAL, listen).await.ok().flatten() })
+    }
+}
+
+fn tls_reason(error: &io::Error) -> Option<String> {
+    let of_tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+    of_tls.then(|| error.to_string())
 }
 
 impl Etcd for Client {

@@ -57,13 +57,7 @@ impl Trouble {
     }
 
     pub(super) fn of(status: &tonic::Status) -> Self {
-        if let Some(reason) = tls_reason(status) {
-            return Self::Tls(reason);
-        }
-        match answer(status) {
-            Some(error) => Self::Answer(error),
-            None => Self::Silent(causes(status)),
-        }
+        answer(status).map_or_else(|| Self::Silent(causes(status)), Self::Answer)
     }
 
     /// Whether another endpoint may answer better.
@@ -130,17 +124,10 @@ fn answer(status: &tonic::Status) -> Option<EtcdError> {
     Some(EtcdError::Other { code: format!("{:?}", status.code()), message: message.to_owned() })
 }
 
-/// The alert of a server that does not take our certificate comes with the first answer, long after the handshake.
-fn tls_reason(status: &tonic::Status) -> Option<String> {
-    let text = causes(status);
-    let at = text.find("received fatal alert")?;
-    Some(format!("it refuses our certificate ({})", &text[at..]))
-}
-
 /// The message with its causes, each once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut cause = Some(error);
+fn causes(status: &tonic::Status) -> String {
+    let mut parts = vec![status.message().to_owned()];
+    let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
         let text = error.to_string();
         if !parts.iter().any(|part| part.contains(&text)) {
@@ -197,7 +184,8 @@ mod tests {
             };
             assert_eq!(error, expected);
         }
-        assert!(matches!(Trouble::of(&tonic::Status::unavailable("broken pipe")), Trouble::Silent(_)));
+        let broken = tonic::Status::unavailable("broken pipe");
+        assert!(matches!(Trouble::of(&broken), Trouble::Silent(_)));
         let other = tonic::Status::permission_denied("etcdserver: permission denied");
         assert!(matches!(Trouble::of(&other), Trouble::Answer(EtcdError::Other { .. })));
     }

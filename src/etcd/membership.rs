@@ -43,6 +43,11 @@ impl Membership {
         self.members.iter().find(|member| member.has_peer_url(url))
     }
 
+    /// The member with this peer URL, when it has ever run.
+    pub fn started(&self, url: &str) -> Option<&Member> {
+        self.by_peer_url(url).filter(|member| member.has_started())
+    }
+
     /// The voters that do not answer, or complain.
     pub fn sick(&self) -> impl Iterator<Item = &EndpointHealth> {
         self.health.iter().filter(|one| one.error.is_some())

@@ -34,7 +34,8 @@ pub trait Etcd: Send + Sync {
     /// Makes whoever will listen at this URL a member without a vote, and returns the members.
     ///
     /// # Errors
-    /// [`EtcdError::PeerUrlExists`], [`EtcdError::TooManyLearners`] (etcd takes one at a time), or as for
+    /// [`EtcdError::PeerUrlExists`], [`EtcdError::TooManyLearners`] (etcd takes one at a time),
+    /// [`EtcdError::MemberNotFound`] within the second in which the same URL was removed, or as for
     /// [`Etcd::member_list`].
     fn member_add_learner(&self, peer_url: &str) -> Result<Vec<Member>, EtcdError>;
 

@@ -20,6 +20,7 @@ pub use etcd::EtcdVersions;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
+use crate::cluster::Layout;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,6 +95,10 @@ pub struct ClusterFacts {
     pub corefile: Option<String>,
     /// The members of the cluster's own etcd; `None` where nobody asked, or somebody else runs it.
     pub etcd: Option<EtcdMembership>,
+    /// Why the members could not be asked for.
+    pub etcd_trouble: Option<String>,
+    /// The layout of the PKI that the control planes run with.
+    pub layout: Option<Layout>,
     /// The Node object of the name that a joining host will register with, where there is one.
     pub namesake: Option<Namesake>,
 }

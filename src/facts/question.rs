@@ -163,7 +163,9 @@ fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
         paths.insert(format!("{pki}/{file}"));
     }
     let etcd = &cluster.configuration.etcd;
-    paths.extend(etcd.local.iter().map(|local| local.data_dir.clone()));
+    if let Some(local) = &etcd.local {
+        paths.extend([local.data_dir.clone(), format!("{}/member", local.data_dir.trim_end_matches('/'))]);
+    }
     if let Some(external) = &etcd.external {
         let files = [&external.ca_file, &external.cert_file, &external.key_file];
         paths.extend(files.into_iter().filter(|file| !file.is_empty()).cloned());

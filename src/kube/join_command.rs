@@ -1,6 +1,7 @@
 //! What to type on the next host, and what is said when the first one is done.
 
 use crate::cluster::HostPort;
+use crate::cluster::Node;
 use std::fmt::Write as _;
 
 /// Stands for what the operator asked not to see.
@@ -50,6 +51,29 @@ impl JoinCommand<'_> {
 /// The endpoint as a join command names it.
 pub fn endpoint_of(server_url: &str) -> &str {
     server_url.strip_prefix("https://").unwrap_or(server_url)
+}
+
+/// What is said on a host that has joined. `serving` says that its kubelet waits for a serving certificate.
+pub fn joined_text(node: &Node, serving: bool) -> String {
+    let name = node.registered_name();
+    let mut text = if node.is_control_plane() {
+        [
+            &format!("\nThis host is a control plane of the cluster now, as node {name}.\n\n"),
+            "To use the cluster as an ordinary user of this host:\n\n  mkdir -p $HOME/.kube\n",
+            "  sudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config\n",
+            "  sudo chown $(id -u):$(id -g) $HOME/.kube/config\n\n",
+        ]
+        .concat()
+    } else {
+        format!("\nThis host is part of the cluster now, as node {name}.\n\n")
+    };
+    if serving {
+        text.push_str(
+            "Its kubelet has asked for a serving certificate, without which `kubectl logs` does not work. On a control \
+             plane:\n\n  kubewright certs approve\n\n",
+        );
+    }
+    text + "To see it, on a control plane:\n\n  kubectl get nodes\n"
 }
 
 /// What stands in front of the commands: how the operator gets at the cluster, and what it still lacks.

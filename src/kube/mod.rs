@@ -11,7 +11,9 @@ pub mod join_command;
 pub mod kubelet;
 pub mod objects;
 pub mod patch;
+pub mod serving_request;
 pub mod static_pod;
+pub mod token;
 pub mod yaml;
 
 pub use difference::Change;

@@ -48,7 +48,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
             let drafts = plan_phase(cx, node, one.phase.name)
                 .with_context(|| format!("cannot plan phase `{}` for {}", one.name, node.name))?;
             if !drafts.is_empty() {
-                undo.extend(undoing(cx, one, node)?);
+                undo.extend(undoing(cx, one, node));
             }
             steps.extend(drafts.into_iter().map(|draft| settle(draft, &one.name, node)));
         }
@@ -68,16 +68,14 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
 }
 
 /// How a phase is taken back on a node.
-fn undoing(cx: &Context<'_>, one: &Selected, node: &Node) -> anyhow::Result<Option<Undo>> {
-    let Some(undo) = one.phase.undo else { return Ok(None) };
-    let planned = undo(cx, node)
-        .with_context(|| format!("cannot plan how to undo phase `{}` on {}", one.name, node.name))?;
-    Ok(planned.map(|UndoDraft { drafts, mend }| Undo {
+fn undoing(cx: &Context<'_>, one: &Selected, node: &Node) -> Option<Undo> {
+    let UndoDraft { drafts, mend } = one.phase.undo?(cx, node)?;
+    Some(Undo {
         phase: one.name.clone(),
         place: Place::Host(node.name.clone()),
         steps: drafts.into_iter().map(|draft| settle(draft, &one.name, node)).collect(),
         mend,
-    }))
+    })
 }
 
 fn lines(flaws: &[Flaw]) -> String {

@@ -50,6 +50,19 @@ pub fn manifests_directory() -> Draft {
 /// # Errors
 /// A patch of the operator does not apply.
 pub fn manifest(cx: &Context<'_>, target: Target, pod: Value) -> anyhow::Result<Draft> {
+    manifest_with(cx, target, pod, Content::Text)
+}
+
+/// The same, with a content that is made from the manifest's text.
+///
+/// # Errors
+/// A patch of the operator does not apply.
+pub fn manifest_with(
+    cx: &Context<'_>,
+    target: Target,
+    pod: Value,
+    content: impl FnOnce(String) -> Content,
+) -> anyhow::Result<Draft> {
     let pod = patch::apply(&cx.cluster.patches, target, pod)?;
     Ok(Draft::new(
         format!("static pod {}", target.as_str()),
@@ -58,7 +71,7 @@ pub fn manifest(cx: &Context<'_>, target: Target, pod: Value) -> anyhow::Result<
             path: static_pod::manifest_path(target.as_str()),
             mode: 0o600,
             owner: None,
-            content: Content::Text(yaml::to_string(&pod)),
+            content: content(yaml::to_string(&pod)),
             keep_existing: false,
         }),
     ))

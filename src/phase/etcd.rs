@@ -1,6 +1,7 @@
 //! Stacked etcd: its data directory and its static pod.
 
 use crate::cluster::Node;
+use crate::cluster::kubeadm::LocalEtcd;
 use crate::kube::patch::Target;
 use crate::kube::static_pod;
 use crate::kube::static_pod::InitialCluster;
@@ -15,19 +16,32 @@ use crate::plan::Action;
 /// Plans the etcd member of a control plane; nothing when somebody else runs etcd. All members of a new cluster are
 /// known before the first one starts, so they can all start at once.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    let Some(local) = &cx.cluster.configuration.etcd.local else { return Ok(Vec::new()) };
-    if cx.cluster.configuration.etcd.external.is_some() {
-        return Ok(Vec::new());
-    }
+    let Some(local) = local(cx) else { return Ok(Vec::new()) };
     let initial = InitialCluster::new(cx.cluster.control_planes());
     let rootless = cx.rootless(node)?;
     let site = site(cx, node, rootless.as_ref());
+    let pod = manifest(cx, Target::Etcd, static_pod::etcd(&site, &initial))?;
+    let mut drafts = data_directory(cx, node, local)?;
+    drafts.extend([manifests_directory(), pod]);
+    Ok(drafts)
+}
+
+/// How the cluster's own etcd is configured; `None` when somebody else runs etcd.
+pub fn local<'a>(cx: &Context<'a>) -> Option<&'a LocalEtcd> {
+    let etcd = &cx.cluster.configuration.etcd;
+    etcd.local.as_ref().filter(|_| etcd.external.is_none())
+}
+
+/// The directory of a member's data, and its owner where etcd does not run as root.
+///
+/// # Errors
+/// The host has accounts that do not fit.
+pub fn data_directory(cx: &Context<'_>, node: &Node, local: &LocalEtcd) -> anyhow::Result<Vec<Draft>> {
     let directory = Draft::new(
         "etcd data directory",
         "etcd refuses a data directory that others can read",
         Action::Directory { path: local.data_dir.clone(), mode: 0o700 },
     );
-    let owned = rootless.map(|ids| rootless::data_directory(&local.data_dir, ids.etcd));
-    let pod = manifest(cx, Target::Etcd, static_pod::etcd(&site, &initial))?;
-    Ok(std::iter::once(directory).chain(owned).chain([manifests_directory(), pod]).collect())
+    let owned = cx.rootless(node)?.map(|ids| rootless::data_directory(&local.data_dir, ids.etcd));
+    Ok(std::iter::once(directory).chain(owned).collect())
 }

@@ -7,8 +7,11 @@ pub mod addon;
 pub mod bootstrap_token;
 pub mod build;
 pub mod certs;
+pub mod check_etcd;
 pub mod control_plane;
 pub mod etcd;
+pub mod etcd_join;
+pub mod etcd_leave;
 pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
@@ -60,7 +63,7 @@ pub struct Phase {
 pub type PlanFn = fn(&Context<'_>, &Node, &str) -> anyhow::Result<Vec<Draft>>;
 
 /// Plans how a phase is taken back on one node; `None` when there is nothing to take back.
-pub type UndoFn = fn(&Context<'_>, &Node) -> anyhow::Result<Option<UndoDraft>>;
+pub type UndoFn = fn(&Context<'_>, &Node) -> Option<UndoDraft>;
 
 /// How a phase is taken back, before it knows its phase and place; see [`crate::plan::Undo`].
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +122,8 @@ pub struct Options {
     pub prepare: bool,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
     pub ttl_token_id: String,
+    /// Where a joining worker puts the cluster's CA, unless beside where the PKI is.
+    pub ca_cert_path: Option<String>,
 }
 
 impl Context<'_> {

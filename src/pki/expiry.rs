@@ -3,6 +3,7 @@
 use super::Ca;
 use super::CertName;
 use super::certificate::Certificate;
+use super::columns::aligned;
 use super::inventory::FileState;
 use super::inventory::Inventory;
 use super::kubeconfig;
@@ -13,7 +14,6 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use serde_json::Value;
 use serde_json::json;
-use std::fmt::Write;
 use time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -24,6 +24,8 @@ use time::macros::format_description;
 pub struct Report {
     pub certificates: Vec<Row>,
     pub authorities: Vec<Row>,
+    /// What the kubelet renews by itself, as far as it is there.
+    pub kubelet: Vec<Row>,
 }
 
 /// One certificate; `None` when it is missing.
@@ -43,7 +45,7 @@ pub struct Found {
     pub external: bool,
 }
 
-/// The certificates listed, in the order of their names. What the kubelet renews by itself is not.
+/// The certificates that kubeadm lists, in the order of their names.
 const NAMES: [CertName; 11] = [
     CertName::Admin,
     CertName::Apiserver,
@@ -57,11 +59,13 @@ const NAMES: [CertName; 11] = [
     CertName::Scheduler,
     CertName::SuperAdmin,
 ];
+/// What kubeadm does not list, since the kubelet renews it.
+const KUBELET: [CertName; 2] = [CertName::KubeletClient, CertName::KubeletServing];
 const AUTHORITIES: [Ca; 5] = [Ca::Kubernetes, Ca::Etcd, Ca::EtcdPeer, Ca::FrontProxy, Ca::Kubelet];
 
 /// Every path to look at before [`check`].
 pub fn paths(cluster: &Cluster, node: &Node) -> Vec<String> {
-    let names = NAMES.into_iter().chain(AUTHORITIES.map(CertName::Ca));
+    let names = NAMES.into_iter().chain(KUBELET).chain(AUTHORITIES.map(CertName::Ca));
     names.flat_map(|name| spec::spec(cluster, node, name).all_paths().cloned().collect::<Vec<_>>()).collect()
 }
 
@@ -92,14 +96,40 @@ pub fn check(
         };
         Ok(Row { name: spec.name.as_str(), found: Some(found) })
     };
+    let authorities = specs(&AUTHORITIES.map(CertName::Ca));
     Ok(Report {
         certificates: specs(&NAMES).iter().map(row).collect::<Result<_, _>>()?,
-        authorities: specs(&AUTHORITIES.map(CertName::Ca)).iter().map(row).collect::<Result<_, _>>()?,
+        authorities: authorities.iter().map(row).collect::<Result<_, _>>()?,
+        kubelet: KUBELET
+            .iter()
+            .filter_map(|name| kubelet_row(&spec::spec(cluster, node, *name), &authorities, inventory, now))
+            .collect(),
     })
 }
 
+/// A certificate of the kubelet, whose authority depends on who signed it: with three chains the cluster's own does.
+fn kubelet_row(
+    spec: &CertSpec,
+    authorities: &[CertSpec],
+    inventory: &Inventory,
+    now: OffsetDateTime,
+) -> Option<Row> {
+    let certificate = certificate(inventory, spec)?;
+    let signed = |ca: &&CertSpec| {
+        self::certificate(inventory, ca).is_some_and(|authority| certificate.is_signed_by(&authority))
+    };
+    let authority = authorities.iter().find(signed);
+    let found = Found {
+        expires: certificate.not_after(),
+        residual: certificate.not_after() - now,
+        authority: authority.map(|ca| ca.name.as_str()),
+        external: authority.is_some_and(|ca| is_external(inventory, ca).unwrap_or_default()),
+    };
+    Some(Row { name: spec.name.as_str(), found: Some(found) })
+}
+
 impl Report {
-    /// Two tables, column for column as kubeadm prints them.
+    /// Two tables, column for column as kubeadm prints them, and a third of what the kubelet renews.
     pub fn text(&self) -> String {
         let header =
             ["CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"];
@@ -108,17 +138,35 @@ impl Report {
         let header = ["CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED"];
         let mut second = vec![header.map(str::to_owned).to_vec()];
         second.extend(self.authorities.iter().map(|row| row.cells(false)));
-        format!("{}\n{}", aligned(&first), aligned(&second))
+        let text = format!("{}\n{}", aligned(&first), aligned(&second));
+        if self.kubelet.is_empty() {
+            return text;
+        }
+        let header = ["KUBELET CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY"];
+        let mut third = vec![header.map(str::to_owned).to_vec()];
+        third.extend(self.kubelet.iter().map(Row::kubelet_cells));
+        format!("{text}\n{}", aligned(&third))
     }
 
-    /// kubeadm's `CertificateExpirationInfo`.
+    /// The names of what expires within this time, or has expired.
+    pub fn expiring(&self, within: Duration) -> Vec<&'static str> {
+        let rows = self.certificates.iter().chain(&self.authorities).chain(&self.kubelet);
+        let soon = |row: &&Row| row.found.as_ref().is_some_and(|found| found.residual <= within);
+        rows.filter(soon).map(|row| row.name).collect()
+    }
+
+    /// kubeadm's `CertificateExpirationInfo`, and `kubeletCertificates`.
     pub fn value(&self) -> Value {
-        json!({
+        let mut value = json!({
             "kind": "CertificateExpirationInfo",
             "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
             "certificates": self.certificates.iter().map(Row::value).collect::<Vec<_>>(),
             "certificateAuthorities": self.authorities.iter().map(Row::value).collect::<Vec<_>>(),
-        })
+        });
+        if !self.kubelet.is_empty() {
+            value["kubeletCertificates"] = self.kubelet.iter().map(Row::value).collect();
+        }
+        value
     }
 }
 
@@ -133,6 +181,12 @@ impl Row {
         cells.extend(found.authority.map(str::to_owned));
         cells.push(format!("{:<8}", if found.external { "yes" } else { "no" }));
         cells
+    }
+
+    fn kubelet_cells(&self) -> Vec<String> {
+        let Some(found) = &self.found else { return vec![String::new(); 4] };
+        let authority = found.authority.unwrap_or("<unknown>");
+        vec![self.name.to_owned(), date(found.expires), human(found.residual), authority.to_owned()]
     }
 
     fn value(&self) -> Value {
@@ -183,7 +237,9 @@ fn certificate(inventory: &Inventory, spec: &CertSpec) -> Option<Certificate> {
         Some(FileState::Present { bytes, .. }) => Some(bytes.clone()),
         _ => None,
     };
-    let bytes = if spec.name.is_kubeconfig() {
+    let bytes = if let Some(stored) = read(&spec.paths.store) {
+        stored.to_vec()
+    } else if spec.name.is_kubeconfig() {
         kubeconfig::parse(&read(&spec.paths.kubeconfig)?).ok()?.client_certificate
     } else {
         read(&spec.paths.certificate)?.to_vec()
@@ -208,22 +264,6 @@ fn is_external(inventory: &Inventory, ca: &CertSpec) -> Result<bool, String> {
 fn date(time: OffsetDateTime) -> String {
     let format = format_description!("[month repr:short] [day], [year] [hour]:[minute] UTC");
     time.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_else(|_| time.to_string())
-}
-
-/// Columns of at least ten characters with three between them; the last one is as long as it is.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].len() + 3).max().unwrap_or_default().max(10);
-    let widths: Vec<usize> = (0..rows[0].len() - 1).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(text, "{cell:<width$}").expect("a string takes any text");
-        }
-        text.push_str(row.last().map_or("", String::as_str));
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -275,6 +315,7 @@ mod tests {
                 Row { name: "scheduler.conf", found: None },
             ],
             authorities: vec![row("ca", None, false), Row { name: "etcd-ca", found: None }],
+            kubelet: Vec::new(),
         };
         // The spaces at the ends of lines are kubeadm's.
         let expected = [
@@ -298,5 +339,16 @@ mod tests {
             "residualTime": 0, "externallyManaged": false, "missing": true})
         );
         assert!(value["certificateAuthorities"][0].get("caName").is_none());
+        assert!(value.get("kubeletCertificates").is_none());
+        for (days, expected) in [(363, 0), (364, 3)] {
+            assert_eq!(report.expiring(Duration::days(days)).len(), expected, "{days}");
+        }
+        let with_kubelet = Report { kubelet: vec![row("kubelet.conf", Some("ca"), false)], ..report.clone() };
+        let third = [
+            "KUBELET CERTIFICATE   EXPIRES                  RESIDUAL TIME   CERTIFICATE AUTHORITY\n",
+            "kubelet.conf          Nov 20, 2027 11:39 UTC   364d            ca\n",
+        ];
+        assert_eq!(with_kubelet.text(), format!("{}\n{}", report.text(), third.concat()));
+        assert_eq!(with_kubelet.value()["kubeletCertificates"][0]["caName"], "ca");
     }
 }

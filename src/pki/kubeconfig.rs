@@ -36,6 +36,8 @@ pub enum Credential<'a> {
 #[derive(Clone, Default)]
 #[expect(missing_debug_implementations, reason = "it holds a key")]
 pub struct Parsed {
+    /// What the file calls the cluster.
+    pub cluster_name: String,
     pub server: String,
     /// `certificate-authority-data`, decoded.
     pub authority: Vec<u8>,
@@ -121,6 +123,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     let cluster = named(&root, "clusters", &cluster_name, "cluster")
         .ok_or_else(|| format!("the cluster `{cluster_name}` of its current context does not exist"))?;
     let mut parsed = Parsed {
+        cluster_name: cluster_name.clone(),
         server: text(cluster, "server"),
         authority: data(cluster, "certificate-authority-data")?,
         authority_file: text(cluster, "certificate-authority"),
@@ -132,6 +135,13 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
         parsed.client_certificate_file = text(user, "client-certificate");
     }
     Ok(parsed)
+}
+
+/// The server that a `cluster-info` kubeconfig names, which has no current context.
+pub fn cluster_info_server(bytes: &[u8]) -> Option<String> {
+    let root: Value = serde_yaml::from_slice(bytes).ok()?;
+    let server = root.get("clusters")?.as_sequence()?.first()?.get("cluster")?.get("server")?;
+    server.as_str().map(str::to_owned)
 }
 
 fn named<'a>(root: &'a Value, list: &str, name: &str, key: &str) -> Option<&'a Value> {
@@ -214,6 +224,7 @@ mod tests {
     fn reads_what_it_writes() {
         let parsed = parse(SAMPLE.render().as_bytes()).unwrap();
         assert_eq!(parsed.server, "https://192.0.2.10:6443");
+        assert_eq!(parsed.cluster_name, "kubernetes");
         assert_eq!(parsed.authority, b"CA");
         assert_eq!(parsed.client_certificate, b"CRT");
         assert_eq!(parsed.client_key.as_slice(), b"KEY");
@@ -249,6 +260,8 @@ mod tests {
         assert!(
             text.starts_with("apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: Q0E=\n")
         );
+        let server = cluster_info_server(text.as_bytes());
+        assert_eq!(server.as_deref(), Some("https://api.example.com:6443"));
         assert!(text.ends_with("contexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n"));
     }
 

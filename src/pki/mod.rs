@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod certificate;
 pub mod chain;
+pub mod columns;
 pub mod csr;
 pub mod decide;
 pub mod expiry;
@@ -21,10 +22,12 @@ pub mod mint;
 mod pem;
 pub mod pin;
 pub mod random;
+pub mod request;
 pub mod sans;
 pub mod seal;
 pub mod shared;
 pub mod spec;
+pub mod user;
 
 pub use bundle::Bundle;
 pub use bundle::Minting;

@@ -1,5 +1,6 @@
 //! What only a joining host can get wrong.
 
+use crate::cluster::Layout;
 use crate::facts::Namesake;
 use crate::preflight::Problem;
 use crate::preflight::Subject;
@@ -39,4 +40,39 @@ pub(super) fn proxy(subject: &Subject, host: &str) -> Vec<Problem> {
             .repair(format!("unless that is intended, `export NO_PROXY=$NO_PROXY,{host}`"))
     };
     proxy.map(problem).into_iter().collect()
+}
+
+/// Another member makes the quorum larger; what is ill already would then stop.
+pub(super) fn etcd_health(subject: &Subject, _: &str) -> Vec<Problem> {
+    if let Some(why) = &subject.running.etcd_trouble {
+        return vec![
+            Problem::error(format!("the members of the cluster's etcd cannot be asked: {why}"))
+                .repair("see on a control plane whether its etcd runs: `crictl ps -a --name etcd`"),
+        ];
+    }
+    let Some(etcd) = &subject.running.etcd else { return Vec::new() };
+    let sick = etcd.sick().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let problem = if !etcd.healthy() {
+        Problem::error(format!("the cluster's etcd has no healthy majority: {sick}"))
+    } else if !sick.is_empty() {
+        Problem::warning(format!("members of the cluster's etcd do not answer: {sick}"))
+    } else {
+        return Vec::new();
+    };
+    let repair = "start them again, or remove those that are gone for good with `etcdctl member remove`: etcd takes in \
+                  nobody while one with a vote does not answer the others";
+    vec![problem.repair(repair)]
+}
+
+/// The authorities at hand must be those that the others run with.
+pub(super) fn layout(subject: &Subject, _: &str) -> Vec<Problem> {
+    let Some(running) = subject.running.layout else { return Vec::new() };
+    let chains = |layout| if layout == Layout::Five { "five chains" } else { "kubeadm's three" };
+    Problem::when(running != subject.cluster.layout, || {
+        let (running, here) = (chains(running), chains(subject.cluster.layout));
+        Problem::error(format!(
+            "the control planes run with {running} of certificates, and the authorities at hand are those of {here}"
+        ))
+        .repair("upload them with the program that made the cluster: `kubewright init phase upload-certs --upload-certs`")
+    })
 }

@@ -67,6 +67,11 @@ pub fn join_checks(subject: &Subject) -> Vec<Check> {
     checks
 }
 
+/// What a control plane must know of the cluster before it joins: asked when it has the cluster's authorities.
+pub fn cluster_checks(_: &Subject) -> Vec<Check> {
+    vec![Check::new("EtcdHealth", joining::etcd_health), Check::new("PkiLayout", joining::layout)]
+}
+
 /// Runs checks batch by batch; a batch with an error that is not ignored ends the run.
 pub fn run(checks: &[Check], subject: &Subject, ignore: &Ignore) -> Report {
     let mut report = Report::new(&subject.node.name);

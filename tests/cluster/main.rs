@@ -10,6 +10,7 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod discovery;
 mod fault;
 mod init;
 mod kill;
@@ -21,3 +22,4 @@ mod prepare;
 #[path = "../support/skip.rs"]
 mod skip;
 mod state;
+mod tokens;

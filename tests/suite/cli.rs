@@ -53,11 +53,12 @@ fn refused(outcome: &Outcome, code: i32, parts: &[&str], what: &str) {
 
 #[test]
 fn prints_data_on_standard_output_alone() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &["--version"],
         &["version"],
         &["version", "-o", "short"],
         &["version", "-o", "json"],
+        &["version", "-o", "yaml"],
         &["token", "generate"],
         &["certs", "certificate-key"],
         &["config", "print", "cluster"],

@@ -113,6 +113,7 @@ fn every_example_can_be_typed() {
     let mut count = 0;
     for (words, command) in commands() {
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let after = after.replace(" \\\n", " ");
         for line in after.lines().filter(|line| line.starts_with("  kubewright ")) {
             let typed = words_of(line);
             assert_eq!(typed.get(1), words.first(), "{words:?} shows the example of another command: {line}");

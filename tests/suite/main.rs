@@ -7,17 +7,21 @@
 
 mod api;
 mod architecture;
+mod argv;
 mod bare_host;
 mod binary;
 mod cli;
 mod config;
 mod cri;
+mod discovery;
 mod documents;
+mod etcd_join;
 mod execution;
 mod facts;
 mod fixture;
 mod help;
 mod host;
+mod join;
 mod kubeadm_parity;
 mod patches;
 mod pki;
@@ -28,7 +32,9 @@ mod readme;
 mod reset;
 mod scenario_runs;
 mod scenarios;
+mod serving_requests;
 #[path = "../support/skip.rs"]
 mod skip;
+mod stored;
 mod support;
 mod yaml_text;

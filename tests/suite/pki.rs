@@ -3,9 +3,13 @@
 
 mod adopt;
 mod etcd;
+mod etcd_grows;
+mod etcd_members;
 pub(crate) mod fixture;
 mod foreign;
 mod golden;
 mod openssl;
+mod real_etcd;
 mod requests;
+mod shared;
 mod table;

@@ -18,7 +18,7 @@ use kubewright::clock::Manual;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Secret;
 use kubewright::cluster::kubeadm::KeyAlgorithm;
-use kubewright::etcd::NoEtcd;
+use kubewright::etcd;
 use kubewright::host::Entry;
 use kubewright::host::EntryKind;
 use kubewright::host::Fake;
@@ -117,6 +117,8 @@ impl Resolve for Contents<'_> {
 struct Stage {
     hosts: BTreeMap<String, Arc<Fake>>,
     api: api::Fake,
+    /// What a joining control plane finds.
+    etcd: etcd::Fake,
     clock: Manual,
 }
 
@@ -139,7 +141,8 @@ impl Stage {
             }
             hosts.insert(node.name.clone(), Arc::new(host));
         }
-        Self { hosts, api, clock: Manual::new(datetime!(2026-05-01 12:00 UTC)) }
+        let etcd = etcd::Fake::with_voters(&["cp1"]);
+        Self { hosts, api, etcd, clock: Manual::new(datetime!(2026-05-01 12:00 UTC)) }
     }
 
     fn run(&self, scenario: &Scenario, plan: &Plan, dry_run: bool) -> Report {
@@ -152,7 +155,7 @@ impl Stage {
         let world = World {
             hosts: &fleet,
             api: &self.api,
-            etcd: &NoEtcd,
+            etcd: &etcd::Known(Arc::new(self.etcd.clone())),
             resolver: &contents,
             images: &ImageFiles,
             pods: &NoPods,

@@ -200,7 +200,7 @@ fn discovery(report: &mut Report, join: &JoinConfiguration, path: &Path) {
             report.missing(path, message, "how else could the cluster be found?");
         }
         (Some(_), Some(_)) => {
-            report.error(path, "bootstrapToken and file cannot both be set").hint("keep one of them");
+            report.missing(path, "bootstrapToken and file cannot both be set", "keep one of them");
         }
         _ => {}
     }

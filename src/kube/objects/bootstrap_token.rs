@@ -15,7 +15,10 @@ use crate::kube::objects::build::encoded;
 use crate::kube::objects::build::reader;
 use crate::plan::Fill;
 use crate::plan::Object;
+use crate::plan::object::expiration;
+use serde_json::Value;
 use serde_json::json;
+use time::OffsetDateTime;
 
 pub const CLUSTER_INFO: &str = "cluster-info";
 
@@ -61,6 +64,16 @@ pub fn token(token: &BootstrapToken) -> Object {
     } else {
         object
     }
+}
+
+/// The same Secret whole, as it is stored at `now`; the caller answers for where it goes.
+pub fn filled(token: &BootstrapToken, now: OffsetDateTime) -> Value {
+    let mut value = self::token(token).value;
+    value["data"]["token-secret"] = json!(encoded(token.secret.expose()));
+    if token.ttl.as_nanos() > 0 {
+        value["data"]["expiration"] = json!(expiration(now, token.ttl));
+    }
+    value
 }
 
 /// What a node may do while it joins, and the API server's own rights towards kubelets.

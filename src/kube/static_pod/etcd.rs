@@ -30,10 +30,10 @@ const METRICS_PORT: u16 = 2381;
 /// The members that an etcd looks for when it starts without data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitialCluster {
-    /// In the order in which the flag names them; the starting member is among them.
-    pub members: Vec<Member>,
+    /// The flag's value: the members in order, the starting one among them.
+    value: String,
     /// They run already (`--initial-cluster-state=existing`); a member of a new cluster says nothing.
-    pub existing: bool,
+    existing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,18 +52,38 @@ impl Member {
 impl InitialCluster {
     /// A new cluster of these hosts, all started together; of one host for `init`.
     pub fn new<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
-        Self { members: nodes.into_iter().map(Member::of).collect(), existing: false }
+        Self { value: joined(nodes.into_iter().map(Member::of)), existing: false }
     }
 
     /// A running cluster that a member joins, as etcd itself lists it.
     pub fn existing(members: Vec<Member>) -> Self {
-        Self { members, existing: true }
+        Self { value: joined(members), existing: true }
     }
 
-    fn flag(&self) -> String {
-        let member = |member: &Member| format!("{}={}", member.name, member.peer_url);
-        self.members.iter().map(member).collect::<Vec<_>>().join(",")
+    /// The same before etcd has listed its members: `hole` stands for them.
+    pub fn joining(hole: &str) -> Self {
+        Self { value: hole.to_owned(), existing: true }
     }
+}
+
+fn joined(members: impl IntoIterator<Item = Member>) -> String {
+    let member = |member: Member| format!("{}={}", member.name, member.peer_url);
+    members.into_iter().map(member).collect::<Vec<_>>().join(",")
+}
+
+/// The client URLs of the members, as etcd's pods announce them in their annotations.
+///
+/// # Errors
+/// A pod lacks the annotation; its name is the error.
+pub fn client_urls(pods: &[Value]) -> Result<Vec<String>, String> {
+    let key = URL_ANNOTATION.replace('~', "~0").replace('/', "~1");
+    let url = |pod: &Value| {
+        let url = pod.pointer(&format!("/metadata/annotations/{key}")).and_then(Value::as_str);
+        url.filter(|url| !url.is_empty()).map(str::to_owned).ok_or_else(|| {
+            pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
+        })
+    };
+    pods.iter().map(url).collect()
 }
 
 /// The pod as kubeadm writes it, before the operator's patches.
@@ -116,7 +136,7 @@ fn flags(site: &Site, initial: &InitialCluster, data_dir: &str) -> Flags {
         ])
         .with_all([
             ("initial-advertise-peer-urls", url(address, PEER_PORT)),
-            ("initial-cluster", initial.flag()),
+            ("initial-cluster", initial.value.clone()),
             ("listen-client-urls", format!("https://{},{client_url}", local(CLIENT_PORT))),
             ("listen-metrics-urls", format!("http://{}", local(METRICS_PORT))),
             ("listen-peer-urls", url(address, PEER_PORT)),
@@ -154,6 +174,18 @@ fn host_and_port(authority: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_the_members_by_their_annotation() {
+        let pod = |name: &str, url: Option<&str>| {
+            let annotations = url.map(|url| json!({URL_ANNOTATION: url}));
+            json!({"metadata": {"name": name, "annotations": annotations}})
+        };
+        let two = [pod("a", Some("https://192.0.2.1:2379")), pod("b", Some("https://[2001:db8::1]:2379"))];
+        let urls = ["https://192.0.2.1:2379", "https://[2001:db8::1]:2379"].map(str::to_owned);
+        assert_eq!(client_urls(&two), Ok(urls.to_vec()));
+        assert_eq!(client_urls(&[two[0].clone(), pod("c", None)]), Err("c".to_owned()));
+    }
 
     #[test]
     fn probes_go_to_the_first_metrics_url() {

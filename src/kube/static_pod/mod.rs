@@ -16,6 +16,7 @@ pub use apiserver::kube_apiserver;
 pub use controller_manager::kube_controller_manager;
 pub use etcd::InitialCluster;
 pub use etcd::Member;
+pub use etcd::URL_ANNOTATION as ETCD_URL_ANNOTATION;
 pub use etcd::etcd;
 pub use rootless::RootlessIds;
 pub use scheduler::kube_scheduler;

@@ -24,9 +24,17 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         credentials.push(bootstrap_kubeconfig(cx, node));
     }
     if !node.is_control_plane() {
-        credentials.extend(certs::plan(cx, node, "ca")?);
+        credentials.extend(certs::plan(cx, node, "ca")?.into_iter().map(|draft| elsewhere(cx, draft)));
     }
     kubelet_start::start(cx, node, credentials)
+}
+
+/// The operator may want the CA at another path (`caCertPath`).
+fn elsewhere(cx: &Context<'_>, mut draft: Draft) -> Draft {
+    if let (Action::File(file), Some(path)) = (&mut draft.action, &cx.options.ca_cert_path) {
+        file.path.clone_from(path);
+    }
+    draft
 }
 
 /// On a control plane the kubelet asks the API server of its own host, so that it works while the endpoint does not.

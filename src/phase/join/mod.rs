@@ -11,6 +11,8 @@ use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Phase;
 use crate::phase::Scope;
+use crate::phase::check_etcd;
+use crate::phase::etcd_join;
 use crate::phase::mark_control_plane;
 use crate::phase::preflight;
 use crate::phase::wait_control_plane;
@@ -50,6 +52,14 @@ const CONTROL_PLANE_PREPARE: Phase = Phase {
     ..BASE
 };
 
+const CHECK_ETCD: Phase =
+    leaf("check-etcd", "Check that the cluster's etcd can take in a member", check_etcd::plan);
+
+const ETCD_JOIN: Phase = Phase {
+    undo: Some(etcd_join::undo),
+    ..leaf("etcd-join", "Let this host's etcd join the others", etcd_join::plan)
+};
+
 const KUBELET_START: Phase = Phase {
     scope: Scope::AllNodes,
     ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
@@ -85,7 +95,9 @@ const WAIT_CONTROL_PLANE: Phase = leaf(
 pub const JOIN: &[Phase] = &[
     PREFLIGHT,
     CONTROL_PLANE_PREPARE,
+    CHECK_ETCD,
     KUBELET_START,
+    ETCD_JOIN,
     KUBELET_WAIT_BOOTSTRAP,
     CONTROL_PLANE_JOIN,
     WAIT_CONTROL_PLANE,

@@ -214,6 +214,10 @@ pub(super) fn write(cluster: &Cluster, bundle: &Bundle, name: &str, root: &Path)
     }
 }
 
+pub(super) fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap()
+}
+
 pub(super) fn put(path: &Path, content: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();

@@ -1,4 +1,4 @@
-//! `kubewright certs`: keys and signing requests, and when certificates expire.
+//! `kubewright certs generate-csr`: keys and signing requests for authorities that are kept elsewhere.
 
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
@@ -13,33 +13,16 @@ use crate::host::Host as _;
 use crate::host::local::Local;
 use crate::pki::bundle::Minting;
 use crate::pki::csr;
-use crate::pki::random;
-use crate::pki::random::SystemRandom;
 use clap::Args;
-use clap::Subcommand;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Handle certificates
+/// Make keys and signing requests for a CA that is kept elsewhere
 #[derive(Debug, Args)]
-pub(super) struct CertsCommand {
-    #[command(subcommand)]
-    command: CertsSub,
-}
-
-#[derive(Debug, Subcommand)]
-enum CertsSub {
-    /// Make keys and signing requests for a CA that is kept elsewhere
-    #[command(
-        after_help = "Examples:\n  kubewright certs generate-csr --cert-dir /root/pki --kubeconfig-dir /root/pki"
-    )]
-    GenerateCsr(GenerateCsrArgs),
-    /// Print a fresh key for encrypting uploaded certificates
-    CertificateKey,
-}
-
-#[derive(Debug, Args)]
-struct GenerateCsrArgs {
+#[command(
+    after_help = "Examples:\n  kubewright certs generate-csr --cert-dir /root/pki --kubeconfig-dir /root/pki"
+)]
+pub(super) struct GenerateCsrArgs {
     /// Configuration file; `-` reads standard input
     #[arg(short = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -53,22 +36,7 @@ struct GenerateCsrArgs {
     kubeconfig_dir: String,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// As the exit codes say.
-pub(super) fn run(command: &CertsCommand, settings: &Settings) -> Result<Exit, CliError> {
-    match &command.command {
-        CertsSub::GenerateCsr(args) => generate_csr(args, settings),
-        CertsSub::CertificateKey => {
-            let key = random::certificate_key(&mut SystemRandom);
-            output::data(&format!("{}\n", key.expose()));
-            Ok(Exit::Success)
-        }
-    }
-}
-
-fn generate_csr(args: &GenerateCsrArgs, settings: &Settings) -> Result<Exit, CliError> {
+pub(super) fn run(args: &GenerateCsrArgs, settings: &Settings) -> Result<Exit, CliError> {
     let init = InitArgs { config: args.config.clone(), ..InitArgs::default() };
     let mut cluster = load::for_init(&init, &settings.reporter())?.cluster;
     if let Some(directory) = &args.cert_dir {

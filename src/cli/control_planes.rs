@@ -1,0 +1,129 @@
+//! Asking the control planes of a cluster, with identities that its authorities vouch for, before one more joins them.
+
+use crate::api::Api;
+use crate::api::ApiError;
+use crate::api::ApiProvider as _;
+use crate::api::Selector;
+use crate::cli::error::CliError;
+use crate::cli::pki_files;
+use crate::cli::session::Session;
+use crate::cluster::Layout;
+use crate::etcd;
+use crate::etcd::Etcd;
+use crate::etcd::EtcdError;
+use crate::etcd::Membership;
+use crate::etcd::Tls;
+use crate::host::Host;
+use crate::kube::static_pod::ETCD_URL_ANNOTATION;
+use crate::phase::select::Selected;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::Part;
+use crate::plan::Identity;
+use crate::plan::ObjectRef;
+use crate::report::Reporter;
+use serde_json::Value;
+use std::sync::Arc;
+
+struct Members {
+    etcd: Arc<dyn Etcd>,
+    membership: Membership,
+    layout: Option<Layout>,
+}
+
+impl Session {
+    /// Makes this host's identities in memory, and asks the cluster with them how its etcd is.
+    ///
+    /// # Errors
+    /// The identities cannot be made. That nobody answers is a fact.
+    pub(super) fn ask_control_planes(
+        &mut self,
+        selected: &[Selected],
+        reporter: &Reporter,
+    ) -> Result<(), CliError> {
+        let plan = self.plan(selected)?;
+        let asking = [CertName::Admin, CertName::EtcdHealthcheckClient, CertName::Ca(Ca::Etcd)];
+        let mut specs = pki_files::named_by(&plan, &self.cluster);
+        pki_files::add(&mut specs, &self.cluster, &asking);
+        self.bundle = Some(Arc::new(self.complete(&specs, false, reporter)?));
+        if !self.cluster.has_local_etcd() {
+            return Ok(());
+        }
+        match self.members() {
+            Ok(found) => {
+                self.etcd = Some(found.etcd);
+                self.running.etcd = Some(found.membership);
+                self.running.layout = found.layout;
+            }
+            Err(why) => self.running.etcd_trouble = Some(why),
+        }
+        Ok(())
+    }
+
+    fn members(&self) -> Result<Members, String> {
+        let api = self.api().client(Identity::Admin).map_err(|error| error.to_string())?;
+        let pods = etcd_pods(&*api).map_err(|error| error.to_string())?;
+        let endpoints: Vec<String> = pods.iter().filter_map(endpoint).collect();
+        if endpoints.is_empty() {
+            return Err("no pod in kube-system is labelled component=etcd,tier=control-plane".to_owned());
+        }
+        let etcd = self.etcd_client(endpoints).map_err(|error| error.to_string())?;
+        let membership = Membership::gather(&*etcd).map_err(|error| error.to_string())?;
+        Ok(Members { etcd, membership, layout: pods.first().map(layout) })
+    }
+
+    fn etcd_client(&self, endpoints: Vec<String>) -> Result<Arc<dyn Etcd>, EtcdError> {
+        let node = &self.node().name;
+        let part = |cert, part| {
+            let bytes = self.bundle.as_ref().and_then(|bundle| bundle.part(node, cert, part));
+            bytes.ok_or_else(|| EtcdError::Unusable { why: format!("there is no {cert}") })
+        };
+        let client = CertName::EtcdHealthcheckClient;
+        let tls = Tls::new(
+            &part(CertName::Ca(Ca::Etcd), Part::Certificate)?,
+            &part(client, Part::Certificate)?,
+            &part(client, Part::Key)?,
+        )?;
+        let host: Arc<dyn Host> = Arc::<crate::host::local::Local>::clone(&self.host);
+        Ok(Arc::new(etcd::Client::new(host, endpoints, tls)?))
+    }
+}
+
+/// The pods of the stacked etcd, as kubeadm finds them.
+fn etcd_pods(api: &dyn Api) -> Result<Vec<Value>, ApiError> {
+    let pods = ObjectRef::new("v1", "Pod", "kube-system", "");
+    api.list(&pods, &Selector::all().label("component", "etcd").label("tier", "control-plane"))
+}
+
+fn endpoint(pod: &Value) -> Option<String> {
+    Some(pod["metadata"]["annotations"].get(ETCD_URL_ANNOTATION)?.as_str()?.to_owned())
+}
+
+/// Peers have an authority of their own in five chains only.
+fn layout(pod: &Value) -> Layout {
+    let command = pod.pointer("/spec/containers/0/command").and_then(Value::as_array);
+    let own = command
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .any(|flag| flag.starts_with("--peer-trusted-ca-file=") && flag.ends_with("/peer-ca.crt"));
+    if own { Layout::Five } else { Layout::Kubeadm }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_layout_shows_in_the_flags_of_etcd() {
+        for (flag, expected) in [
+            ("--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/peer-ca.crt", Layout::Five),
+            ("--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt", Layout::Kubeadm),
+            ("--trusted-ca-file=/x/peer-ca.crt", Layout::Kubeadm),
+        ] {
+            let pod = json!({"spec": {"containers": [{"command": ["etcd", flag]}]}});
+            assert_eq!(layout(&pod), expected, "{flag}");
+        }
+    }
+}

@@ -105,7 +105,7 @@ pub(super) fn file_available(subject: &Subject, path: &str) -> Vec<Problem> {
     let stands = subject.facts.existing_paths.contains(path) && !subject.ours.contains(path);
     Problem::when(stands, || {
         Problem::error(format!("{path} already exists")).repair(format!(
-            "move it away with `rm {path}`, or `kubeadm reset` when the host served another cluster"
+            "move it away with `rm {path}`, or `kubewright reset` when the host served another cluster"
         ))
     })
 }

@@ -286,6 +286,6 @@ fn leftovers(subject: &Subject, _: &str) -> Vec<Problem> {
         let more = if found.len() > 8 { format!(" and {} more", found.len() - 8) } else { String::new() };
         let shown = found[..found.len().min(8)].join(", ");
         Problem::warning(format!("an earlier cluster left something behind: {shown}{more}"))
-            .repair("`kubeadm reset`, and reboot to be rid of chains and interfaces")
+            .repair("`kubewright reset`")
     })
 }

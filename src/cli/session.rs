@@ -264,10 +264,11 @@ impl Session {
         pki::load::certificates(bytes).ok().and_then(|all| all.first().map(pin::pin)).into_iter().collect()
     }
 
-    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report.
+    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
+    /// change ever, how the host is now is written down for `reset`.
     ///
     /// # Errors
-    /// How the host was before cannot be recorded.
+    /// The host cannot be looked at, or cannot write that down.
     pub(super) fn execute(
         &self,
         plan: &Plan,

@@ -29,6 +29,7 @@ mod plan_check;
 mod preflight;
 mod preflight_parity;
 mod readme;
+mod reset;
 mod scenario_runs;
 mod scenarios;
 mod serving_requests;

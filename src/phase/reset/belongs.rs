@@ -170,12 +170,23 @@ impl Facts {
         known.chain(configured.map(|(_, name)| name.clone())).filter(|name| !name.is_empty()).collect()
     }
 
-    /// Files in `/etc/cni/net.d` that came with the cluster.
+    /// Files in `/etc/cni/net.d` that came with the cluster, and that nobody else needs to take a network down.
     pub(super) fn is_cni_file(&self, path: &str) -> bool {
+        let network = self.traces.networks.get(path);
+        if network.is_some_and(|network| self.is_used_by_others(network)) {
+            return false;
+        }
         match self.was_there(path) {
             Some(there) => !there && !is_foreign_cni_file(path),
             None => CNI_FILES.iter().any(|name| file_name(path).contains(name)),
         }
+    }
+
+    /// Whether a pod that no kubelet made has an address in a network.
+    pub(super) fn is_used_by_others(&self, network: &str) -> bool {
+        let directory = format!("/var/lib/cni/networks/{network}/");
+        let mut leases = self.traces.leases.iter().filter(|(path, _)| path.starts_with(&directory));
+        leases.any(|(_, container)| self.is_bystander(container))
     }
 
     /// Whether a file below `/var/lib/cni` is of the cluster's pods or networks.
@@ -193,9 +204,7 @@ impl Facts {
             |folder: &str| path.strip_prefix("/var/lib/cni/")?.strip_prefix(folder)?.strip_prefix('/');
         if let Some(rest) = below("networks") {
             let network = rest.split('/').next().unwrap_or_default();
-            let directory = format!("/var/lib/cni/networks/{network}/");
-            let mut leases = self.traces.leases.iter().filter(|(lease, _)| lease.starts_with(&directory));
-            let shared = leases.any(|(_, container)| self.is_bystander(container));
+            let shared = self.is_used_by_others(network);
             // The lock and the last address are used by whoever is still there.
             return networks.contains(network) && (!shared || self.traces.leases.contains_key(path));
         }

@@ -68,6 +68,11 @@ pub fn join_checks(subject: &Subject) -> Vec<Check> {
     checks
 }
 
+/// Those checks of `join` that do not depend on the cluster, so that they can be made before it is found.
+pub fn host_checks() -> Vec<Check> {
+    kubeadm::host()
+}
+
 /// What a control plane must know of the cluster before it joins: asked when it has the cluster's authorities.
 pub fn cluster_checks(_: &Subject) -> Vec<Check> {
     vec![Check::new("EtcdHealth", joining::etcd_health), Check::new("PkiLayout", joining::layout)]

@@ -117,8 +117,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
         Command::Init(command) => init::run(*command, settings),
-        Command::Reset(command) => reset::run(&command, settings),
         Command::Join(command) => join::run(*command, settings),
+        Command::Reset(command) => reset::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

@@ -233,7 +233,7 @@ fn reset_after_join_leaves_nothing() {
     let before = snapshot(&worker);
     let theirs = worker.ok(THEIR_PROCESSES);
     let said = first.ok(INIT);
-    let join = join_command(&said);
+    let join = join_command(&said, false);
     worker.ok(&join);
     first.until(
         Duration::from_mins(2),
@@ -254,11 +254,10 @@ fn a_control_plane_leaves_and_comes_back() {
     let (first, second) = (Host::kube(OTHER, 67), host(ONE, 66));
     let before = snapshot(&second);
     let theirs = second.ok(THEIR_PROCESSES);
+    let endpoint = "kind: ClusterConfiguration\ncontrolPlaneEndpoint: 10.77.0.67:6443\n";
+    first.write("/root/kubeadm.yaml", &lab::CONFIG.replacen("kind: ClusterConfiguration\n", endpoint, 1));
     let said = first.ok(&format!("{INIT} --upload-certs"));
-    let at = said.find("--control-plane").unwrap();
-    let begin = said[..at].rfind("\nkube").unwrap();
-    let join = join_command(&said[begin..at + 120]);
-    assert!(join.contains("--certificate-key"), "{join}");
+    let join = join_command(&said, true);
     for _ in 0..2 {
         second.ok(&join);
         second.until(
@@ -278,11 +277,16 @@ fn a_control_plane_leaves_and_comes_back() {
     }
 }
 
-/// The worker's command as `init` prints it, with what a lab host needs ignored.
-fn join_command(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().collect();
-    let at = lines.iter().rposition(|line| line.contains(" join ") && line.contains("--token")).unwrap();
-    let command: String =
-        lines[at..].iter().map(|line| line.trim_end_matches('\\')).collect::<Vec<_>>().join(" ");
-    format!("{} --ignore-preflight-errors SystemVerification", command.trim())
+/// A command as `init` prints it, with what a lab host needs ignored.
+fn join_command(said: &str, control_plane: bool) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let begins =
+        lines.iter().enumerate().filter(|(_, line)| line.contains(" join ") && line.contains("--token"));
+    let mut commands = begins.map(|(at, _)| {
+        let more = lines[at..].iter().take_while(|line| line.ends_with('\\')).count();
+        lines[at..=at + more].join(" ").replace('\\', "")
+    });
+    let wanted = commands.find(|command| command.contains("--control-plane") == control_plane);
+    let wanted = wanted.unwrap_or_else(|| panic!("no such command in:\n{said}"));
+    format!("{wanted} --ignore-preflight-errors SystemVerification")
 }

@@ -21,6 +21,7 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod reset;
 #[path = "../support/skip.rs"]
 mod skip;
 mod state;

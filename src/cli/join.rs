@@ -14,7 +14,6 @@ use crate::cli::output;
 use crate::cli::phase_command::PhaseCommand;
 use crate::cli::session::ADMIN_CONF;
 use crate::cli::session::Session;
-use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
 use crate::clock::System;
 use crate::config::Environment;
@@ -143,7 +142,7 @@ impl<'a> Run<'a> {
             ..apply::Options::default()
         };
         if self.args.explain {
-            self.say(&display::text(&plan, Detail::Explained));
+            self.settings.say(&display::text(&plan, Detail::Explained));
         }
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
@@ -175,17 +174,10 @@ impl<'a> Run<'a> {
             return exit_of(report);
         }
         if !self.loaded.dry_run && self.selected.iter().any(|one| one.name == "kubelet-wait-bootstrap") {
-            self.say(&join_command::joined_text(session.node(), session.waits_for_serving_certificate()));
+            self.settings
+                .say(&join_command::joined_text(session.node(), session.waits_for_serving_certificate()));
         }
         Exit::Success
-    }
-
-    /// Results go to standard output, unless that belongs to a program that reads events.
-    fn say(&self, text: &str) {
-        match self.settings.face {
-            Face::Json => output::people(text),
-            Face::Auto | Face::Plain => output::data(text),
-        }
     }
 }
 

@@ -217,9 +217,9 @@ fn kubeadm_resets_our_host() {
         .collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
     // And ours takes what that leaves.
-    let rest = host.run(RESET);
-    assert_eq!(rest.code, 0, "{}", rest.text());
-    assert!(rest.stdout.contains("the host equals its state of "), "{}", rest.text());
+    let ours = host.run(RESET);
+    assert_eq!(ours.code, 0, "{}", ours.text());
+    assert!(ours.stdout.contains("the host equals its state of "), "{}", ours.text());
 }
 
 /// A worker that joined, and a control plane that goes on without it.

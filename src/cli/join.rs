@@ -115,7 +115,9 @@ impl<'a> Run<'a> {
             ca_cert_path: Some(self.loaded.join.ca_cert_path.clone()),
             ..Options::default()
         };
+        let ignore = self.ignore()?;
         let gatherer = Gatherer {
+            ignore: self.runs("preflight").then_some(&ignore),
             loaded: &self.loaded,
             env: &self.env,
             settings: self.settings,
@@ -152,11 +154,14 @@ impl<'a> Run<'a> {
         self.selected.iter().any(|one| one.name == phase)
     }
 
+    fn ignore(&self) -> Result<Ignore, CliError> {
+        let registration = &self.loaded.join.node_registration;
+        Ignore::new(&self.loaded.ignore_preflight_errors, &registration.ignore_preflight_errors)
+            .or_exit(Exit::Usage)
+    }
+
     fn preflight(&self, session: &Session, checks: fn(&Subject) -> Vec<Check>) -> Result<(), CliError> {
-        let ignore =
-            Ignore::new(&self.loaded.ignore_preflight_errors, &session.node().ignore_preflight_errors)
-                .or_exit(Exit::Usage)?;
-        let report = judge(session, self.args.prepare, &ignore, checks);
+        let report = judge(session, self.args.prepare, &self.ignore()?, checks);
         output::people(&report.kubeadm_text());
         if report.failed() {
             let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));

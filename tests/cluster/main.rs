@@ -12,7 +12,9 @@
 
 mod discovery;
 mod fault;
+mod grow;
 mod init;
+mod join;
 mod kill;
 mod lab;
 mod normal;

@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
                 self.finished(&records);
                 self.settings.say(&words::difference(&now, &proof));
                 words::mention(&proof);
-                return Err(words::different());
+                return Err(words::different(&proof));
             }
             System.sleep(PAUSE);
         }

@@ -37,4 +37,5 @@ mod serving_requests;
 mod skip;
 mod stored;
 mod support;
+mod taking_away;
 mod yaml_text;

@@ -3,6 +3,7 @@
 //! it; `BLESS=1` accepts what comes now.
 #![expect(clippy::disallowed_methods, reason = "tests read and bless files")]
 
+use crate::binary::kubewright;
 use kubewright::apply::receipt::Before;
 use kubewright::facts::footprint;
 use kubewright::facts::footprint::Snapshot;
@@ -148,4 +149,19 @@ fn each_phase_has_its_own_steps() {
     assert_eq!(whole.steps, parts);
     let without = select::skipping(RESET, &["cleanupnode".to_owned()]).unwrap();
     assert!(!reset::plan(&facts, &without).steps.iter().any(|step| step.phase == "cleanup-node"));
+}
+
+/// Dry, since this is a machine of somebody.
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for (args, code, said) in [
+        (&["--config", "x", "--force"] as &[&str], 2, "cannot be used with"),
+        (&["--config", "/nonexistent/reset.yaml"], 3, "there is no file"),
+        (&["--dry-run", "--skip-phases", "cleanup-nod"], 2, "did you mean `cleanup-node`?"),
+        (&["--dry-run", "--ignore-preflight-errors", "all,Swap"], 2, "ignore-preflight-errors"),
+    ] {
+        let outcome = kubewright(&[&["reset"], args].concat());
+        assert_eq!(outcome.code, code, "{args:?}: {}{}", outcome.out, outcome.err);
+        assert!(outcome.err.contains(said), "{args:?}: {}", outcome.err);
+    }
 }

@@ -219,7 +219,7 @@ impl Facts {
     pub(super) fn owned(&self, program: &str, name: &str, table: &Table) -> Owned {
         let before = self.baseline.as_ref().and_then(|baseline| baseline.filters.get(program)?.get(name));
         let is_new = |chain: &String| before.is_none_or(|before| !before.chains.contains(chain));
-        let ours = |chain: &&String| CHAINS.iter().any(|start| chain.starts_with(start));
+        let ours = |chain: &&String| is_chain(chain);
         let new: Vec<&String> = table.chains.iter().filter(|chain| is_new(chain)).collect();
         let mut chains: BTreeSet<String> = new.iter().copied().filter(ours).cloned().collect();
         chains.extend(self.cni_chains(table, &new));
@@ -279,6 +279,11 @@ pub(super) fn is_interface(name: &str) -> bool {
         .strip_prefix("lxc")
         .is_some_and(|id| id.len() >= 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     cilium || INTERFACES.contains(&name) || INTERFACE_FAMILIES.iter().any(|start| name.starts_with(start))
+}
+
+/// A chain that only a cluster makes.
+pub(super) fn is_chain(name: &str) -> bool {
+    CHAINS.iter().any(|start| name.starts_with(start))
 }
 
 pub(super) fn is_ip_set(name: &str) -> bool {

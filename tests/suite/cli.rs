@@ -493,6 +493,7 @@ fn masked(files: BTreeMap<String, (u32, Vec<u8>)>) -> BTreeMap<String, (u32, Str
         "client-certificate-data:",
         "client-key-data:",
         "expiration:",
+        "jws-kubeconfig-tokenid:",
         "token-secret:",
         "token-id:",
         "auth-extra-groups:",

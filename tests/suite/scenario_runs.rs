@@ -103,6 +103,7 @@ impl Resolve for Contents<'_> {
         Ok(match fill {
             Fill::TokenSecret(id) => Some(STANDARD.encode(format!("secret of {id}"))),
             Fill::ClusterInfo { server } => Some(self.bundle.cluster_info(server)?),
+            Fill::Signature { token, .. } => Some(format!("signature by {token}")),
             _ => None,
         })
     }

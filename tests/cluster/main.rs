@@ -13,12 +13,14 @@
 mod discovery;
 mod fault;
 mod init;
+mod join_fault;
 mod kill;
 mod lab;
 mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod running;
 #[path = "../support/skip.rs"]
 mod skip;
 mod state;

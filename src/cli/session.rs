@@ -197,12 +197,14 @@ impl Session {
     /// A phase that is needed is missing, or the configuration cannot be rendered.
     pub(super) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
         let downloaded = self.handed.iter().flat_map(|handed| handed.files.keys().cloned()).collect();
+        let ours = self.receipt.as_ref().map(Receipt::ours).unwrap_or_default();
         let context = Context {
             cluster: &self.cluster,
             facts: &self.facts,
             running: &self.running,
             external: &self.external,
             downloaded: &downloaded,
+            ours: &ours,
             options: &self.options,
         };
         let done = |phase: &crate::phase::Phase| phase.done.is_some_and(|done| done(&context, self.node()));

@@ -156,11 +156,12 @@ impl fmt::Display for Failure {
         writeln!(f, "error: {}", self.causes.join(": "))?;
         writeln!(f)?;
         let place = self.host.as_deref().unwrap_or("the Kubernetes API");
+        let width = self.details.iter().map(|(label, _)| label.len()).fold(8, usize::max);
         for (label, text) in [("host", place), ("phase", &self.phase), ("step", &self.step())] {
-            labelled(f, label, text)?;
+            labelled(f, width, label, text)?;
         }
         for (label, text) in &self.details {
-            labelled(f, label, text)?;
+            labelled(f, width, label, text)?;
         }
         if !self.hints.is_empty() {
             writeln!(f)?;
@@ -182,10 +183,10 @@ impl Failure {
     }
 }
 
-fn labelled(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+fn labelled(f: &mut fmt::Formatter<'_>, width: usize, label: &str, text: &str) -> fmt::Result {
     for (index, line) in text.lines().enumerate() {
         let label = if index == 0 { label } else { "" };
-        writeln!(f, "  {label:<8} {line}")?;
+        writeln!(f, "  {label:<width$} {line}")?;
     }
     Ok(())
 }

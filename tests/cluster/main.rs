@@ -15,6 +15,7 @@ mod fault;
 mod grow;
 mod init;
 mod join;
+mod join_fault;
 mod kill;
 mod lab;
 mod normal;
@@ -22,6 +23,7 @@ mod parity;
 mod phases;
 mod prepare;
 mod reset;
+mod running;
 #[path = "../support/skip.rs"]
 mod skip;
 mod state;

@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright::api;
 use kubewright::apply;
-use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
@@ -159,7 +158,7 @@ impl Stage {
             etcd: &etcd::Known(Arc::new(self.etcd.clone())),
             resolver: &contents,
             images: &ImageFiles,
-            pods: &NoPods,
+            pods: &ImageFiles,
             clock: &self.clock,
             events: &|_| {},
             interrupt: &AtomicBool::new(false),
@@ -277,6 +276,7 @@ fn a_dry_run_changes_nothing_the_first_run_something_and_the_second_nothing() {
             let Some(host) = stage.hosts.get(host) else { continue };
             facts.existing_paths.extend(host.files().into_keys());
         }
+        scenario.see_as_joined(&stage.etcd);
         let plan = without_tls(scenario.plan());
         expect_unchanged(&stage, &scenario, &plan, &format!("{name}: a new plan"));
         assert_eq!(stage.mutations(), mutations, "{name}: the second run");

@@ -22,6 +22,7 @@ use kubewright::host::fake::said;
 use kubewright::plan::Action;
 use kubewright::plan::Clear;
 use kubewright::plan::ClearSpec;
+use kubewright::plan::Container;
 use kubewright::plan::Content;
 use kubewright::plan::Fill;
 use kubewright::plan::Place;
@@ -55,6 +56,14 @@ impl Pods for Runtime {
         anyhow::ensure!(id != STUBBORN, "cannot stop it");
         self.0.lock().unwrap().retain(|pod| *pod != id);
         Ok(())
+    }
+
+    fn named(&self, _: &dyn Host, _: &str, _: &str) -> anyhow::Result<Vec<String>> {
+        anyhow::bail!("not in this test")
+    }
+
+    fn complaints(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
     }
 }
 
@@ -232,7 +241,11 @@ fn the_rest_goes_by_name_and_a_failure_stops_nothing() {
     let host = Arc::clone(&fake) as Arc<dyn Host>;
     let runtime = Runtime(Mutex::new(vec!["one", STUBBORN, "theirs"]));
     let pod = |id: &str| {
-        Action::Pod(PodSpec { id: id.to_owned(), name: id.to_owned(), cri_socket: "unix:///x".to_owned() })
+        Action::Pod(PodSpec {
+            id: Some(id.to_owned()),
+            name: id.to_owned(),
+            cri_socket: "unix:///x".to_owned(),
+        })
     };
     let stop = |enabled| Action::Stop(StopSpec { unit: "kubelet".to_owned(), enabled });
     let rules = Action::Rules(RulesSpec {

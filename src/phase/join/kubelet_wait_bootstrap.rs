@@ -59,6 +59,7 @@ fn certificate(limit: GoDuration) -> Draft {
                 "journalctl -xeu kubelet".to_owned(),
                 "on a control plane: kubectl get certificatesigningrequests".to_owned(),
             ],
+            container: None,
         }),
     )
 }
@@ -72,6 +73,7 @@ fn registered(node: &Node, limit: GoDuration) -> Draft {
             probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Node },
             limit,
             advice: vec!["journalctl -xeu kubelet".to_owned()],
+            container: None,
         }),
     )
 }

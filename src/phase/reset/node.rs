@@ -71,8 +71,11 @@ fn pods(facts: &Facts) -> Vec<Undo> {
     let pods = facts.cluster_pods().into_iter();
     pods.map(|pod| {
         let name = format!("{}/{}", pod.namespace, pod.name);
-        let spec =
-            PodSpec { id: pod.id.clone(), name: name.clone(), cri_socket: facts.runtime.socket.clone() };
+        let spec = PodSpec {
+            id: Some(pod.id.clone()),
+            name: name.clone(),
+            cri_socket: facts.runtime.socket.clone(),
+        };
         let reason = if pod.from_file { "a static pod of this host" } else { "a pod of the cluster" };
         Undo::new(Draft::new(format!("no pod {name}"), reason, Action::Pod(spec))).is(format!("pod {name}"))
     })

@@ -14,6 +14,7 @@ mod discovery;
 mod fault;
 mod init;
 mod join_fault;
+mod join_refused;
 mod kill;
 mod lab;
 mod normal;

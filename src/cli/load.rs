@@ -276,9 +276,20 @@ pub(super) fn environment(file: Option<File<'_>>, overrides: &Overrides) -> Resu
         hostname: basics.hostname,
         loopback_address: None,
         cri_sockets: basics.cri_sockets,
+        running_layout: running_layout(),
         tokens: (0..FRESH_TOKENS).map(fresh).collect(),
         version_labels: label.and_then(|label| Some((label.clone(), look_up(&label)?))).into_iter().collect(),
     })
+}
+
+/// Only an API server of five chains has an authority for kubelets.
+fn running_layout() -> Option<Layout> {
+    let entry =
+        Local::new("this host").read("/etc/kubernetes/manifests/kube-apiserver.yaml").ok().flatten()?;
+    let text = String::from_utf8_lossy(entry.content()?).into_owned();
+    let flag =
+        |line: &str| line.contains("--kubelet-certificate-authority=") && line.ends_with("/kubelet-ca.crt");
+    Some(if text.lines().any(flag) { Layout::Five } else { Layout::Kubeadm })
 }
 
 /// Asks upstream what a version label stands for now; `None` when it does not say within ten seconds, as for

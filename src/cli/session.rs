@@ -23,6 +23,7 @@ use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Secret;
+use crate::discovery;
 use crate::etcd;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdProvider;
@@ -266,10 +267,11 @@ impl Session {
         pki::load::certificates(bytes).ok().and_then(|all| all.first().map(pin::pin)).into_iter().collect()
     }
 
-    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report.
+    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
+    /// change ever, how the host is now is written down for `reset`.
     ///
     /// # Errors
-    /// How the host was before cannot be recorded.
+    /// The host cannot be looked at, or cannot write that down.
     pub(super) fn execute(
         &self,
         plan: &Plan,
@@ -320,6 +322,14 @@ impl Session {
         let entry = self.host.read(path).map_err(|error| error.to_string())?;
         let kubeconfig = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec));
         let kubeconfig = kubeconfig.or_else(|| self.made(identity));
+        let kubeconfig = match (identity, kubeconfig) {
+            // It names the files of the kubelet's store, which are on the host and perhaps not here.
+            (Identity::Node, Some(bytes)) => {
+                let found = discovery::adopt(&bytes, path, &*self.host).map_err(|error| error.to_string())?;
+                Some(found.credentials.to_vec())
+            }
+            (_, kubeconfig) => kubeconfig,
+        };
         Ok(kubeconfig.map(|kubeconfig| Access { kubeconfig, server }))
     }
 

@@ -85,7 +85,7 @@ struct Endpoint {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Pki {
-    layout: Layout,
+    layout: Option<Layout>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,7 +113,7 @@ struct Runtime {
 }
 
 impl Declared {
-    pub(crate) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Option<Layout> {
         self.spec.pki.layout
     }
 

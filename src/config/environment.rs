@@ -1,5 +1,6 @@
 //! What the configuration needs to know of the world: gathered by the caller, so that loading is pure.
 
+use crate::cluster::Layout;
 use crate::cluster::Secret;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,6 +26,8 @@ pub struct Environment {
     /// What version labels such as `stable-1` or `ci/latest` stand for now. A label that is not here could not be
     /// resolved.
     pub version_labels: BTreeMap<String, String>,
+    /// The layout of the PKI that this host's API server runs with; `None` where there is none.
+    pub running_layout: Option<Layout>,
 }
 
 impl Environment {
@@ -48,6 +51,7 @@ impl Environment {
             cri_sockets: vec![CONTAINERD_SOCKET.to_owned()],
             tokens: vec![Secret::new("abcdef.0123456789abcdef"), Secret::new("ghijkl.0123456789abcdef")],
             version_labels: BTreeMap::new(),
+            running_layout: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::cluster::BootstrapToken;
 use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
 use crate::cluster::HostPort;
+use crate::cluster::Layout;
 use crate::cluster::Networking;
 use crate::cluster::Node;
 use crate::cluster::Role;
@@ -299,9 +300,30 @@ impl Draft<'_> {
         }
     }
 
+    /// A control plane that runs keeps the layout that it has.
+    fn layout(&mut self, overrides: &Overrides) -> Layout {
+        let declared = self.declared.as_ref().and_then(Declared::layout);
+        let given = overrides.layout.or(declared);
+        let running = self.env.running_layout.filter(|_| self.purpose == Purpose::Init);
+        if let (Some(given), Some(running)) = (given, running)
+            && given != running
+        {
+            let name = |layout| if layout == Layout::Five { "five" } else { "kubeadm" };
+            let message = format!(
+                "the control plane on this host runs with the layout `{}`, and `{}` is asked for",
+                name(running),
+                name(given)
+            );
+            let path = Path::of("Cluster", "spec.pki.layout");
+            self.report
+                .error(&path, message)
+                .hint("a layout cannot be changed while the cluster runs; leave it out, and the one that is there is kept");
+        }
+        given.or(running).unwrap_or_default()
+    }
+
     fn assemble(&mut self, release: Release, overrides: &Overrides) -> Option<Cluster> {
-        let declared_layout = self.declared.as_ref().map(Declared::layout);
-        let layout = overrides.layout.or(declared_layout).unwrap_or_default();
+        let layout = self.layout(overrides);
         let address = name::parse_ip(&self.init.local_api_endpoint.advertise_address);
         let kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout);
         let kube_proxy = component::kube_proxy(self.report, self.kube_proxy.take(), &self.cluster, address);

@@ -20,7 +20,8 @@ pub enum Content {
     BootstrapKubeconfig {
         server: String,
     },
-    /// A file that the cluster's Secret `kubeadm-certs` holds for this path: of an external etcd's client.
+    /// A file that the cluster hands to a joining host for this path: its CA to a worker, and from the Secret
+    /// `kubeadm-certs` the client certificate of an external etcd.
     Downloaded {
         path: String,
     },

@@ -258,6 +258,7 @@ fn hole(hole: &Hole) -> Value {
         Fill::TokenSecret(id) => format!("secret of the bootstrap token {id}"),
         Fill::Expiration(after) => format!("time of expiry, {after} after it is written"),
         Fill::ClusterInfo { server } => format!("kubeconfig with {server} and the CA"),
+        Fill::Signature { token, .. } => format!("signature of that by the bootstrap token {token}"),
         Fill::Encrypted { node, cert, part } => {
             format!("{cert} of {node}, {}, encrypted", format!("{part:?}").to_lowercase())
         }

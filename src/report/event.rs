@@ -6,7 +6,7 @@
 //!
 //! | event | when | fields |
 //! |---|---|---|
-//! | `run-started` | first | `hosts`, `steps`, `dryRun` |
+//! | `run-started` | first, but for warnings and waits while a cluster is looked for | `hosts`, `steps`, `dryRun` |
 //! | `phase-started` | steps of a phase begin | `phase`, `hosts`, `steps` |
 //! | `step-started` | | `phase`, `host`, `title`, `subject` |
 //! | `waiting` | a wait goes on (about every 5 s) | `phase`, `host`, `subject`, `elapsedMs`, `limitMs`, `last` |

@@ -12,7 +12,9 @@
 
 mod discovery;
 mod fault;
+mod grow;
 mod init;
+mod join;
 mod join_fault;
 mod join_refused;
 mod kill;
@@ -21,6 +23,7 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod reset;
 mod running;
 #[path = "../support/skip.rs"]
 mod skip;

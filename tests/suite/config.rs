@@ -231,6 +231,35 @@ fn layouts_differ_in_one_field_of_the_kubelet() {
 }
 
 #[test]
+fn a_control_plane_that_runs_keeps_its_layout() {
+    let plain = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n";
+    for (running, given, expected) in [
+        (None, None, Ok(Layout::Five)),
+        (Some(Layout::Kubeadm), None, Ok(Layout::Kubeadm)),
+        (Some(Layout::Kubeadm), Some(Layout::Kubeadm), Ok(Layout::Kubeadm)),
+        (
+            Some(Layout::Kubeadm),
+            Some(Layout::Five),
+            Err("the control plane on this host runs with the layout `kubeadm`, and `five` is asked for"),
+        ),
+    ] {
+        let environment = Environment { running_layout: running, ..environment() };
+        let overrides = Overrides { layout: given, ..Overrides::default() };
+        let load = |purpose| {
+            config::load(Some(file("f.yaml", plain)), &environment, &overrides, Strictness::Lenient, purpose)
+        };
+        let layout = load(Purpose::Init).map(|loaded| loaded.cluster.layout);
+        match (layout, expected) {
+            (Ok(layout), Ok(expected)) => assert_eq!(layout, expected),
+            (Err(issues), Err(expected)) => assert!(issues.to_string().contains(expected), "{issues}"),
+            (layout, expected) => panic!("{running:?} {given:?}: {layout:?}, not {expected:?}"),
+        }
+        // What is rendered is for other hosts.
+        assert_eq!(load(Purpose::Render).unwrap().cluster.layout, given.unwrap_or_default());
+    }
+}
+
+#[test]
 fn lenient_where_kubeadm_is() {
     let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterNme: a\nclusterName: b\n\
                 clusterName: c\n---\napiVersion: example.com/v1\nkind: Thing\n";

@@ -66,7 +66,7 @@ impl Resolve for Contents {
     fn fill(&self, fill: &Fill) -> anyhow::Result<Option<String>> {
         match fill {
             Fill::TokenSecret(id) => Ok(Some(format!("secret-of-{id}"))),
-            Fill::ClusterInfo { .. } => anyhow::bail!("there is no CA"),
+            Fill::ClusterInfo { .. } | Fill::Signature { .. } => anyhow::bail!("there is no CA"),
             Fill::Encrypted { .. } => Ok(Some(format!("encrypted-{}", rand()))),
             _ => Ok(None),
         }

@@ -6,9 +6,11 @@ use super::signs_itself;
 use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Draft;
-use crate::phase::certs;
 use crate::phase::kubelet_finalize;
 use crate::phase::kubelet_start;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::spec;
 use crate::plan::Action;
 use crate::plan::Content;
 use crate::plan::FileSpec;
@@ -24,17 +26,27 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         credentials.push(bootstrap_kubeconfig(cx, node));
     }
     if !node.is_control_plane() {
-        credentials.extend(certs::plan(cx, node, "ca")?.into_iter().map(|draft| elsewhere(cx, draft)));
+        credentials.push(authority(cx));
     }
     kubelet_start::start(cx, node, credentials)
 }
 
-/// The operator may want the CA at another path (`caCertPath`).
-fn elsewhere(cx: &Context<'_>, mut draft: Draft) -> Draft {
-    if let (Action::File(file), Some(path)) = (&mut draft.action, &cx.options.ca_cert_path) {
-        file.path.clone_from(path);
-    }
-    draft
+/// The cluster's own authority, as discovery found it; the operator may want it at another path (`caCertPath`).
+fn authority(cx: &Context<'_>) -> Draft {
+    let ca = CertName::Ca(Ca::Kubernetes);
+    let default = || spec::authority_paths(cx.cluster, Ca::Kubernetes).certificate;
+    let path = cx.options.ca_cert_path.clone().or_else(default).unwrap_or_default();
+    Draft::new(
+        format!("{ca} certificate"),
+        ca.long_name(),
+        Action::File(FileSpec {
+            path: path.clone(),
+            mode: 0o644,
+            owner: None,
+            content: Content::Downloaded { path },
+            keep_existing: false,
+        }),
+    )
 }
 
 /// On a control plane the kubelet asks the API server of its own host, so that it works while the endpoint does not.

@@ -219,7 +219,10 @@ impl Gatherer<'_> {
             })?;
         }
         let found = match adopted(&**host, receipt) {
-            Some(found) => found,
+            Some(found) => {
+                discovery::expect_the_same(&found, join, &**host).map_err(not_found)?;
+                found
+            }
             None => discovery::discover(join, &world).map_err(not_found)?,
         };
         let api = KubeApi::connect(&found.credentials, None).or_exit(Exit::Api)?;
@@ -384,6 +387,7 @@ fn not_found(error: DiscoveryError) -> CliError {
         E::Nothing | E::Token | E::Pin(_) | E::NoPins | E::Endpoint(_) | E::File { .. } => {
             Exit::Configuration
         }
+        E::Joined { .. } => Exit::Preflight,
         E::Interrupted => Exit::Interrupted,
         _ => Exit::Api,
     };

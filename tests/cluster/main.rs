@@ -16,6 +16,7 @@ mod grow;
 mod init;
 mod join;
 mod join_fault;
+mod join_refused;
 mod kill;
 mod lab;
 mod normal;

@@ -23,6 +23,9 @@ use std::time::Duration;
 /// How long one attempt at a health endpoint may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between the first attempts.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
 /// How often a wait that goes on is told.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -81,8 +84,13 @@ pub(crate) fn until<T>(
             told = waited;
             tell(run, step, subject, [waited, limit], last);
         }
-        clock.sleep(RETRY_INTERVAL.min(limit.saturating_sub(waited)));
+        clock.sleep(pause(waited).min(limit.saturating_sub(waited)));
     }
+}
+
+/// An eighth of the time that has passed: what comes soon is noticed soon, and what takes long is not asked for much.
+fn pause(waited: Duration) -> Duration {
+    (waited / 8).clamp(SHORTEST_PAUSE, RETRY_INTERVAL)
 }
 
 fn tell(run: &Run<'_>, step: &Step, subject: &str, [waited, limit]: [Duration; 2], last: String) {

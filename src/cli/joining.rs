@@ -40,6 +40,9 @@ use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Namesake;
 use crate::facts::Questions;
+use crate::facts::baseline;
+use crate::facts::baseline::Untouched;
+use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::host::Host;
 use crate::host::local::Local;
@@ -84,6 +87,8 @@ struct Likely {
     questions: Questions,
     facts: HostFacts,
     report: Option<Report>,
+    /// Looked at in passing, for `reset`.
+    untouched: Option<Untouched>,
 }
 
 /// The cluster as far as a joining host may read it.
@@ -105,7 +110,7 @@ impl Gatherer<'_> {
         let host = Arc::new(Local::new(&join.node_registration.name));
         let receipt = Receipt::load(&*host, receipt::PATH).or_exit(Exit::Host)?;
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-        let (seen, likely) = std::thread::scope(|scope| {
+        let (seen, mut likely) = std::thread::scope(|scope| {
             let probe = scope.spawn(|| {
                 let likely = self.likely(&host, receipt.as_ref());
                 if likely.as_ref().is_some_and(Likely::stops) {
@@ -132,6 +137,7 @@ impl Gatherer<'_> {
             cluster.patches = load::read_patches(directory, self.reporter)?;
         }
         let node = cluster.this_node().clone();
+        let untouched = likely.as_mut().and_then(|likely| likely.untouched.take());
         let mut facts = self.facts(&host, &cluster, &node, likely)?;
         if let Some(receipt) = &receipt {
             pki_files::forget_unfinished(&mut inventory.1, &spec::all_specs(&cluster), receipt);
@@ -160,6 +166,7 @@ impl Gatherer<'_> {
             handed: Some(handed),
             bundle: None,
             etcd: None,
+            untouched,
         })
     }
 
@@ -177,9 +184,15 @@ impl Gatherer<'_> {
             cluster.nodes.iter_mut().for_each(|node| node.roles = vec![crate::cluster::Role::Worker]);
         }
         let questions = self.questions(&cluster, cluster.this_node());
-        let facts = gather::gather(host, &questions).ok()?;
+        let watch = Watch::of(&cluster);
+        let (facts, untouched) = std::thread::scope(|scope| {
+            let first = receipt.is_none();
+            let untouched = scope.spawn(move || first.then(|| baseline::look(host, watch).ok()).flatten());
+            (gather::gather(host, &questions), untouched.join().unwrap_or_default())
+        });
+        let facts = facts.ok()?;
         let report = self.ignore.map(|ignore| judge(&cluster, &facts, receipt, ignore));
-        Some(Likely { questions, facts, report })
+        Some(Likely { questions, facts, report, untouched })
     }
 
     fn questions(&self, cluster: &Cluster, node: &Node) -> Questions {

@@ -32,10 +32,12 @@ use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
 use crate::facts::baseline;
+use crate::facts::baseline::Untouched;
 use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::host::Fleet;
 use crate::host::Host;
+use crate::host::HostError;
 use crate::host::local::Local;
 use crate::kube::images;
 use crate::phase::Context;
@@ -95,6 +97,8 @@ pub(super) struct Session {
     /// Identities made before planning, for asking the cluster.
     pub(super) bundle: Option<Arc<Bundle>>,
     pub(super) etcd: Option<Arc<dyn Etcd>>,
+    /// How the host is before the first change, where somebody looked already.
+    pub(super) untouched: Option<Untouched>,
 }
 
 /// What to ask the host, beyond its PKI.
@@ -156,6 +160,7 @@ impl Session {
             handed: None,
             bundle: None,
             etcd: None,
+            untouched: None,
         };
         if probe != Probe::None {
             session.running = session.ask_cluster();
@@ -280,8 +285,7 @@ impl Session {
         events: &(dyn Fn(Event) + Sync),
     ) -> Result<Report, CliError> {
         if !options.dry_run {
-            let watch = Watch::of(&self.cluster);
-            baseline::record(&*self.host, &watch, self.receipt.is_some(), self.now).or_exit(Exit::Host)?;
+            self.record_baseline().or_exit(Exit::Host)?;
         }
         let mut hosts = Fleet::new();
         hosts.insert(Arc::clone(&self.host) as Arc<dyn Host>);
@@ -300,6 +304,19 @@ impl Session {
             options,
         };
         Ok(apply::execute(plan, &world))
+    }
+
+    /// A host with a receipt is past its first change: what it was before is known, or never will be.
+    fn record_baseline(&self) -> Result<(), HostError> {
+        if self.receipt.is_some() {
+            return Ok(());
+        }
+        let watch = Watch::of(&self.cluster);
+        let untouched = match self.untouched.as_ref().filter(|untouched| untouched.watch == watch) {
+            Some(untouched) => untouched.clone(),
+            None => baseline::look(&*self.host, watch)?,
+        };
+        baseline::record(&*self.host, untouched, self.now)
     }
 
     /// The API of this cluster. The administrator's kubeconfig is used with the API server of this host, since the

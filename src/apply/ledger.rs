@@ -47,7 +47,10 @@ impl Ledger {
                     ledger.paths.insert(step.subject());
                 }
                 // Another program makes it, because of what we do.
-                Action::Wait(Wait { probe: Probe::Path { path }, .. }) => {
+                Action::Wait(Wait {
+                    probe: Probe::Path { path } | Probe::EtcdStarted { data: path, .. },
+                    ..
+                }) => {
                     ledger.paths.insert(path.clone());
                 }
                 Action::Service(service) => {

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// What this run knows of the members that it announced, by peer URL.
 #[derive(Debug, Default)]
@@ -86,6 +87,7 @@ fn look(run: &Run<'_>, spec: &MemberSpec) -> Result<Done, StepError> {
 fn patiently(run: &Run<'_>, step: &Step, spec: &MemberSpec) -> Result<Done, StepError> {
     let etcd = run.etcd()?;
     let mut last = None;
+    let mut ill_since = None;
     let done = until(run, step, &step.subject(), spec.limit.to_std(), || {
         let error = match attempt(run, &*etcd, spec) {
             Ok(done) => return Ok(Ok(done)),
@@ -93,6 +95,13 @@ fn patiently(run: &Run<'_>, step: &Step, spec: &MemberSpec) -> Result<Done, Step
         };
         if !error.may_heal() {
             return Err(failed(spec, &*etcd, error));
+        }
+        let now = run.world.clock.monotonic();
+        let ill = matches!(error, EtcdError::Unhealthy { .. });
+        ill_since = ill_since.filter(|_| ill).or_else(|| ill.then_some(now));
+        let ill_for = ill_since.map(|since| now.saturating_sub(since)).unwrap_or_default();
+        if ill && ill_for >= spec.unhealthy.to_std() {
+            return Err(ill_for_long(spec, &*etcd, error, ill_for));
         }
         let text = explained(&error, &*etcd);
         last = Some(error);
@@ -104,6 +113,11 @@ fn patiently(run: &Run<'_>, step: &Step, spec: &MemberSpec) -> Result<Done, Step
             .detail("waited", format!("{:.1} s", waited.as_secs_f32()));
         last.iter().filter_map(|last| hint(last, &*etcd)).fold(error, StepError::hint)
     })
+}
+
+fn ill_for_long(spec: &MemberSpec, etcd: &dyn Etcd, error: EtcdError, waited: Duration) -> StepError {
+    let error = failed(spec, etcd, error).detail("waited", format!("{:.1} s", waited.as_secs_f32()));
+    StepError { kind: FailureKind::Timeout, ..error }
 }
 
 fn failed(spec: &MemberSpec, etcd: &dyn Etcd, error: EtcdError) -> StepError {
@@ -214,12 +228,19 @@ fn hint(error: &EtcdError, etcd: &dyn Etcd) -> Option<String> {
             )
         }),
         EtcdError::Unhealthy { .. } => {
-            let sick: Vec<String> = Membership::gather(etcd).ok()?.sick().map(ToString::to_string).collect();
+            let found = Membership::gather(etcd).ok()?;
+            let sick: Vec<String> =
+                found.sick_members().map(|(member, health)| format!("{member}: {health}")).collect();
+            let remove: Vec<String> = found
+                .sick_members()
+                .map(|(member, _)| format!("`etcdctl member remove {}`", member.id))
+                .collect();
             (!sick.is_empty()).then(|| {
                 format!(
-                    "etcd changes its members only while all voters run; bring back, or remove with `etcdctl member \
-                     remove ID` after `etcdctl member list`: {}",
-                    sick.join(", ")
+                    "etcd takes in nobody while one with a vote does not answer the others: {}; start it again, or if \
+                     it is gone for good, on a healthy control plane: {}",
+                    sick.join(", "),
+                    remove.join(", ")
                 )
             })
         }

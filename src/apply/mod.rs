@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::etcd::EtcdProvider;
 use crate::host::Fleet;
 use crate::host::Host;
+use crate::plan::Container;
 use crate::plan::Content;
 use crate::plan::Fill;
 use crate::plan::Plan;
@@ -129,15 +130,6 @@ pub trait Images: Sync {
     /// # Errors
     /// The runtime does not answer, or cannot get the image.
     fn pull(&self, host: &dyn Host, socket: &str, reference: &str) -> anyhow::Result<()>;
-
-    /// Whether the runtime runs a pod of this name.
-    ///
-    /// # Errors
-    /// The runtime does not answer, or nobody can ask it for pods.
-    fn runs_pod(&self, host: &dyn Host, socket: &str, namespace: &str, name: &str) -> anyhow::Result<bool> {
-        let _ = (host, socket, namespace);
-        anyhow::bail!("nobody can say whether the pod {name} runs")
-    }
 }
 
 /// Pods on a host, through its container runtime.
@@ -153,6 +145,18 @@ pub trait Pods: Sync {
     /// # Errors
     /// The runtime does not answer, or cannot remove it.
     fn remove(&self, host: &dyn Host, socket: &str, id: &str) -> anyhow::Result<()>;
+
+    /// The runtime's own names of all pods with a name such as `kube-system/etcd-cp1`, those that ended included.
+    ///
+    /// # Errors
+    /// The runtime does not answer.
+    fn named(&self, host: &dyn Host, socket: &str, name: &str) -> anyhow::Result<Vec<String>>;
+
+    /// What the newest container of this kind complained of last; nothing when there is none.
+    ///
+    /// # Errors
+    /// The runtime does not answer, or the log cannot be read.
+    fn complaints(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Vec<String>>;
 }
 
 /// For runs that take no pods away.
@@ -166,6 +170,14 @@ impl Pods for NoPods {
 
     fn remove(&self, _: &dyn Host, _: &str, id: &str) -> anyhow::Result<()> {
         anyhow::bail!("nobody can be asked to remove the pod {id}")
+    }
+
+    fn named(&self, _: &dyn Host, _: &str, name: &str) -> anyhow::Result<Vec<String>> {
+        anyhow::bail!("nobody can be asked for the pod {name}")
+    }
+
+    fn complaints(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
     }
 }
 

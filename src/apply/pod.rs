@@ -13,11 +13,19 @@ pub(crate) fn remove(run: &Run<'_>, spec: &PodSpec, host: &dyn Host) -> Result<D
         StepError::new(FailureKind::Command, error)
             .hint("`crictl pods` shows it, and `crictl rmp -f` removes it")
     };
-    if !run.world.pods.present(host, &spec.cri_socket, &spec.id).map_err(failed)? {
+    let (pods, socket) = (run.world.pods, spec.cri_socket.as_str());
+    let found = match &spec.id {
+        Some(id) => {
+            pods.present(host, socket, id).map(|there| there.then(|| id.clone()).into_iter().collect())
+        }
+        None => pods.named(host, socket, &spec.name),
+    };
+    let found: Vec<String> = found.map_err(failed)?;
+    if found.is_empty() {
         return Ok(Done::new(Outcome::Ok));
     }
     if !run.world.options.dry_run {
-        run.world.pods.remove(host, &spec.cri_socket, &spec.id).map_err(failed)?;
+        found.iter().try_for_each(|id| pods.remove(host, socket, id)).map_err(failed)?;
     }
     Ok(Done::new(run.changed()))
 }

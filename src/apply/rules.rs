@@ -18,7 +18,7 @@ pub(crate) fn remove(run: &Run<'_>, spec: &RulesSpec, site: &mut Site) -> Result
     let Some(input) = transaction(spec, &output.text()) else { return Ok(Done::new(Outcome::Ok)) };
     let diff = (run.world.options.diff || run.world.options.dry_run).then(|| shown(&input));
     // The old programs wait for the lock that all of them share.
-    let restore = Command::change(format!("{}-restore", spec.program)).args(["--noflush", "--wait", "5"]);
+    let restore = Command::change(format!("{}-restore", spec.program)).args(["--noflush", "--wait=5"]);
     let output = site.host.run(&restore.stdin(input.clone().into_bytes()))?;
     if !output.success() {
         let command = Command::change(format!("{}-restore", spec.program)).arg("--noflush");

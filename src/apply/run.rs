@@ -296,6 +296,7 @@ impl<'a> Run<'a> {
     /// Adds what was undone to the failure because of which it was, or warns of it after an interrupt.
     fn tell_undone(&self, undo: &Undo, undone: Undone) {
         let Undone { lines, failed, records } = undone;
+        let by_hand = mend(undo, records.len());
         self.undone.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
         let mut details = Vec::new();
         let mut hints = Vec::new();
@@ -304,7 +305,7 @@ impl<'a> Run<'a> {
         }
         if let Some(failed) = failed {
             details.push(("not undone".to_owned(), failed));
-            hints.push(format!("what could not be undone is done by hand with: {}", undo.mend.join("; ")));
+            hints.push(format!("what could not be undone is done by hand with: {by_hand}"));
         }
         let host = host_of(&undo.place);
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -449,6 +450,12 @@ impl<'a> Run<'a> {
             elapsed_ms,
         }
     }
+}
+
+/// How to do by hand what undoing did not get to: the last of so many steps that were tried, and those after it.
+fn mend(undo: &Undo, tried: usize) -> String {
+    let left = undo.mend.iter().skip(tried.saturating_sub(1));
+    left.filter(|line| !line.is_empty()).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether what was written so far must be on the disk before such a step.

@@ -72,11 +72,13 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         said.push(if wanted { "enabled" } else { "disabled" }.to_owned());
         commands.push(manager.enable(&spec.unit, wanted));
     }
-    let restarted = !active || reason.is_some();
+    let restarted = !active || reason.is_some() || spec.anew;
     if restarted {
-        said.push(
-            reason.map_or_else(|| "started".to_owned(), |path| format!("restarted, since {path} changed")),
-        );
+        said.push(match reason {
+            Some(path) => format!("restarted, since {path} changed"),
+            None if active => "restarted, so that it tries again at once".to_owned(),
+            None => "started".to_owned(),
+        });
         commands.extend(manager.restart(&spec.unit, active));
     }
     if commands.is_empty() {

@@ -23,6 +23,9 @@ use std::time::Duration;
 /// How long one attempt at a health endpoint may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between the first attempts.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
 /// How often a wait that goes on is told.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -42,7 +45,7 @@ pub(crate) fn hold(
     let limit = wait.limit.to_std();
     match until(run, step, &wait.probe.to_string(), limit, || ask(run, &wait.probe, host))? {
         Ok(()) => Ok(Done::new(Outcome::Ok)),
-        Err(TooLate { waited, last }) => Err(too_late(wait, waited, &last)),
+        Err(TooLate { waited, last }) => Err(too_late(run, wait, host, waited, &last)),
     }
 }
 
@@ -81,8 +84,13 @@ pub(crate) fn until<T>(
             told = waited;
             tell(run, step, subject, [waited, limit], last);
         }
-        clock.sleep(RETRY_INTERVAL.min(limit.saturating_sub(waited)));
+        clock.sleep(pause(waited).min(limit.saturating_sub(waited)));
     }
+}
+
+/// An eighth of the time that has passed: what comes soon is noticed soon, and what takes long is not asked for much.
+fn pause(waited: Duration) -> Duration {
+    (waited / 8).clamp(SHORTEST_PAUSE, RETRY_INTERVAL)
 }
 
 fn tell(run: &Run<'_>, step: &Step, subject: &str, [waited, limit]: [Duration; 2], last: String) {
@@ -100,10 +108,15 @@ fn tell(run: &Run<'_>, step: &Step, subject: &str, [waited, limit]: [Duration; 2
     });
 }
 
-fn too_late(wait: &Wait, waited: Duration, last: &str) -> StepError {
+fn too_late(run: &Run<'_>, wait: &Wait, host: Option<&dyn Host>, waited: Duration, last: &str) -> StepError {
     let cause = anyhow::anyhow!("{} did not come true within {}", wait.probe, wait.limit);
     let mut error = StepError::new(FailureKind::Timeout, cause)
         .detail("waited", format!("{:.1} s, last answer: {last}", waited.as_secs_f32()));
+    if let (Some(container), Some(host)) = (&wait.container, host) {
+        // Where nobody can say more, there is still the advice.
+        let said = run.world.pods.complaints(host, container).unwrap_or_default();
+        error = error.detail(&format!("{} says", container.name), said.join("\n"));
+    }
     if !wait.advice.is_empty() {
         error = error.detail("look at", wait.advice.join("\n"));
     }
@@ -136,16 +149,8 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
             let there = read_through(host, path)?.is_some();
             Ok(if there { Ok(()) } else { Err("it is not there yet".to_owned()) })
         }
-        Probe::EtcdStarted { peer_url } => Ok(member::has_started(run, peer_url)),
+        Probe::EtcdStarted { peer_url, .. } => Ok(member::has_started(run, peer_url)),
         Probe::EtcdHealthy => Ok(member::is_healthy(run)),
-        Probe::PodGone { cri_socket, name } => {
-            let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
-            Ok(match run.world.images.runs_pod(host, cri_socket, "kube-system", name) {
-                Ok(false) => Ok(()),
-                Ok(true) => Err("it still runs".to_owned()),
-                Err(error) => Err(format!("{error:#}")),
-            })
-        }
     }
 }
 

@@ -16,7 +16,6 @@ use crate::cli::resolver::Resolver;
 use crate::cli::session::ADMIN_CONF;
 use crate::cli::session::Probe;
 use crate::cli::session::Session;
-use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
 use crate::clock::System;
 use crate::facts::etcd;
@@ -131,7 +130,7 @@ impl<'a> Run<'a> {
             ..apply::Options::default()
         };
         if self.args.explain {
-            self.say(&display::text(&plan, Detail::Explained));
+            self.settings.say(&display::text(&plan, Detail::Explained));
         }
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
@@ -185,24 +184,16 @@ impl<'a> Run<'a> {
             return Exit::Success;
         }
         if self.runs("show-join-command") {
-            self.say(&self.join_text(session, resolver));
+            self.settings.say(&self.join_text(session, resolver));
         } else if self.runs("upload-certs") && !self.args.skip_certificate_key_print {
             // Nothing else tells it, and without it the uploaded certificates are of no use.
             if let Some(key) =
                 session.cluster.certificate_key.as_ref().filter(|_| session.cluster.upload_certs)
             {
-                self.say(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
+                self.settings.say(&format!("[upload-certs] Using certificate key:\n{}\n", key.expose()));
             }
         }
         Exit::Success
-    }
-
-    /// Results go to standard output, unless that belongs to a program that reads events.
-    fn say(&self, text: &str) {
-        match self.settings.face {
-            Face::Json => output::people(text),
-            Face::Auto | Face::Plain => output::data(text),
-        }
     }
 
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {

@@ -14,7 +14,6 @@ use crate::cli::output;
 use crate::cli::phase_command::PhaseCommand;
 use crate::cli::session::ADMIN_CONF;
 use crate::cli::session::Session;
-use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
 use crate::clock::System;
 use crate::config::Environment;
@@ -115,7 +114,9 @@ impl<'a> Run<'a> {
             ca_cert_path: Some(self.loaded.join.ca_cert_path.clone()),
             ..Options::default()
         };
+        let ignore = self.ignore()?;
         let gatherer = Gatherer {
+            ignore: self.runs("preflight").then_some(&ignore),
             loaded: &self.loaded,
             env: &self.env,
             settings: self.settings,
@@ -141,7 +142,7 @@ impl<'a> Run<'a> {
             ..apply::Options::default()
         };
         if self.args.explain {
-            self.say(&display::text(&plan, Detail::Explained));
+            self.settings.say(&display::text(&plan, Detail::Explained));
         }
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
@@ -152,11 +153,14 @@ impl<'a> Run<'a> {
         self.selected.iter().any(|one| one.name == phase)
     }
 
+    fn ignore(&self) -> Result<Ignore, CliError> {
+        let registration = &self.loaded.join.node_registration;
+        Ignore::new(&self.loaded.ignore_preflight_errors, &registration.ignore_preflight_errors)
+            .or_exit(Exit::Usage)
+    }
+
     fn preflight(&self, session: &Session, checks: fn(&Subject) -> Vec<Check>) -> Result<(), CliError> {
-        let ignore =
-            Ignore::new(&self.loaded.ignore_preflight_errors, &session.node().ignore_preflight_errors)
-                .or_exit(Exit::Usage)?;
-        let report = judge(session, self.args.prepare, &ignore, checks);
+        let report = judge(session, self.args.prepare, &self.ignore()?, checks);
         output::people(&report.kubeadm_text());
         if report.failed() {
             let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));
@@ -170,17 +174,10 @@ impl<'a> Run<'a> {
             return exit_of(report);
         }
         if !self.loaded.dry_run && self.selected.iter().any(|one| one.name == "kubelet-wait-bootstrap") {
-            self.say(&join_command::joined_text(session.node(), session.waits_for_serving_certificate()));
+            self.settings
+                .say(&join_command::joined_text(session.node(), session.waits_for_serving_certificate()));
         }
         Exit::Success
-    }
-
-    /// Results go to standard output, unless that belongs to a program that reads events.
-    fn say(&self, text: &str) {
-        match self.settings.face {
-            Face::Json => output::people(text),
-            Face::Auto | Face::Plain => output::data(text),
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::interrupt;
 use crate::cli::load;
+use crate::cli::output;
 use crate::cli::pki_files;
 use crate::cli::resolver::Handed;
 use crate::cli::session;
@@ -39,6 +40,9 @@ use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Namesake;
 use crate::facts::Questions;
+use crate::facts::baseline;
+use crate::facts::baseline::Untouched;
+use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::host::Host;
 use crate::host::local::Local;
@@ -54,6 +58,11 @@ use crate::pki::material::SecretBytes;
 use crate::pki::shared;
 use crate::pki::spec;
 use crate::plan::ObjectRef;
+use crate::preflight;
+use crate::preflight::EtcdVersions;
+use crate::preflight::Ignore;
+use crate::preflight::Report;
+use crate::preflight::Subject;
 use crate::report::Event;
 use crate::report::Reporter;
 use serde_json::Value;
@@ -61,6 +70,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 /// Who gathers.
 pub(super) struct Gatherer<'a> {
@@ -68,6 +78,17 @@ pub(super) struct Gatherer<'a> {
     pub env: &'a Environment,
     pub settings: &'a Settings,
     pub reporter: &'a Reporter,
+    /// What may be ignored of what the host is judged by before the cluster is known; `None` judges nothing.
+    pub ignore: Option<&'a Ignore>,
+}
+
+/// The host before the cluster is known, with the questions that it was asked: most clusters ask no others.
+struct Likely {
+    questions: Questions,
+    facts: HostFacts,
+    report: Option<Report>,
+    /// Looked at in passing, for `reset`.
+    untouched: Option<Untouched>,
 }
 
 /// The cluster as far as a joining host may read it.
@@ -89,11 +110,25 @@ impl Gatherer<'_> {
         let host = Arc::new(Local::new(&join.node_registration.name));
         let receipt = Receipt::load(&*host, receipt::PATH).or_exit(Exit::Host)?;
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-        let (seen, expected) = std::thread::scope(|scope| {
-            let probe = scope.spawn(|| self.likely_facts(&host));
+        let (seen, mut likely) = std::thread::scope(|scope| {
+            let probe = scope.spawn(|| {
+                let likely = self.likely(&host, receipt.as_ref());
+                if likely.as_ref().is_some_and(Likely::stops) {
+                    // Nothing that the cluster says can help.
+                    interrupt.store(true, Ordering::Relaxed);
+                }
+                likely
+            });
             let seen = self.see(&host, receipt.as_ref(), &interrupt);
             (seen, probe.join().unwrap_or_default())
         });
+        if let Some(report) =
+            likely.as_ref().filter(|likely| likely.stops()).and_then(|it| it.report.as_ref())
+        {
+            output::people(&report.kubeadm_text());
+            let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));
+            return Err(error.hint("nothing was changed, and the cluster was not looked at"));
+        }
         let seen = seen?;
         self.tell_of(&seen.found);
         let (mut cluster, handed, mut inventory) =
@@ -102,7 +137,8 @@ impl Gatherer<'_> {
             cluster.patches = load::read_patches(directory, self.reporter)?;
         }
         let node = cluster.this_node().clone();
-        let mut facts = self.facts(&host, &cluster, &node, expected)?;
+        let untouched = likely.as_mut().and_then(|likely| likely.untouched.take());
+        let mut facts = self.facts(&host, &cluster, &node, likely)?;
         if let Some(receipt) = &receipt {
             pki_files::forget_unfinished(&mut inventory.1, &spec::all_specs(&cluster), receipt);
         }
@@ -130,11 +166,12 @@ impl Gatherer<'_> {
             handed: Some(handed),
             bundle: None,
             etcd: None,
+            untouched,
         })
     }
 
-    /// What was asked of the host before the cluster was known, with the questions: most clusters ask no others.
-    fn likely_facts(&self, host: &Local) -> Option<(Questions, HostFacts)> {
+    /// Asks the host what a cluster of no particular wishes would ask.
+    fn likely(&self, host: &Local, receipt: Option<&Receipt>) -> Option<Likely> {
         let registration = &self.loaded.join.node_registration;
         let overrides = Overrides {
             node_name: Some(registration.name.clone()),
@@ -147,8 +184,15 @@ impl Gatherer<'_> {
             cluster.nodes.iter_mut().for_each(|node| node.roles = vec![crate::cluster::Role::Worker]);
         }
         let questions = self.questions(&cluster, cluster.this_node());
-        let facts = gather::gather(host, &questions).ok()?;
-        Some((questions, facts))
+        let watch = Watch::of(&cluster);
+        let (facts, untouched) = std::thread::scope(|scope| {
+            let first = receipt.is_none();
+            let untouched = scope.spawn(move || first.then(|| baseline::look(host, watch).ok()).flatten());
+            (gather::gather(host, &questions), untouched.join().unwrap_or_default())
+        });
+        let facts = facts.ok()?;
+        let report = self.ignore.map(|ignore| judge(&cluster, &facts, receipt, ignore));
+        Some(Likely { questions, facts, report, untouched })
     }
 
     fn questions(&self, cluster: &Cluster, node: &Node) -> Questions {
@@ -161,11 +205,11 @@ impl Gatherer<'_> {
         host: &Local,
         cluster: &Cluster,
         node: &Node,
-        likely: Option<(Questions, HostFacts)>,
+        likely: Option<Likely>,
     ) -> Result<HostFacts, CliError> {
         let questions = self.questions(cluster, node);
         match likely {
-            Some((asked, facts)) if asked == questions => Ok(facts),
+            Some(likely) if likely.questions == questions => Ok(likely.facts),
             _ => gather::gather(host, &questions).or_exit(Exit::Host),
         }
     }
@@ -188,7 +232,10 @@ impl Gatherer<'_> {
             })?;
         }
         let found = match adopted(&**host, receipt) {
-            Some(found) => found,
+            Some(found) => {
+                discovery::expect_the_same(&found, join, &**host).map_err(not_found)?;
+                found
+            }
             None => discovery::discover(join, &world).map_err(not_found)?,
         };
         let api = KubeApi::connect(&found.credentials, None).or_exit(Exit::Api)?;
@@ -243,6 +290,29 @@ impl Gatherer<'_> {
         let cluster_name = cluster.configuration.cluster_name.clone();
         Ok((cluster, Handed { found, cluster_name, files }, (on_host, overlaid)))
     }
+}
+
+impl Likely {
+    fn stops(&self) -> bool {
+        self.report.as_ref().is_some_and(Report::failed)
+    }
+}
+
+/// Judges what is wrong whatever the cluster is like.
+fn judge(cluster: &Cluster, facts: &HostFacts, receipt: Option<&Receipt>, ignore: &Ignore) -> Report {
+    let ours = receipt.map(Receipt::ours).unwrap_or_default();
+    let subject = Subject {
+        cluster,
+        node: cluster.this_node(),
+        facts,
+        images: &[],
+        running_ours: !ours.is_empty(),
+        ours: &ours,
+        prepare: false,
+        etcd: &EtcdVersions::new(),
+        running: &ClusterFacts::default(),
+    };
+    preflight::run(&preflight::host_checks(), &subject, ignore)
 }
 
 /// A host that has joined already, or is on its way, goes on with what it has: its token may have expired by now.
@@ -330,6 +400,7 @@ fn not_found(error: DiscoveryError) -> CliError {
         E::Nothing | E::Token | E::Pin(_) | E::NoPins | E::Endpoint(_) | E::File { .. } => {
             Exit::Configuration
         }
+        E::Joined { .. } => Exit::Preflight,
         E::Interrupted => Exit::Interrupted,
         _ => Exit::Api,
     };

@@ -164,7 +164,7 @@ fn name_content(content: &Content, named: &mut Named) {
 
 fn name_fill(fill: &Fill, cluster: &Cluster, named: &mut Named) {
     match fill {
-        Fill::ClusterInfo { .. } => {
+        Fill::ClusterInfo { .. } | Fill::Signature { .. } => {
             named.insert((String::new(), CertName::Ca(Ca::Kubernetes)));
         }
         Fill::Encrypted { cert, .. } => {

@@ -148,6 +148,7 @@ impl Rendering {
             running: &ClusterFacts::default(),
             external: &BTreeSet::new(),
             downloaded: &BTreeSet::new(),
+            ours: &BTreeSet::new(),
             options: &options,
         };
         let plan = build::plan(&context, &select::flatten(CLUSTER)).or_exit(Exit::Configuration)?;

@@ -10,7 +10,6 @@ use crate::cli::exit::Exit;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::load;
-use crate::cli::output;
 use crate::cli::phase_command::PhaseCommand;
 use crate::cli::phase_command::Workflow;
 use crate::cli::pods::CriPods;
@@ -20,7 +19,6 @@ use crate::cli::reset_etcd::LocalEtcd;
 use crate::cli::reset_facts;
 use crate::cli::reset_facts::node_name;
 use crate::cli::reset_words as words;
-use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
 use crate::clock::Clock as _;
 use crate::clock::System;
@@ -163,7 +161,7 @@ impl<'a> Run<'a> {
         }
         let plan = reset::plan(&facts, &self.selected);
         if self.args.explain {
-            self.say(&display::text(&plan, Detail::Explained));
+            self.settings.say(&display::text(&plan, Detail::Explained));
         }
         let hosts = vec![facts.host.clone()];
         let steps = plan.steps.len();
@@ -204,16 +202,16 @@ impl<'a> Run<'a> {
             if proof.holds() {
                 records.extend(self.execute(&self.part(&now, &[FORGET]), &now));
                 self.finished(&records);
-                self.say(&words::proven(&now));
+                self.settings.say(&words::proven(&now));
                 words::mention(&proof);
                 words::elsewhere(node.as_deref());
                 return Ok(self.outcome());
             }
             if pass == PASSES {
                 self.finished(&records);
-                self.say(&words::difference(&now, &proof));
+                self.settings.say(&words::difference(&now, &proof));
                 words::mention(&proof);
-                return Err(words::different());
+                return Err(words::different(&proof));
             }
             System.sleep(PAUSE);
         }
@@ -327,7 +325,8 @@ impl<'a> Run<'a> {
 
     fn nothing(&self, facts: &Facts) {
         self.finished(&[]);
-        self.say("there is nothing to reset: this host is part of no cluster, and nothing is left of one\n");
+        self.settings
+            .say("there is nothing to reset: this host is part of no cluster, and nothing is left of one\n");
         words::mention(&reset::proof(facts));
     }
 
@@ -350,14 +349,6 @@ impl<'a> Run<'a> {
             message,
             hint: Some(hint.to_owned()),
         });
-    }
-
-    /// Results go to standard output, unless that belongs to a program that reads events.
-    fn say(&self, text: &str) {
-        match self.settings.face {
-            Face::Json => output::people(text),
-            Face::Auto | Face::Plain => output::data(text),
-        }
     }
 }
 

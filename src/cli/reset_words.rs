@@ -60,10 +60,15 @@ pub(super) fn difference(facts: &Facts, proof: &Proof) -> String {
 }
 
 /// The error that goes with it.
-pub(super) fn different() -> CliError {
+pub(super) fn different(proof: &Proof) -> CliError {
     let error =
         anyhow::anyhow!("the host is not as it was before the cluster; the difference is shown above");
-    CliError::new(Exit::Failure, error)
+    let mut error = CliError::new(Exit::Failure, error);
+    if proof.is.lines().any(|line| line.starts_with("nft chain ")) {
+        error = error
+            .hint("what is shown as `nft chain` goes with iptables (its nft variant), or with a restart");
+    }
+    error
         .hint("the warnings above say why; mend that, and run the same command again")
         .hint("to accept the difference, remove the record of the host: `rm -r /var/lib/kubewright`")
 }

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::pki::Bundle;
 use crate::pki::CertName;
 use crate::pki::Part;
+use crate::pki::jws;
 use crate::pki::material::SecretBytes;
 use crate::pki::random::SystemRandom;
 use crate::pki::seal;
@@ -78,6 +79,10 @@ impl<'a> Resolver<'a> {
         self.handed.context("this host does not join a cluster")
     }
 
+    fn token(&self, id: &str) -> anyhow::Result<&Secret> {
+        self.tokens.get(id).with_context(|| format!("there is no token {id}"))
+    }
+
     fn encrypted(&self, plain: &[u8]) -> anyhow::Result<String> {
         let key = self.certificate_key.as_ref().context("there is no certificate key to encrypt with")?;
         Ok(STANDARD.encode(seal::seal(key, plain, &mut SystemRandom)?))
@@ -105,12 +110,14 @@ impl Resolve for Resolver<'_> {
 
     fn fill(&self, fill: &Fill) -> anyhow::Result<Option<String>> {
         match fill {
-            Fill::TokenSecret(id) => {
-                let secret = self.tokens.get(id).with_context(|| format!("there is no token {id}"))?;
-                Ok(Some(STANDARD.encode(secret.expose())))
-            }
+            Fill::TokenSecret(id) => Ok(Some(STANDARD.encode(self.token(id)?.expose()))),
             Fill::ClusterInfo { server } => match self.bundle.cluster_info(server) {
                 Ok(text) => Ok(Some(text)),
+                Err(_) if self.dry_run => Ok(Some(NOT_MADE_YET.to_owned())),
+                Err(error) => Err(error.into()),
+            },
+            Fill::Signature { server, token } => match self.bundle.cluster_info(server) {
+                Ok(text) => Ok(Some(jws::detached(text.as_bytes(), token, self.token(token)?))),
                 Err(_) if self.dry_run => Ok(Some(NOT_MADE_YET.to_owned())),
                 Err(error) => Err(error.into()),
             },

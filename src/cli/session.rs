@@ -23,6 +23,7 @@ use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Secret;
+use crate::discovery;
 use crate::etcd;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdProvider;
@@ -31,10 +32,12 @@ use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
 use crate::facts::baseline;
+use crate::facts::baseline::Untouched;
 use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::host::Fleet;
 use crate::host::Host;
+use crate::host::HostError;
 use crate::host::local::Local;
 use crate::kube::images;
 use crate::phase::Context;
@@ -94,6 +97,8 @@ pub(super) struct Session {
     /// Identities made before planning, for asking the cluster.
     pub(super) bundle: Option<Arc<Bundle>>,
     pub(super) etcd: Option<Arc<dyn Etcd>>,
+    /// How the host is before the first change, where somebody looked already.
+    pub(super) untouched: Option<Untouched>,
 }
 
 /// What to ask the host, beyond its PKI.
@@ -155,6 +160,7 @@ impl Session {
             handed: None,
             bundle: None,
             etcd: None,
+            untouched: None,
         };
         if probe != Probe::None {
             session.running = session.ask_cluster();
@@ -196,12 +202,14 @@ impl Session {
     /// A phase that is needed is missing, or the configuration cannot be rendered.
     pub(super) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
         let downloaded = self.handed.iter().flat_map(|handed| handed.files.keys().cloned()).collect();
+        let ours = self.receipt.as_ref().map(Receipt::ours).unwrap_or_default();
         let context = Context {
             cluster: &self.cluster,
             facts: &self.facts,
             running: &self.running,
             external: &self.external,
             downloaded: &downloaded,
+            ours: &ours,
             options: &self.options,
         };
         let done = |phase: &crate::phase::Phase| phase.done.is_some_and(|done| done(&context, self.node()));
@@ -264,10 +272,11 @@ impl Session {
         pki::load::certificates(bytes).ok().and_then(|all| all.first().map(pin::pin)).into_iter().collect()
     }
 
-    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report.
+    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
+    /// change ever, how the host is now is written down for `reset`.
     ///
     /// # Errors
-    /// How the host was before cannot be recorded.
+    /// The host cannot be looked at, or cannot write that down.
     pub(super) fn execute(
         &self,
         plan: &Plan,
@@ -276,8 +285,7 @@ impl Session {
         events: &(dyn Fn(Event) + Sync),
     ) -> Result<Report, CliError> {
         if !options.dry_run {
-            let watch = Watch::of(&self.cluster);
-            baseline::record(&*self.host, &watch, self.receipt.is_some(), self.now).or_exit(Exit::Host)?;
+            self.record_baseline().or_exit(Exit::Host)?;
         }
         let mut hosts = Fleet::new();
         hosts.insert(Arc::clone(&self.host) as Arc<dyn Host>);
@@ -296,6 +304,19 @@ impl Session {
             options,
         };
         Ok(apply::execute(plan, &world))
+    }
+
+    /// A host with a receipt is past its first change: what it was before is known, or never will be.
+    fn record_baseline(&self) -> Result<(), HostError> {
+        if self.receipt.is_some() {
+            return Ok(());
+        }
+        let watch = Watch::of(&self.cluster);
+        let untouched = match self.untouched.as_ref().filter(|untouched| untouched.watch == watch) {
+            Some(untouched) => untouched.clone(),
+            None => baseline::look(&*self.host, watch)?,
+        };
+        baseline::record(&*self.host, untouched, self.now)
     }
 
     /// The API of this cluster. The administrator's kubeconfig is used with the API server of this host, since the
@@ -318,6 +339,14 @@ impl Session {
         let entry = self.host.read(path).map_err(|error| error.to_string())?;
         let kubeconfig = entry.and_then(|entry| entry.content().map(<[u8]>::to_vec));
         let kubeconfig = kubeconfig.or_else(|| self.made(identity));
+        let kubeconfig = match (identity, kubeconfig) {
+            // It names the files of the kubelet's store, which are on the host and perhaps not here.
+            (Identity::Node, Some(bytes)) => {
+                let found = discovery::adopt(&bytes, path, &*self.host).map_err(|error| error.to_string())?;
+                Some(found.credentials.to_vec())
+            }
+            (_, kubeconfig) => kubeconfig,
+        };
         Ok(kubeconfig.map(|kubeconfig| Access { kubeconfig, server }))
     }
 

@@ -1,6 +1,7 @@
 //! What was meant: flags, environment and terminal, looked at once.
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
+use crate::cli::output;
 use crate::report;
 use crate::report::Format;
 use crate::report::Reporter;
@@ -97,6 +98,14 @@ impl Settings {
             terminal: self.terminal,
         };
         Reporter::new(settings, Box::new(std::io::stdout()), Box::new(std::io::stderr()))
+    }
+
+    /// Results go to standard output, unless that belongs to a program that reads events.
+    pub(super) fn say(&self, text: &str) {
+        match self.face {
+            Face::Json => output::people(text),
+            Face::Auto | Face::Plain => output::data(text),
+        }
     }
 
     pub(super) fn new(args: &GlobalArgs) -> Self {

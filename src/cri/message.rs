@@ -164,3 +164,42 @@ pub struct PodSandboxRequest {
     #[prost(string, tag = "1")]
     pub pod_sandbox_id: String,
 }
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListContainersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub containers: Vec<Container>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Container {
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// Nanoseconds since 1970.
+    #[prost(int64, tag = "7")]
+    pub created_at: i64,
+    /// The kubelet's own say whose container it is.
+    #[prost(map = "string, string", tag = "8")]
+    pub labels: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ContainerStatusRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ContainerStatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub status: Option<ContainerStatus>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ContainerStatus {
+    /// Why it could not be started, in the runtime's words.
+    #[prost(string, tag = "11")]
+    pub message: String,
+    #[prost(string, tag = "15")]
+    pub log_path: String,
+}

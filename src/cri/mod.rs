@@ -1,6 +1,7 @@
 //! The container runtime interface: gRPC over the runtime's socket.
 
 mod error;
+pub mod log;
 pub mod message;
 
 pub use error::CriError;
@@ -9,6 +10,8 @@ use crate::grpc;
 use crate::host::Host;
 use crate::host::Socket;
 use message::CgroupDriver;
+use message::Container;
+use message::ContainerStatus;
 use message::Image;
 use message::PodSandbox;
 use message::RuntimeCondition;
@@ -155,6 +158,24 @@ impl Client {
     fn end_pod(&self, method: &'static str, id: &str) -> Result<(), CriError> {
         let call = self.unary::<_, message::Empty>(RUNTIME, method, sandbox(id));
         self.tokio.block_on(limited(&self.socket, method, END_TIMEOUT, call)).map(drop)
+    }
+
+    /// All containers, those that ended included.
+    ///
+    /// # Errors
+    /// The runtime does not answer.
+    pub fn list_containers(&self) -> Result<Vec<Container>, CriError> {
+        let answer: message::ListContainersResponse =
+            self.call(RUNTIME, "ListContainers", message::Empty {})?;
+        Ok(answer.containers)
+    }
+
+    /// # Errors
+    /// The runtime does not answer, or has no such container.
+    pub fn container_status(&self, id: &str) -> Result<ContainerStatus, CriError> {
+        let request = message::ContainerStatusRequest { container_id: id.to_owned() };
+        let answer: message::ContainerStatusResponse = self.call(RUNTIME, "ContainerStatus", request)?;
+        Ok(answer.status.unwrap_or_default())
     }
 
     fn call<Q, A>(&self, service: &'static str, method: &'static str, request: Q) -> Result<A, CriError>

@@ -64,6 +64,11 @@ pub enum DiscoveryError {
     BadCertificate { endpoint: String, why: String },
     #[error("the discovery file {file} {problem}")]
     File { file: String, problem: FileProblem },
+    #[error(
+        "this host has joined the cluster at {server} before, and is asked to join another one now: the CA is {}, not {}",
+        found.join(", "), asked.join(" or ")
+    )]
+    Joined { server: String, found: Vec<String>, asked: Vec<String> },
     #[error("interrupted")]
     Interrupted,
 }
@@ -133,6 +138,11 @@ impl DiscoveryError {
             Self::Validity { early, limit, moment, .. } => validity_hint(*early, *limit, moment).to_owned(),
             Self::BadCertificate { .. } => "look at it: openssl s_client -connect HOST:PORT -showcerts".to_owned(),
             Self::File { problem, .. } => problem.hint().to_owned(),
+            Self::Joined { .. } => {
+                "`kubewright reset` makes this host leave its cluster; for that one, take the hash from a join command \
+                 that one of its control planes prints"
+                    .to_owned()
+            }
             Self::Interrupted => "nothing was changed".to_owned(),
         }
     }

@@ -8,6 +8,7 @@ mod attempt;
 mod cluster_info;
 mod error;
 mod file;
+mod joined;
 mod kubeconfig;
 mod moment;
 mod retry;
@@ -18,6 +19,7 @@ mod trouble;
 
 pub use error::DiscoveryError;
 pub use error::FileProblem;
+pub use joined::expect_the_same;
 pub use moment::Moment;
 pub use trouble::Trouble;
 

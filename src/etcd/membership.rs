@@ -48,6 +48,12 @@ impl Membership {
         self.by_peer_url(url).filter(|member| member.has_started())
     }
 
+    /// The members with a vote that do not answer, or complain, and how they are.
+    pub fn sick_members(&self) -> impl Iterator<Item = (&Member, &EndpointHealth)> {
+        let voters = self.members.iter().filter(|member| !member.is_learner);
+        voters.zip(&self.health).filter(|(_, health)| health.error.is_some())
+    }
+
     /// The voters that do not answer, or complain.
     pub fn sick(&self) -> impl Iterator<Item = &EndpointHealth> {
         self.health.iter().filter(|one| one.error.is_some())

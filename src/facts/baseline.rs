@@ -25,17 +25,29 @@ pub enum BaselineError {
     TooNew { found: u32 },
 }
 
-/// Writes down how the host is, before the first change. `recorded`: this program has a receipt there, so its first
-/// change is past and the baseline, if any, stays as it is. A host that serves a cluster already has no state to come
-/// back to.
+/// How a host is before the first change, and what was watched for it.
+#[derive(Debug, Clone)]
+pub struct Untouched {
+    pub watch: Watch,
+    pub snapshot: Snapshot,
+}
+
+/// Looks how the host is, and writes nothing.
 ///
 /// # Errors
-/// The host cannot be asked, or cannot write it.
-pub fn record(host: &dyn Host, watch: &Watch, recorded: bool, now: OffsetDateTime) -> Result<(), HostError> {
-    if recorded {
-        return Ok(());
-    }
-    let (snapshot, _) = footprint::look(host, watch)?;
+/// The host cannot be asked.
+pub fn look(host: &dyn Host, watch: Watch) -> Result<Untouched, HostError> {
+    let (snapshot, _) = footprint::look(host, &watch)?;
+    Ok(Untouched { watch, snapshot })
+}
+
+/// Writes down how the host was when it was looked at, before the first change. A host that serves a cluster already has
+/// no state to come back to.
+///
+/// # Errors
+/// The host cannot write it.
+pub fn record(host: &dyn Host, untouched: Untouched, now: OffsetDateTime) -> Result<(), HostError> {
+    let snapshot = untouched.snapshot;
     if snapshot.serves_a_cluster() {
         // One that a run left behind which never came to its first change.
         return host.remove(PATH);
@@ -71,21 +83,20 @@ mod tests {
         Fake::new("cp1").on(&["sh", "-s"], said(0, text))
     }
 
-    fn recorded(host: &Fake, receipt: bool) -> Option<Snapshot> {
-        record(host, &Watch::default(), receipt, OffsetDateTime::UNIX_EPOCH).unwrap();
+    fn recorded(host: &Fake) -> Option<Snapshot> {
+        record(host, look(host, Watch::default()).unwrap(), OffsetDateTime::UNIX_EPOCH).unwrap();
         load(host).unwrap()
     }
 
     #[test]
-    fn is_written_before_the_first_change_only() {
+    fn is_written_where_no_cluster_is_served() {
         let fresh = host("interface:lo\n");
-        assert_eq!(recorded(&fresh, true), None);
-        let baseline = recorded(&fresh, false).unwrap();
+        let baseline = recorded(&fresh).unwrap();
         assert_eq!((baseline.version, baseline.taken.as_str()), (VERSION, "1970-01-01T00:00:00Z"));
         assert!(baseline.interfaces.contains("lo"));
         assert_eq!(fresh.read(PATH).unwrap().unwrap().mode, 0o600);
         let used = host("entry:600 0 0 regular file:/etc/kubernetes/manifests/etcd.yaml\n");
-        assert_eq!(recorded(&used, false), None);
+        assert_eq!(recorded(&used), None);
     }
 
     #[test]

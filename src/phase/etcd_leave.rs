@@ -25,6 +25,7 @@ pub fn removal(cluster: &Cluster, node: &Node) -> Option<Draft> {
             peer_url: Member::of(node).peer_url,
             change: MemberChange::Remove,
             limit: cluster.timeouts.etcd_api_call.min(LIMIT),
+            unhealthy: LIMIT,
             best_effort: true,
         }),
     ))

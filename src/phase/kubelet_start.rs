@@ -2,6 +2,9 @@
 
 use crate::cluster::Node;
 use crate::kube::kubelet;
+use crate::kube::patch::Target;
+use crate::kube::static_pod;
+use crate::kube::static_pod::Member;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::control_plane::manifests_directory;
@@ -78,10 +81,21 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
             unit: "kubelet".to_owned(),
             enabled: None,
             restart_on,
+            anew: anew(cx, node),
             best_effort: true,
         }),
     ));
     Ok(drafts)
+}
+
+/// A kubelet waits ever longer before it starts a failed static pod again, and a host that is to join once more would
+/// have to wait with it. So it starts anew, unless the host has got as far as a Node and a member of etcd.
+fn anew(cx: &Context<'_>, node: &Node) -> bool {
+    let tried_before = cx.exists(node, &static_pod::manifest_path(Target::KubeApiserver.as_str()));
+    let peer_url = Member::of(node).peer_url;
+    let no_member = cx.running.etcd.as_ref().is_some_and(|etcd| etcd.started(&peer_url).is_none());
+    let on_its_way = cx.running.namesake.is_none() || no_member;
+    cx.cluster.joining && node.is_control_plane() && tried_before && on_its_way
 }
 
 fn changed_file(draft: &Draft) -> Option<String> {

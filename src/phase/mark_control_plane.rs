@@ -32,6 +32,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
                 },
                 limit,
                 advice: vec!["journalctl -xeu kubelet".to_owned()],
+                container: None,
             }),
         ),
         Draft::new(

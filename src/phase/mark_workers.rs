@@ -21,6 +21,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Admin },
             limit: cx.cluster.timeouts.tls_bootstrap,
             advice: vec!["journalctl -xeu kubelet".to_owned()],
+            container: None,
         }),
     );
     let labelled = objects::node::mark(node).map(|object| {

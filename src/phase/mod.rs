@@ -66,11 +66,19 @@ pub type PlanFn = fn(&Context<'_>, &Node, &str) -> anyhow::Result<Vec<Draft>>;
 pub type UndoFn = fn(&Context<'_>, &Node) -> Option<UndoDraft>;
 
 /// How a phase is taken back, before it knows its phase and place; see [`crate::plan::Undo`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct UndoDraft {
     pub drafts: Vec<Draft>,
-    /// What to do by hand when it fails: one command a line.
+    /// How to do each of them by hand; empty where nothing needs to be done.
     pub mend: Vec<String>,
+}
+
+impl UndoDraft {
+    /// Adds a step, and how to do it by hand.
+    pub fn push(&mut self, draft: Draft, mend: impl Into<String>) {
+        self.drafts.push(draft);
+        self.mend.push(mend.into());
+    }
 }
 
 /// A step that does not know its phase and place yet; [`build`] fills them in.
@@ -110,6 +118,8 @@ pub struct Context<'a> {
     pub external: &'a BTreeSet<Ca>,
     /// Files of an external etcd's client that the cluster hands to a joining control plane, by path.
     pub downloaded: &'a BTreeSet<String>,
+    /// What an earlier run did or made on the host that joins, as its receipt says.
+    pub ours: &'a BTreeSet<String>,
     pub options: &'a Options,
 }
 

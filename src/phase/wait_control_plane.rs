@@ -5,6 +5,7 @@ use crate::kube::args;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::plan::Action;
+use crate::plan::Container;
 use crate::plan::Identity;
 use crate::plan::Probe;
 use crate::plan::Wait;
@@ -52,6 +53,7 @@ pub fn kubelet(cx: &Context<'_>) -> Option<Draft> {
             probe: Probe::Http { tls: false, host: host.to_owned(), port, path: "/healthz".to_owned() },
             limit: cx.cluster.timeouts.kubelet_health_check,
             advice: vec!["systemctl status kubelet".to_owned(), "journalctl -xeu kubelet".to_owned()],
+            container: None,
         }),
     ))
 }
@@ -69,6 +71,7 @@ fn component(cx: &Context<'_>, node: &Node, name: &str, probe: Probe) -> Draft {
                 format!("{crictl} logs CONTAINERID"),
                 "journalctl -xeu kubelet".to_owned(),
             ],
+            container: Some(Container::of_component(node, name)),
         }),
     )
 }

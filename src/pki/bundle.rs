@@ -14,8 +14,6 @@ use super::key::PrivateKey;
 use super::kubeconfig;
 use super::kubeconfig::Credential;
 use super::kubeconfig::Kubeconfig;
-use super::load;
-use super::load::LoadError;
 use super::material::Material;
 use super::material::SecretBytes;
 use super::mint;
@@ -103,20 +101,6 @@ impl Minting {
 }
 
 impl Bundle {
-    /// What a host that only joins knows: the authority that it trusts, as the cluster gave it.
-    ///
-    /// # Errors
-    /// There is no certificate in `authority`.
-    pub fn trusting(authority: &[u8]) -> Result<Self, LoadError> {
-        let material = Material {
-            certificates: load::certificates(authority)?,
-            certificate_file: Some(Zeroizing::new(authority.to_vec())),
-            ..Material::default()
-        };
-        let entries = BTreeMap::from([(id("", CertName::Ca(Ca::Kubernetes)), material)]);
-        Ok(Self { entries, minted: BTreeSet::new() })
-    }
-
     /// Makes what the decisions leave to be made, and takes over what exists. Keys are made on all
     /// processors.
     ///

@@ -37,9 +37,11 @@ pub struct Flaw {
 }
 
 /// A path that a later phase takes over from an earlier one.
-const TAKE_OVERS: [(&str, &str); 2] = [
+const TAKE_OVERS: [(&str, &str); 3] = [
     ("kubelet-finalize/enable-client-cert-rotation", "/kubelet.conf"),
     ("kubelet-wait-bootstrap", "/bootstrap-kubelet.conf"),
+    // What is left of a try that was withdrawn goes first.
+    ("etcd-join", "/etcd.yaml"),
 ];
 
 /// What a private key looks like in PEM, whatever its kind.

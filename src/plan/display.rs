@@ -146,6 +146,7 @@ fn note(action: &Action) -> Option<String> {
         Action::File(spec) => format!("{:04o}", spec.mode),
         Action::Directory { mode, .. } => format!("{mode:04o}"),
         Action::Link { target, .. } => format!("to {target}"),
+        Action::Service(spec) if spec.anew => "restarted in any case".to_owned(),
         Action::Service(spec) if !spec.restart_on.is_empty() => {
             format!("restarted when {} changes", spec.restart_on.join(" or "))
         }
@@ -193,7 +194,7 @@ fn action(action: &Action) -> Value {
         Action::Absent { path } => json!({"kind": "absent", "path": path}),
         Action::Service(spec) => json!({
             "kind": "service", "unit": spec.unit, "enabled": spec.enabled, "restartOn": spec.restart_on,
-            "bestEffort": spec.best_effort,
+            "anew": spec.anew, "bestEffort": spec.best_effort,
         }),
         Action::Run(spec) => json!({
             "kind": "run", "command": spec.command.to_string(), "bestEffort": spec.best_effort,
@@ -224,7 +225,8 @@ fn action(action: &Action) -> Value {
         }),
         Action::Member(spec) => json!({
             "kind": "member", "change": spec.change.as_str(), "peerURL": spec.peer_url,
-            "limit": spec.limit.to_string(), "bestEffort": spec.best_effort,
+            "limit": spec.limit.to_string(), "unhealthy": spec.unhealthy.to_string(),
+            "bestEffort": spec.best_effort,
         }),
     }
 }
@@ -256,6 +258,7 @@ fn hole(hole: &Hole) -> Value {
         Fill::TokenSecret(id) => format!("secret of the bootstrap token {id}"),
         Fill::Expiration(after) => format!("time of expiry, {after} after it is written"),
         Fill::ClusterInfo { server } => format!("kubeconfig with {server} and the CA"),
+        Fill::Signature { token, .. } => format!("signature of that by the bootstrap token {token}"),
         Fill::Encrypted { node, cert, part } => {
             format!("{cert} of {node}, {}, encrypted", format!("{part:?}").to_lowercase())
         }

@@ -33,8 +33,8 @@ pub struct StopSpec {
 /// A pod that the container runtime no longer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodSpec {
-    /// The runtime's own name of it.
-    pub id: String,
+    /// The runtime's own name of it; without one, every pod that has the name below by then.
+    pub id: Option<String>,
     /// `kube-system/etcd-cp1`.
     pub name: String,
     pub cri_socket: String,

@@ -9,6 +9,8 @@ pub struct MemberSpec {
     pub peer_url: String,
     pub change: MemberChange,
     pub limit: GoDuration,
+    /// How long at most while etcd says that it is not healthy enough for the change.
+    pub unhealthy: GoDuration,
     /// A failure is a warning.
     pub best_effort: bool,
 }
@@ -25,6 +27,20 @@ pub enum MemberChange {
     /// It is not among the members, if this run announced it and it has no vote; otherwise it stays, and whatever else
     /// was to be undone after it as well.
     Withdraw,
+}
+
+impl MemberSpec {
+    pub(super) fn subject(&self) -> String {
+        match self.change {
+            MemberChange::Promote => vote(&self.peer_url),
+            _ => format!("etcd member {}", self.peer_url),
+        }
+    }
+}
+
+/// What a member has once it was promoted, as a step's subject: another thing than a member that was only announced.
+pub fn vote(peer_url: &str) -> String {
+    format!("vote of etcd member {peer_url}")
 }
 
 /// Stands in the text where etcd's members belong.

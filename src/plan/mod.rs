@@ -37,6 +37,7 @@ pub use step::RunSpec;
 pub use step::ServiceSpec;
 pub use step::Step;
 pub use undo::Undo;
+pub use wait::Container;
 pub use wait::Probe;
 pub use wait::Wait;
 

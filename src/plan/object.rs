@@ -35,6 +35,8 @@ pub enum Fill {
     Expiration(GoDuration),
     /// The `cluster-info` kubeconfig: server and the kubernetes CA, no credentials.
     ClusterInfo { server: String },
+    /// The signature of the same kubeconfig by the bootstrap token with this id, as the controller-manager makes it.
+    Signature { server: String, token: String },
     /// A file of the PKI, encrypted with the certificate key (AES-256-GCM), in base64. A certificate file that
     /// does not exist is an empty value, as kubeadm has it.
     Encrypted { node: String, cert: CertName, part: Part },

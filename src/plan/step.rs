@@ -87,6 +87,8 @@ pub struct ServiceSpec {
     pub enabled: Option<bool>,
     /// Paths whose change in this run asks for a restart.
     pub restart_on: Vec<String>,
+    /// It is restarted whatever has changed: what it tries again and again it would try again ever later.
+    pub anew: bool,
     /// A failure to restart is a warning, as it is to kubeadm.
     pub best_effort: bool,
 }
@@ -167,7 +169,7 @@ impl Step {
             Action::Stop(stop) => stop.unit.clone(),
             Action::Pod(pod) => pod.name.clone(),
             Action::Rules(rules) => format!("{} {}", rules.program, rules.table),
-            Action::Member(spec) => format!("etcd member {}", spec.peer_url),
+            Action::Member(spec) => spec.subject(),
         }
     }
 }

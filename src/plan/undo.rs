@@ -11,7 +11,7 @@ pub struct Undo {
     pub phase: String,
     pub place: Place,
     pub steps: Vec<Step>,
-    /// What to do by hand when undoing fails: one command a line.
+    /// How to do each of the steps by hand, when undoing ends before it; empty where nothing needs to be done.
     pub mend: Vec<String>,
 }
 

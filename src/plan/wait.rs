@@ -1,6 +1,7 @@
 //! Conditions that a plan waits for. Waiting is a step, so a plan shows where time goes.
 
 use crate::cluster::GoDuration;
+use crate::cluster::Node;
 use crate::plan::Identity;
 use std::fmt;
 
@@ -11,6 +12,25 @@ pub struct Wait {
     pub limit: GoDuration,
     /// What to look at when it does not come true; one command a line.
     pub advice: Vec<String>,
+    /// Whose log may say why it does not come true.
+    pub container: Option<Container>,
+}
+
+/// A container of a static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub cri_socket: String,
+    /// `kube-system/etcd-cp2`.
+    pub pod: String,
+    pub name: String,
+}
+
+impl Container {
+    /// The container of a control plane's component, and its pod, named as the kubelet names them.
+    pub fn of_component(node: &Node, component: &str) -> Self {
+        let pod = format!("kube-system/{component}-{}", node.registered_name());
+        Self { cri_socket: node.cri_socket.clone(), pod, name: component.to_owned() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +43,10 @@ pub enum Probe {
     NodeRegistered { node: String, identity: Identity },
     /// Something stands at this path of the host, and where it is a link, also where it leads.
     Path { path: String },
-    /// The member of the cluster's own etcd has started: it has a name, or a vote.
-    EtcdStarted { peer_url: String },
+    /// The member of the cluster's own etcd has started: it has a name, or a vote. Its data is at this path by then.
+    EtcdStarted { peer_url: String, data: String },
     /// More than half of etcd's voters answer without errors.
     EtcdHealthy,
-    /// The container runtime runs no pod of this name in `kube-system`.
-    PodGone { cri_socket: String, name: String },
 }
 
 impl fmt::Display for Probe {
@@ -42,9 +60,8 @@ impl fmt::Display for Probe {
             Self::Api { path, .. } => write!(f, "API server {path}"),
             Self::NodeRegistered { node, .. } => write!(f, "node {node} registered"),
             Self::Path { path } => f.write_str(path),
-            Self::EtcdStarted { peer_url } => write!(f, "etcd member {peer_url} started"),
+            Self::EtcdStarted { peer_url, .. } => write!(f, "etcd member {peer_url} started"),
             Self::EtcdHealthy => f.write_str("etcd healthy"),
-            Self::PodGone { name, .. } => write!(f, "pod {name} gone"),
         }
     }
 }

@@ -31,6 +31,17 @@ pub(super) fn init(subject: &Subject) -> Vec<Check> {
     checks
 }
 
+/// What a host must have to join any cluster.
+pub(super) fn host() -> Vec<Check> {
+    let mut checks = vec![Check::new("IsPrivilegedUser", host::privileged).batch(Batch::Privilege)];
+    checks.extend([KUBELET_CONF, BOOTSTRAP_KUBELET_CONF].map(file_available));
+    checks.push(Check::new("CRI", host::runtime));
+    let programs = ["losetup", "mount", "cp"];
+    checks.extend(programs.map(|name| Check::new(format!("FileExisting-{name}"), host::program).about(name)));
+    checks.push(port(KUBELET_PORT));
+    checks
+}
+
 /// The same for `join`; a worker has neither ports nor files of a control plane.
 pub(super) fn join(subject: &Subject) -> Vec<Check> {
     let mut checks = vec![Check::new("IsPrivilegedUser", host::privileged).batch(Batch::Privilege)];

@@ -7,6 +7,7 @@ mod host;
 pub mod ignore;
 mod joining;
 mod kubeadm;
+mod labels;
 mod ours;
 mod proxy;
 pub mod report;
@@ -65,6 +66,11 @@ pub fn join_checks(subject: &Subject) -> Vec<Check> {
         checks.extend(kubeadm::images());
     }
     checks
+}
+
+/// Those checks of `join` that do not depend on the cluster, so that they can be made before it is found.
+pub fn host_checks() -> Vec<Check> {
+    kubeadm::host()
 }
 
 /// What a control plane must know of the cluster before it joins: asked when it has the cluster's authorities.

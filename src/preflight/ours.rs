@@ -9,6 +9,7 @@ use crate::preflight::Check;
 use crate::preflight::Problem;
 use crate::preflight::Subject;
 use crate::preflight::firewall;
+use crate::preflight::labels;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -38,6 +39,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new("SELinuxMode", selinux_mode),
         Check::new("SELinuxPolicy", selinux_policy),
         Check::new("FirewallPorts", firewall::find),
+        Check::new("NodeLabels", labels::find),
         Check::new("TimeSync", time_sync),
         Check::new("DiskSpace", disk_space),
         Check::new("EtcdDiskLatency", etcd_disk_latency),

@@ -6,7 +6,7 @@
 //!
 //! | event | when | fields |
 //! |---|---|---|
-//! | `run-started` | first | `hosts`, `steps`, `dryRun` |
+//! | `run-started` | first, but for warnings and waits while a cluster is looked for | `hosts`, `steps`, `dryRun` |
 //! | `phase-started` | steps of a phase begin | `phase`, `hosts`, `steps` |
 //! | `step-started` | | `phase`, `host`, `title`, `subject` |
 //! | `waiting` | a wait goes on (about every 5 s) | `phase`, `host`, `subject`, `elapsedMs`, `limitMs`, `last` |
@@ -156,11 +156,12 @@ impl fmt::Display for Failure {
         writeln!(f, "error: {}", self.causes.join(": "))?;
         writeln!(f)?;
         let place = self.host.as_deref().unwrap_or("the Kubernetes API");
+        let width = self.details.iter().map(|(label, _)| label.len()).fold(8, usize::max);
         for (label, text) in [("host", place), ("phase", &self.phase), ("step", &self.step())] {
-            labelled(f, label, text)?;
+            labelled(f, width, label, text)?;
         }
         for (label, text) in &self.details {
-            labelled(f, label, text)?;
+            labelled(f, width, label, text)?;
         }
         if !self.hints.is_empty() {
             writeln!(f)?;
@@ -182,10 +183,10 @@ impl Failure {
     }
 }
 
-fn labelled(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+fn labelled(f: &mut fmt::Formatter<'_>, width: usize, label: &str, text: &str) -> fmt::Result {
     for (index, line) in text.lines().enumerate() {
         let label = if index == 0 { label } else { "" };
-        writeln!(f, "  {label:<8} {line}")?;
+        writeln!(f, "  {label:<width$} {line}")?;
     }
     Ok(())
 }

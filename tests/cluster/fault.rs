@@ -25,7 +25,7 @@ const TIMEOUT: i32 = 8;
 const INTERRUPTED: i32 = 130;
 
 /// Fails unless a run ended with `code` and said all of these.
-fn assert_fails(outcome: &Outcome, code: i32, says: &[&str]) {
+pub(crate) fn assert_fails(outcome: &Outcome, code: i32, says: &[&str]) {
     assert_eq!(outcome.code, code, "{}", outcome.text());
     for text in says {
         assert!(outcome.stderr.contains(text), "no `{text}` in:\n{}", outcome.stderr);

@@ -98,6 +98,47 @@ impl Host {
         assert_eq!(copied.code, 0, "{path}: {}", copied.text());
     }
 
+    /// Runs a line of shell that goes on without us: what it says, and its exit code, are for [`Self::ended`].
+    pub(crate) fn start(&self, line: &str) {
+        self.write("/root/line", line);
+        self.ok(
+            "rm -f /root/code && systemd-run -q --collect sh -c 'cd /root; sh line >said 2>&1; echo $? >code.new; \
+             mv code.new code'",
+        );
+    }
+
+    /// Waits for what was [started](Self::start), also while the host cannot be reached.
+    pub(crate) fn wait_for_end(&self, limit: Duration) {
+        self.wait_for_path("/root/code", limit);
+    }
+
+    /// What it came to.
+    pub(crate) fn ended(&self) -> Outcome {
+        let code = self.ok("cat /root/code").trim().parse().unwrap();
+        Outcome { code, stdout: String::new(), stderr: self.ok("cat /root/said") }
+    }
+
+    /// Waits until the host has a file, without asking it: its disk is a directory of this machine.
+    pub(crate) fn wait_for_path(&self, path: &str, limit: Duration) {
+        let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
+        let file = Path::new(&directory).join("hosts").join(self.name).join(path.trim_start_matches('/'));
+        let start = Instant::now();
+        while !file.exists() {
+            assert!(start.elapsed() < limit, "{} has no {path} after {limit:?}", self.name);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Pulls the network cable.
+    pub(crate) fn cut(&self) {
+        assert_eq!(lab(&["cut", self.name]).code, 0);
+    }
+
+    /// Plugs it in again.
+    pub(crate) fn heal(&self) {
+        assert_eq!(lab(&["heal", self.name]).code, 0);
+    }
+
     /// Tries a line of shell until it succeeds.
     pub(crate) fn until(&self, limit: Duration, line: &str) -> String {
         let start = Instant::now();

@@ -16,6 +16,8 @@ mod grow;
 mod init;
 mod interchange;
 mod join;
+mod join_fault;
+mod join_refused;
 mod kill;
 mod kubeadm;
 mod lab;
@@ -23,6 +25,8 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod reset;
+mod running;
 #[path = "../support/skip.rs"]
 mod skip;
 mod state;

@@ -429,7 +429,7 @@ fn a_plan_is_applied_once(server: &Server) {
 }
 
 fn wait_step(place: Place, probe: Probe) -> Step {
-    let wait = Wait { probe, limit: GoDuration::from_secs(1), advice: Vec::new() };
+    let wait = Wait { probe, limit: GoDuration::from_secs(1), advice: Vec::new(), container: None };
     let (phase, title, reason) = ("wait".to_owned(), String::new(), String::new());
     Step { phase, place, title, reason, action: Action::Wait(wait) }
 }

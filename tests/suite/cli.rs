@@ -240,6 +240,25 @@ fn another_hosts_configuration_is_refused_by_name() {
     assert!(own.code == 0 && own.out.contains("certs/ca: cp2") && !own.out.contains(": cp1"), "{}", own.err);
 }
 
+/// kubeadm's order: what the host lacks comes before a search for the cluster that may take minutes.
+#[test]
+fn a_host_that_cannot_join_says_so_before_the_cluster_is_found() {
+    let args = [
+        "join",
+        "127.0.0.1:1",
+        "--token",
+        "abcdef.0123456789abcdef",
+        "--discovery-token-unsafe-skip-ca-verification",
+        "--cri-socket",
+        "unix:///nowhere/runtime.sock",
+    ];
+    let outcome = kubewright(&args);
+    assert_eq!((outcome.code, outcome.out.as_str()), (4, ""), "{}", outcome.err);
+    for part in ["[ERROR ", "error: preflight checks failed", "the cluster was not looked at"] {
+        assert!(outcome.err.contains(part), "no {part:?} in\n{}", outcome.err);
+    }
+}
+
 #[test]
 fn json_lines_are_all_of_standard_output() {
     if !bare_machine("json_lines_are_all_of_standard_output") {
@@ -474,6 +493,7 @@ fn masked(files: BTreeMap<String, (u32, Vec<u8>)>) -> BTreeMap<String, (u32, Str
         "client-certificate-data:",
         "client-key-data:",
         "expiration:",
+        "jws-kubeconfig-tokenid:",
         "token-secret:",
         "token-id:",
         "auth-extra-groups:",

@@ -6,11 +6,11 @@ use crate::pki::fixture::node;
 use kubewright::api::NoApi;
 use kubewright::apply;
 use kubewright::apply::Images;
-use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::Resolve;
 use kubewright::apply::World;
 use kubewright::apply::receipt::PATH;
+use kubewright::apply::receipt::Receipt;
 use kubewright::clock::Clock;
 use kubewright::clock::Manual;
 use kubewright::cluster::Cluster;
@@ -22,10 +22,13 @@ use kubewright::etcd::fake::Fault;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::EtcdMembership;
 use kubewright::facts::HostFacts;
+use kubewright::host::Command;
 use kubewright::host::Entry;
+use kubewright::host::EntryKind;
 use kubewright::host::Fake;
 use kubewright::host::Fleet;
 use kubewright::host::Host;
+use kubewright::host::fake::Unit;
 use kubewright::host::fake::said;
 use kubewright::kube::static_pod;
 use kubewright::kube::static_pod::InitialCluster;
@@ -61,6 +64,8 @@ use time::macros::datetime;
 
 pub(crate) const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
 pub(crate) const DATA: &str = "/var/lib/etcd/member";
+/// Where the hosts of these tests keep the pod of etcd.
+const POD: &str = "/pods/etcd";
 
 const BASE: Phase = Phase {
     name: "",
@@ -97,7 +102,7 @@ impl Clock for Hasty {
     }
 }
 
-/// A pod runs for as long as its manifest is there.
+/// The pod is a file of the host.
 pub(crate) struct Pods;
 
 impl Images for Pods {
@@ -108,10 +113,27 @@ impl Images for Pods {
     fn pull(&self, _: &dyn Host, _: &str, _: &str) -> anyhow::Result<()> {
         Ok(())
     }
+}
 
-    fn runs_pod(&self, host: &dyn Host, _: &str, namespace: &str, name: &str) -> anyhow::Result<bool> {
-        assert_eq!((namespace, name), ("kube-system", format!("etcd-{}", host.name()).as_str()));
-        Ok(host.read(MANIFEST)?.is_some())
+impl apply::Pods for Pods {
+    fn present(&self, _: &dyn Host, _: &str, id: &str) -> anyhow::Result<bool> {
+        anyhow::bail!("nobody knew {id} beforehand")
+    }
+
+    fn remove(&self, host: &dyn Host, _: &str, id: &str) -> anyhow::Result<()> {
+        let runs = host.run(&Command::query("systemctl").args(["is-active", "kubelet"]))?.success();
+        assert!(!runs && host.read(MANIFEST)?.is_none(), "the kubelet would start it again");
+        Ok(host.remove(id)?)
+    }
+
+    fn named(&self, host: &dyn Host, _: &str, name: &str) -> anyhow::Result<Vec<String>> {
+        assert_eq!(name, format!("kube-system/etcd-{}", host.name()));
+        Ok(host.read(POD)?.map(|_| POD.to_owned()).into_iter().collect())
+    }
+
+    fn complaints(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Vec<String>> {
+        assert_eq!(container.pod, format!("kube-system/{}-{}", container.name, host.name()));
+        Ok(host.read(POD)?.map(|_| "address already in use".to_owned()).into_iter().collect())
     }
 }
 
@@ -173,6 +195,11 @@ impl Stage {
         facts
     }
 
+    /// What the receipt of `cp2` says.
+    fn ours(&self) -> BTreeSet<String> {
+        Receipt::load(self.host(), PATH).unwrap().map(|receipt| receipt.ours()).unwrap_or_default()
+    }
+
     fn try_plan(&self) -> anyhow::Result<Plan> {
         let facts = self.hosts.keys().map(|name| (name.clone(), self.facts(name))).collect();
         let running =
@@ -183,6 +210,7 @@ impl Stage {
             running: &running,
             external: &BTreeSet::new(),
             downloaded: &BTreeSet::new(),
+            ours: &self.ours(),
             options: &phase::Options::default(),
         };
         build::plan(&context, &select::skipping(JOIN, &[]).unwrap())
@@ -214,6 +242,7 @@ impl Stage {
                     if title == "static pod etcd" =>
                 {
                     self.hosts[host].put(DATA, Entry::directory(0o700));
+                    self.hosts[host].put(POD, Entry::file("", 0o600));
                 }
                 _ => {}
             }
@@ -224,7 +253,7 @@ impl Stage {
             api: &NoApi,
             etcd: &self.etcd,
             resolver: &Nothing,
-            pods: &NoPods,
+            pods: &Pods,
             images: &Pods,
             clock: &self.clock,
             events: &events,
@@ -258,7 +287,8 @@ impl Stage {
     fn assert_as_before(&self, when: &str) {
         assert_eq!(self.members(), ["cp1"], "{when}");
         let files = self.host().files();
-        assert!(!files.contains_key(MANIFEST) && !files.contains_key(DATA), "{when}: {:?}", files.keys());
+        let left = [MANIFEST, DATA, POD].iter().any(|path| files.contains_key(*path));
+        assert!(!left, "{when}: {:?}", files.keys());
     }
 
     fn failed_events(&self) -> Vec<String> {
@@ -272,6 +302,7 @@ impl Stage {
 
 pub(crate) fn host(name: &str) -> Fake {
     Fake::new(name)
+        .with_unit("kubelet", Unit { active: true, enabled: true, starts: 1 })
         .on_run(&["test", "!", "-e", DATA], |_, files| said(i32::from(files.contains_key(DATA)), ""))
         .on_run(&["rm", "-rf", DATA], |_, files| {
             files.remove(DATA);
@@ -366,11 +397,15 @@ fn a_learner_that_never_starts_is_withdrawn() {
     assert_eq!(
         undone,
         "etcd member withdrawn (etcd member https://192.0.2.12:2380)\nno static pod etcd \
-         (/etc/kubernetes/manifests/etcd.yaml)\nno etcd data (rm -rf /var/lib/etcd/member)"
+         (/etc/kubernetes/manifests/etcd.yaml)\nkubelet stopped (kubelet): stopped\netcd stopped \
+         (kube-system/etcd-cp2)\nno etcd data (rm -rf /var/lib/etcd/member)"
     );
+    let (_, said) = failure.details.iter().find(|(label, _)| label == "etcd says").unwrap();
+    assert_eq!(said, "address already in use");
     assert_eq!(stage.failed_events(), [failure.to_string()]);
     stage.assert_as_before("undone");
-    assert_eq!(report.undone.len(), 4);
+    assert_eq!(report.undone.len(), 5);
+    assert!(!stage.host().unit("kubelet").unwrap().active);
 
     // The host is ready for another try.
     stage.etcd.learners_start_after(Some(0));
@@ -396,6 +431,70 @@ fn a_try_that_was_killed_is_taken_up_or_withdrawn() {
     }
 }
 
+/// A run that died while it undid: the member is withdrawn, and so many of the steps after it were done.
+fn died_while_undoing(steps: usize) -> Stage {
+    let stage = Stage::new(&["cp1"], 1);
+    stage.etcd.learners_start_after(None);
+    let mut plan = stage.plan();
+    let undo = std::mem::take(&mut plan.undo).remove(0);
+    assert!(!stage.run(&plan, false).success());
+    stage.etcd.member_remove(stage.etcd.members()[1].id).unwrap();
+    let done = Plan { steps: undo.steps[1..=steps].to_vec(), ..Plan::default() };
+    assert!(stage.run(&done, false).success());
+    stage.etcd.learners_start_after(Some(0));
+    stage
+}
+
+#[test]
+fn what_a_killed_undo_has_left_is_removed_before_the_next_try() {
+    for steps in 0..=4 {
+        let stage = died_while_undoing(steps);
+        let plan = stage.plan();
+        let text = display::text(&plan, display::Detail::Short);
+        let expected = "check-etcd: cp2
+  remove   no static pod etcd  /etc/kubernetes/manifests/etcd.yaml
+  stop     kubelet stopped  kubelet
+  pod      etcd stopped  kube-system/etcd-cp2
+  run      no etcd data  rm -rf /var/lib/etcd/member, unless `test '!' -e /var/lib/etcd/member` succeeds
+  wait     etcd healthy, at most 2m0s
+";
+        assert_eq!(text.starts_with(expected), steps < 4, "{steps}: {text}");
+        let report = stage.run(&plan, false);
+        assert!(report.success(), "{steps}: {:#?}", report.failures);
+        assert_eq!(stage.members(), ["cp1", "192.0.2.12"], "{steps}");
+        assert!(stage.manifest("cp2").is_some(), "{steps}");
+    }
+    // And should that try fail as well, nothing is left of either.
+    let stage = died_while_undoing(2);
+    stage.etcd.learners_start_after(None);
+    assert!(!stage.join().success());
+    stage.assert_as_before("the second try");
+}
+
+#[test]
+fn only_data_of_a_try_is_removed() {
+    let refused = |stage: &Stage, what: &str| {
+        let error = format!("{:#}", stage.try_plan().unwrap_err());
+        assert!(error.contains("rm -rf /var/lib/etcd/member"), "{what}: {error}");
+    };
+    let stage = Stage::new(&["cp1"], 1);
+    stage.host().put(DATA, Entry::directory(0o700));
+    refused(&stage, "it was there before");
+
+    // A receipt that does not know of it.
+    let stage = died_while_undoing(0);
+    let mut receipt = stage.host().files()[PATH].clone();
+    let text = String::from_utf8(receipt.content().unwrap().to_vec()).unwrap();
+    receipt.kind = EntryKind::File(text.replace(DATA, "/elsewhere").into_bytes());
+    stage.host().put(PATH, receipt);
+    refused(&stage, "nobody knows");
+
+    let stage = Stage::new(&["cp1"], 1);
+    assert!(stage.join().success());
+    stage.etcd.member_remove(stage.etcd.members()[1].id).unwrap();
+    refused(&stage, "it had its vote");
+}
+
 #[test]
 fn an_interrupted_join_leaves_nothing_behind() {
     let titles: Vec<String> =
@@ -419,8 +518,8 @@ fn an_interrupted_join_leaves_nothing_behind() {
         let warned = stage.events.lock().unwrap().iter().any(|event| {
             matches!(event, Event::Warning { message, .. } if message.starts_with("etcd-join did not come to its end"))
         });
-        let announced = titles.iter().position(|title| title.ends_with("announced")).unwrap() <= index;
-        assert_eq!(warned, announced && !finished, "{title}");
+        let begun = titles.iter().position(|title| title == "etcd data directory").unwrap() <= index;
+        assert_eq!(warned, begun && !finished, "{title}");
 
         *stage.interrupt_at.lock().unwrap() = None;
         stage.interrupt.store(false, Ordering::Relaxed);
@@ -447,7 +546,9 @@ fn whatever_happens_to_etcd_the_next_run_mends_it() {
         } else {
             // Nobody can be asked to withdraw it; the host keeps what it has for the next run.
             assert!(label("not undone"), "{turn} {fault:?}: {failure}");
-            assert!(failure.hints[0].contains("`member remove ID` for https://192.0.2.12:2380"), "{failure}");
+            let hint = &failure.hints[0];
+            assert!(hint.contains("`member remove ID` for https://192.0.2.12:2380"), "{failure}");
+            assert!(hint.ends_with("`systemctl stop kubelet`; `crictl --runtime-endpoint unix:///var/run/containerd/containerd.sock rmp -f $(crictl --runtime-endpoint unix:///var/run/containerd/containerd.sock pods -q --name etcd-cp2)`; `rm -rf /var/lib/etcd/member`"), "{hint}");
             assert_eq!(stage.manifest("cp2").is_some(), turn == 1, "{turn} {fault:?}");
         }
         stage.etcd.heal();
@@ -490,15 +591,30 @@ fn somebody_elses_learner_is_waited_for_and_left_alone() {
 
 #[test]
 fn a_voter_that_is_down_is_named() {
-    let stage = Stage::new(&["cp1", "cp8", "cp9"], 1);
-    stage.etcd.kill("cp9");
-    let report = stage.join();
-    let [failure] = &report.failures[..] else { panic!("{:#?}", report.failures) };
-    // Health is a majority, but etcd takes in nobody while a voter is down.
-    assert_eq!(failure.title, "etcd member announced");
-    assert!(failure.to_string().contains("https://cp9:2379 (connection refused)"), "{failure}");
-    stage.etcd.heal();
-    assert!(stage.join().success());
+    // Known while planning, it is waited for as long as a restart takes; otherwise for as long as others may take.
+    for (known, waited) in [(true, 30.0..35.0), (false, 300.0..305.0)] {
+        let stage = Stage::new(&["cp1", "cp8", "cp9"], 1);
+        let before = stage.plan();
+        stage.etcd.kill("cp9");
+        let report = if known { stage.join() } else { stage.run(&before, false) };
+        let [failure] = &report.failures[..] else { panic!("{:#?}", report.failures) };
+        // Health is a majority, but etcd takes in nobody while a voter is down.
+        assert_eq!((failure.title.as_str(), failure.kind), ("etcd member announced", FailureKind::Timeout));
+        let said = failure.to_string();
+        let id = stage.etcd.members()[2].id;
+        for part in [
+            format!("cp9 (https://cp9:2380, {id}): https://cp9:2379 (connection refused)"),
+            format!("`etcdctl member remove {id}`"),
+        ] {
+            assert!(said.contains(&part), "no {part} in {said}");
+        }
+        let (_, seconds) = failure.details.iter().find(|(label, _)| label == "waited").unwrap();
+        let seconds: f32 = seconds.split(' ').next().unwrap().parse().unwrap();
+        assert!(waited.contains(&seconds), "{known}: {seconds}");
+        assert_eq!(stage.members(), ["cp1", "cp8", "cp9"]);
+        stage.etcd.heal();
+        assert!(stage.join().success());
+    }
 }
 
 #[test]
@@ -537,12 +653,13 @@ fn the_plan_says_beforehand_how_it_is_undone() {
   member   etcd member announced  etcd member https://192.0.2.12:2380, at most 5m0s
   file     static pod etcd  /etc/kubernetes/manifests/etcd.yaml, 0600
   wait     etcd member started  etcd member https://192.0.2.12:2380 started, at most 2m0s
-  member   etcd member promoted  etcd member https://192.0.2.12:2380, at most 2m0s
+  member   etcd member promoted  vote of etcd member https://192.0.2.12:2380, at most 2m0s
   wait     etcd healthy, at most 2m0s
   if this fails or is interrupted:
     member   etcd member withdrawn  etcd member https://192.0.2.12:2380, at most 2m0s
     remove   no static pod etcd  /etc/kubernetes/manifests/etcd.yaml
-    wait     etcd stopped  pod etcd-cp2 gone, at most 2m0s
+    stop     kubelet stopped  kubelet
+    pod      etcd stopped  kube-system/etcd-cp2
     run      no etcd data  rm -rf /var/lib/etcd/member, unless `test '!' -e /var/lib/etcd/member` succeeds
 ";
     assert!(text.ends_with(expected), "{text}");
@@ -551,7 +668,7 @@ fn the_plan_says_beforehand_how_it_is_undone() {
     stage.host().put(DATA, Entry::directory(0o700));
     stage.etcd.learners_start_after(None);
     stage.etcd.member_add_learner("https://192.0.2.12:2380").unwrap();
-    assert_eq!(stage.plan().undo[0].steps.len(), 3);
+    assert_eq!(stage.plan().undo[0].steps.len(), 4);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Resolve for Contents {
     fn fill(&self, fill: &Fill) -> anyhow::Result<Option<String>> {
         match fill {
             Fill::TokenSecret(id) => Ok(Some(format!("secret-of-{id}"))),
-            Fill::ClusterInfo { .. } => anyhow::bail!("there is no CA"),
+            Fill::ClusterInfo { .. } | Fill::Signature { .. } => anyhow::bail!("there is no CA"),
             Fill::Encrypted { .. } => Ok(Some(format!("encrypted-{}", rand()))),
             _ => Ok(None),
         }
@@ -245,6 +245,7 @@ fn wait(probe: Probe) -> Action {
         probe,
         limit: GoDuration::from_mins(4),
         advice: vec!["journalctl -u kubelet".into()],
+        container: None,
     })
 }
 
@@ -269,6 +270,7 @@ fn on_host(name: &str) -> Vec<Step> {
         unit: "kubelet".into(),
         enabled: Some(true),
         restart_on: vec![CONFIG.into(), "/etc/default/kubelet".into()],
+        anew: false,
         best_effort: false,
     };
     let health = Probe::Http { tls: false, host: "127.0.0.1".into(), port: 10248, path: "/healthz".into() };
@@ -658,7 +660,7 @@ fn events_come_in_order_and_add_up() {
 fn services_converge_under_either_manager() {
     let service = |best_effort| {
         let (unit, restart_on) = ("crond".to_owned(), vec!["/etc/crontab".to_owned()]);
-        let service = ServiceSpec { unit, enabled: Some(true), restart_on, best_effort };
+        let service = ServiceSpec { unit, enabled: Some(true), restart_on, anew: false, best_effort };
         step("prepare", Place::Host("cp1".into()), Action::Service(service))
     };
     let file = step("prepare", Place::Host("cp1".into()), text("/etc/crontab", "x"));
@@ -695,7 +697,8 @@ fn a_unit_is_restarted_once_for_each_change() {
     let here = || Place::Host("cp1".to_owned());
     let service = || {
         let restart_on = vec!["/a".to_owned(), "/b".to_owned()];
-        let service = ServiceSpec { unit: "kubelet".into(), enabled: None, restart_on, best_effort: false };
+        let unit = "kubelet".to_owned();
+        let service = ServiceSpec { unit, enabled: None, restart_on, anew: false, best_effort: false };
         step("s", here(), Action::Service(service))
     };
     let file = |path| step("f", here(), text(path, "x"));

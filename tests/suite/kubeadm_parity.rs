@@ -22,6 +22,7 @@ use kubewright::kube::static_pod::SigningKeys;
 use kubewright::kube::static_pod::rootless::Ids;
 use kubewright::kube::yaml;
 use kubewright::plan::Fill;
+use kubewright::plan::Object;
 use kubewright::plan::ObjectRef;
 use serde_json::Value;
 use serde_json::json;
@@ -163,7 +164,7 @@ fn objects_are_kubeadms_field_by_field_and_in_its_order() {
             let recorded: Vec<Value> = input::documents(&read(&path)).into_iter().map(as_sent).collect();
             let ours: Vec<Value> = objects
                 .iter()
-                .map(|object| documents::filled(object, |fill| recorded_fill(&cluster, fill)))
+                .map(|object| documents::filled(&unsigned(object), |fill| recorded_fill(&cluster, fill)))
                 .collect();
             compared += ours.len();
             assert_same_values(&path, &json!(recorded), &as_recorded(&json!(ours)));
@@ -257,6 +258,13 @@ fn as_sent(mut value: Value) -> Value {
     value
 }
 
+/// kubeadm leaves signing to the controller-manager, which makes the same signature some seconds later.
+fn unsigned(object: &Object) -> Object {
+    let mut object = object.clone();
+    object.holes.retain(|hole| !matches!(hole.fill, Fill::Signature { .. }));
+    object
+}
+
 /// What the recordings have where we have a hole.
 fn recorded_fill(cluster: &Cluster, fill: &Fill) -> String {
     match fill {
@@ -270,6 +278,7 @@ fn recorded_fill(cluster: &Cluster, fill: &Fill) -> String {
             "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: <BASE64 OF ca.crt PEM>\n    \
              server: {server}\n  name: \"\"\ncontexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n"
         ),
+        Fill::Signature { .. } => unreachable!("it was taken away"),
         Fill::Encrypted { .. } | Fill::EncryptedFile { .. } => {
             "<BASE64(nonce||AES-256-GCM ciphertext||tag)>".to_owned()
         }

@@ -265,6 +265,7 @@ fn plan(cluster: &Cluster, external: &BTreeSet<Ca>) -> Plan {
         running: &running,
         external,
         downloaded: &BTreeSet::new(),
+        ours: &BTreeSet::new(),
         options: &options,
     };
     build::plan(&context, &flatten(CLUSTER)).unwrap()

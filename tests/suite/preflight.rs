@@ -5,6 +5,7 @@ use kubewright::cluster::Cluster;
 use kubewright::cluster::HostPort;
 use kubewright::cluster::Role;
 use kubewright::cluster::SelinuxMode;
+use kubewright::cluster::kubeadm::Arg;
 use kubewright::cluster::kubeadm::ExternalEtcd;
 use kubewright::cluster::node::ImagePullPolicy;
 use kubewright::facts::ClusterFacts;
@@ -132,6 +133,23 @@ fn a_joining_host_is_checked_for_what_it_will_be() {
         assert_eq!(worker.iter().any(|it| it == name), workers, "{name}");
         assert_eq!(plane.iter().any(|it| it == name), !name.ends_with("ca.crt"), "{name}");
     }
+}
+
+#[test]
+fn labels_that_a_kubelet_refuses_are_named_with_the_way_to_set_them() {
+    let case = Case::joining(Role::Worker, |case| {
+        case.cluster.nodes[0].kubelet_extra_args = vec![Arg {
+            name: "node-labels".to_owned(),
+            value: "disk=ssd,node-role.kubernetes.io/worker=".to_owned(),
+        }];
+    });
+    let report = case.run_join();
+    let found = report.findings.iter().find(|finding| finding.check == "NodeLabels").unwrap();
+    assert_eq!(
+        found.text(),
+        "the kubelet does not start with `--node-labels` that name node-role.kubernetes.io/worker; leave them out, and \
+         when the node has joined: `kubectl label node cp1 node-role.kubernetes.io/worker=`"
+    );
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub const CLUSTER_INFO: &str = "cluster-info";
 
 /// All of the phase: the tokens, their rights, `cluster-info` and its reader.
 ///
-/// `cluster-info` is replaced as a whole, signatures included; the controller-manager signs it anew.
+/// `cluster-info` is signed with these tokens right away: the controller-manager does the same, but on a new cluster it
+/// takes seconds to begin, during which nobody could join. Other tokens' signatures it makes anew.
 pub fn objects(cluster: &Cluster) -> Vec<Object> {
     let mut objects: Vec<Object> = cluster.tokens.iter().map(token).collect();
     objects.extend(rights());
@@ -104,6 +105,11 @@ pub fn rights() -> Vec<Object> {
 
 fn cluster_info(cluster: &Cluster) -> Object {
     let server = cluster.control_plane_url(cluster.first_control_plane());
-    Object::plain(config_map(KUBE_PUBLIC, CLUSTER_INFO, &json!({})))
-        .hole("/data/kubeconfig", Fill::ClusterInfo { server })
+    let info = Object::plain(config_map(KUBE_PUBLIC, CLUSTER_INFO, &json!({})))
+        .hole("/data/kubeconfig", Fill::ClusterInfo { server: server.clone() });
+    let signing = |token: &&BootstrapToken| token.usages.iter().any(|usage| usage == "signing");
+    cluster.tokens.iter().filter(signing).fold(info, |info, token| {
+        let pointer = format!("/data/jws-kubeconfig-{}", token.id);
+        info.hole(pointer, Fill::Signature { server: server.clone(), token: token.id.clone() })
+    })
 }

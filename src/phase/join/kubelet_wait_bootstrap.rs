@@ -8,6 +8,7 @@ use crate::cluster::GoDuration;
 use crate::cluster::Node;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::UndoDraft;
 use crate::phase::wait_control_plane;
 use crate::plan::Action;
 use crate::plan::Identity;
@@ -23,16 +24,28 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         drafts.push(certificate(limit));
     }
     if !signs_itself(cx, node) {
-        drafts.push(Draft::new(
-            "bootstrap-kubelet.conf removed",
-            "the token in it has served, and would admit others until it expires",
-            Action::Absent { path: BOOTSTRAP_KUBECONFIG.to_owned() },
-        ));
+        drafts.push(no_bootstrap_kubeconfig());
     }
     if !node.is_control_plane() {
         drafts.push(registered(node, limit));
     }
     Ok(drafts)
+}
+
+/// A kubelet that gets no certificate leaves no token behind either; the next run writes it again.
+pub fn undo(cx: &Context<'_>, node: &Node) -> Option<UndoDraft> {
+    bootstraps(cx, node).then(|| UndoDraft {
+        drafts: vec![no_bootstrap_kubeconfig()],
+        mend: vec![format!("`rm -f {BOOTSTRAP_KUBECONFIG}`")],
+    })
+}
+
+fn no_bootstrap_kubeconfig() -> Draft {
+    Draft::new(
+        "bootstrap-kubelet.conf removed",
+        "the token in it has served, and would admit others until it expires",
+        Action::Absent { path: BOOTSTRAP_KUBECONFIG.to_owned() },
+    )
 }
 
 fn certificate(limit: GoDuration) -> Draft {
@@ -46,6 +59,7 @@ fn certificate(limit: GoDuration) -> Draft {
                 "journalctl -xeu kubelet".to_owned(),
                 "on a control plane: kubectl get certificatesigningrequests".to_owned(),
             ],
+            container: None,
         }),
     )
 }
@@ -59,6 +73,7 @@ fn registered(node: &Node, limit: GoDuration) -> Draft {
             probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Node },
             limit,
             advice: vec!["journalctl -xeu kubelet".to_owned()],
+            container: None,
         }),
     )
 }

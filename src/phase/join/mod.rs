@@ -67,6 +67,7 @@ const KUBELET_START: Phase = Phase {
 
 const KUBELET_WAIT_BOOTSTRAP: Phase = Phase {
     scope: Scope::AllNodes,
+    undo: Some(kubelet_wait_bootstrap::undo),
     ..leaf(
         "kubelet-wait-bootstrap",
         "Wait for the kubelet to have its certificate and to register the node",

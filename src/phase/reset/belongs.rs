@@ -170,12 +170,23 @@ impl Facts {
         known.chain(configured.map(|(_, name)| name.clone())).filter(|name| !name.is_empty()).collect()
     }
 
-    /// Files in `/etc/cni/net.d` that came with the cluster.
+    /// Files in `/etc/cni/net.d` that came with the cluster, and that nobody else needs to take a network down.
     pub(super) fn is_cni_file(&self, path: &str) -> bool {
+        let network = self.traces.networks.get(path);
+        if network.is_some_and(|network| self.is_used_by_others(network)) {
+            return false;
+        }
         match self.was_there(path) {
             Some(there) => !there && !is_foreign_cni_file(path),
             None => CNI_FILES.iter().any(|name| file_name(path).contains(name)),
         }
+    }
+
+    /// Whether a pod that no kubelet made has an address in a network.
+    pub(super) fn is_used_by_others(&self, network: &str) -> bool {
+        let directory = format!("/var/lib/cni/networks/{network}/");
+        let mut leases = self.traces.leases.iter().filter(|(path, _)| path.starts_with(&directory));
+        leases.any(|(_, container)| self.is_bystander(container))
     }
 
     /// Whether a file below `/var/lib/cni` is of the cluster's pods or networks.
@@ -193,9 +204,7 @@ impl Facts {
             |folder: &str| path.strip_prefix("/var/lib/cni/")?.strip_prefix(folder)?.strip_prefix('/');
         if let Some(rest) = below("networks") {
             let network = rest.split('/').next().unwrap_or_default();
-            let directory = format!("/var/lib/cni/networks/{network}/");
-            let mut leases = self.traces.leases.iter().filter(|(lease, _)| lease.starts_with(&directory));
-            let shared = leases.any(|(_, container)| self.is_bystander(container));
+            let shared = self.is_used_by_others(network);
             // The lock and the last address are used by whoever is still there.
             return networks.contains(network) && (!shared || self.traces.leases.contains_key(path));
         }
@@ -210,7 +219,7 @@ impl Facts {
     pub(super) fn owned(&self, program: &str, name: &str, table: &Table) -> Owned {
         let before = self.baseline.as_ref().and_then(|baseline| baseline.filters.get(program)?.get(name));
         let is_new = |chain: &String| before.is_none_or(|before| !before.chains.contains(chain));
-        let ours = |chain: &&String| CHAINS.iter().any(|start| chain.starts_with(start));
+        let ours = |chain: &&String| is_chain(chain);
         let new: Vec<&String> = table.chains.iter().filter(|chain| is_new(chain)).collect();
         let mut chains: BTreeSet<String> = new.iter().copied().filter(ours).cloned().collect();
         chains.extend(self.cni_chains(table, &new));
@@ -270,6 +279,11 @@ pub(super) fn is_interface(name: &str) -> bool {
         .strip_prefix("lxc")
         .is_some_and(|id| id.len() >= 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     cilium || INTERFACES.contains(&name) || INTERFACE_FAMILIES.iter().any(|start| name.starts_with(start))
+}
+
+/// A chain that only a cluster makes.
+pub(super) fn is_chain(name: &str) -> bool {
+    CHAINS.iter().any(|start| name.starts_with(start))
 }
 
 pub(super) fn is_ip_set(name: &str) -> bool {

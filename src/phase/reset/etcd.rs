@@ -19,6 +19,7 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
         peer_url,
         change: MemberChange::Remove,
         limit: facts.choices.etcd_timeout,
+        unhealthy: facts.choices.etcd_timeout,
         best_effort: true,
     };
     let reason = "the other members would wait for it, and refuse a new one on this host";

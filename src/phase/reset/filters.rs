@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 /// The families of nftables in which `iptables-nft` keeps the tables of iptables.
 const FAMILIES: [(&str, &str); 2] = [("iptables-nft", "ip"), ("ip6tables-nft", "ip6")];
 
+/// The tables of iptables.
+const TABLES: [&str; 5] = ["filter", "mangle", "nat", "raw", "security"];
+
 /// The lines of a table that does nothing, as `nft list` prints them.
 const NOTHING: &str = r"^[[:space:]]*(#.*|(table|chain) .*\{|type .* policy accept;|\}|)$";
 
@@ -23,6 +26,7 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     undos.extend(ip_sets(facts));
     undos.extend(nft_tables(facts));
     undos.extend(idle_tables(facts));
+    undos.extend(out_of_reach(facts));
     undos.extend(virtual_servers(facts));
     undos
 }
@@ -151,6 +155,31 @@ fn idle_tables(facts: &Facts) -> Vec<Undo> {
                 ),
             );
             undos.push(Undo::new(draft).minor());
+        }
+    }
+    undos
+}
+
+/// Chains of the cluster in tables that no program of iptables on this host can read: it may have none, and the cluster
+/// brought its own. Without knowing the rules that lead there nothing can be taken away.
+fn out_of_reach(facts: &Facts) -> Vec<Undo> {
+    let mut undos = Vec::new();
+    for (program, family) in FAMILIES {
+        let readable = facts.now.filters.get(program);
+        for (table, chains) in &facts.now.nft_tables {
+            let name = table.strip_prefix(&format!("{family} ")).filter(|name| TABLES.contains(name));
+            let Some(name) = name.filter(|name| readable.is_none_or(|tables| !tables.contains_key(*name)))
+            else {
+                continue;
+            };
+            let before = facts.baseline.as_ref().and_then(|baseline| baseline.nft_tables.get(table));
+            let new = |chain: &&String| before.is_none_or(|before| !before.contains(*chain));
+            let lines = chains.iter().filter(new).filter(|chain| belongs::is_chain(chain));
+            let lines: Vec<String> =
+                lines.map(|chain| format!("nft chain {family} {name} {chain}")).collect();
+            if !lines.is_empty() {
+                undos.push(Undo { draft: None, was: Vec::new(), is: lines, matters: true });
+            }
         }
     }
     undos

@@ -4,6 +4,7 @@ use super::Facts;
 use super::Undo;
 use super::belongs;
 use super::belongs::tops;
+use super::restore;
 use super::run;
 use super::sh;
 use crate::apply::receipt::Before;
@@ -70,8 +71,11 @@ fn pods(facts: &Facts) -> Vec<Undo> {
     let pods = facts.cluster_pods().into_iter();
     pods.map(|pod| {
         let name = format!("{}/{}", pod.namespace, pod.name);
-        let spec =
-            PodSpec { id: pod.id.clone(), name: name.clone(), cri_socket: facts.runtime.socket.clone() };
+        let spec = PodSpec {
+            id: Some(pod.id.clone()),
+            name: name.clone(),
+            cri_socket: facts.runtime.socket.clone(),
+        };
         let reason = if pod.from_file { "a static pod of this host" } else { "a pod of the cluster" };
         Undo::new(Draft::new(format!("no pod {name}"), reason, Action::Pod(spec))).is(format!("pod {name}"))
     })
@@ -295,10 +299,16 @@ pub(super) fn left(facts: &Facts) -> Vec<String> {
     let foreign_cni = facts.now.below("/etc/cni/net.d").filter(|(path, entry)| {
         entry.kind == FileKind::File && !facts.is_cni_file(path) && facts.was_there(path) != Some(true)
     });
-    left.extend(
-        foreign_cni
-            .map(|(path, _)| format!("{path} (no network plugin for Kubernetes is known by that name)")),
-    );
+    left.extend(foreign_cni.map(|(path, _)| {
+        let used = facts.traces.networks.get(path).is_some_and(|network| facts.is_used_by_others(network));
+        let why = if used {
+            "pods of others are in its network"
+        } else {
+            "its name is of no network plugin for Kubernetes"
+        };
+        format!("{path} ({why})")
+    }));
+    left.extend(restore::changed_since(facts));
     let shared = facts.now.interfaces.iter().filter(|name| {
         belongs::is_interface(name)
             && facts.traces.ports.contains_key(*name)

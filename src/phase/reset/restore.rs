@@ -54,6 +54,23 @@ fn files(facts: &Facts) -> Vec<Undo> {
     undos
 }
 
+/// Files that somebody else changed after us.
+pub(super) fn changed_since(facts: &Facts) -> Vec<String> {
+    let befores = facts.receipt.iter().flat_map(Receipt::befores);
+    let changed = |(path, before): &(&str, Before)| match (before, facts.paths.get(*path)) {
+        (Before::File { digest, .. }, Some(Before::File { digest: now, .. })) => {
+            digest != now && !is_our_writing(facts, path, now)
+        }
+        _ => false,
+    };
+    befores.filter(changed).map(|(path, _)| format!("{path} (somebody changed it since)")).collect()
+}
+
+fn is_our_writing(facts: &Facts, path: &str, digest: &str) -> bool {
+    let mut steps = facts.receipt.iter().flat_map(|receipt| receipt.steps.values());
+    steps.any(|step| step.subject == path && step.digest.as_deref() == Some(digest))
+}
+
 fn file(facts: &Facts, path: &str, before: &Before) -> Option<Undo> {
     let now = facts.paths.get(path)?;
     if now == before {
@@ -62,10 +79,7 @@ fn file(facts: &Facts, path: &str, before: &Before) -> Option<Undo> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let reason = "as it was before";
     let draft = |title: String, action| Undo::new(Draft::new(title, reason, action));
-    let ours = |digest: &str| {
-        let steps = facts.receipt.iter().flat_map(|receipt| receipt.steps.values());
-        steps.filter(|step| step.subject == path).any(|step| step.digest.as_deref() == Some(digest))
-    };
+    let ours = |digest: &str| is_our_writing(facts, path, digest);
     match (before, now) {
         (Before::Absent, Before::Directory { .. }) => {
             let spec = ClearSpec {

@@ -15,6 +15,7 @@ use crate::discovery::server::http;
 use crate::discovery::server::tls;
 use kubewright::cluster::kubeadm::FileDiscovery;
 use kubewright::cluster::kubeadm::JoinConfiguration;
+use kubewright::cluster::kubeadm::TokenDiscovery;
 use kubewright::discovery;
 use kubewright::discovery::DiscoveryError;
 use kubewright::discovery::Found;
@@ -27,6 +28,8 @@ use kubewright::host::Output;
 use kubewright::host::Socket;
 use kubewright::host::Stream;
 use kubewright::pki::kubeconfig;
+use kubewright::pki::load;
+use kubewright::pki::pin;
 use kubewright::pki::sans::Sans;
 use kubewright::pki::spec::Usage;
 use serde_json::Value;
@@ -340,4 +343,54 @@ fn what_is_wrong_with_a_url_is_told_apart() {
         })
         .collect();
     compare("urls.txt", &said);
+}
+
+#[test]
+fn a_host_that_has_joined_goes_on_with_its_own_cluster_only() {
+    let (own, other) = (Authority::new("kubernetes"), Authority::new("kubernetes"));
+    let conf = |authority: &Authority| {
+        let cluster = json!({
+            "server": "https://10.0.0.1:6443", "certificate-authority-data": encoded(authority.certificate.pem()),
+        });
+        file(&cluster, &json!({"token": "t0k"}))
+    };
+    let (own_file, other_file) = (conf(&own), conf(&other));
+    let files = [("/own.conf", own_file.as_str()), ("/other.conf", &other_file), ("/broken.conf", "{")];
+    let host = Files::new(&files);
+    let joined = discovery::adopt(own_file.as_bytes(), "/own.conf", &host).unwrap();
+    let pins = |authority: &Authority| {
+        let found = load::certificates(authority.certificate.pem().as_bytes()).unwrap();
+        found.iter().map(pin::pin).collect::<Vec<_>>()
+    };
+    let (own_pins, other_pins) = (pins(&own), pins(&other));
+    let by_pins = |pins: &[String]| {
+        let mut join = JoinConfiguration::default();
+        join.discovery.bootstrap_token =
+            Some(TokenDiscovery { ca_cert_hashes: pins.to_vec(), ..TokenDiscovery::default() });
+        join
+    };
+    let by_file = |path: &str| {
+        let mut join = JoinConfiguration::default();
+        join.discovery.file = Some(FileDiscovery { kube_config_path: path.to_owned() });
+        join
+    };
+    let refused = DiscoveryError::Joined {
+        server: "https://10.0.0.1:6443".to_owned(),
+        found: own_pins.clone(),
+        asked: other_pins.clone(),
+    };
+    for (what, join, expected) in [
+        ("the same pin", by_pins(&own_pins), Ok(())),
+        ("in capitals", by_pins(&[own_pins[0].to_uppercase()]), Ok(())),
+        ("one of several", by_pins(&[other_pins[0].clone(), own_pins[0].clone()]), Ok(())),
+        ("another pin", by_pins(&other_pins), Err(refused.clone())),
+        ("no pin", by_pins(&[]), Ok(())),
+        ("the same file", by_file("/own.conf"), Ok(())),
+        ("another file", by_file("file:///other.conf"), Err(refused)),
+        ("a file that says nothing", by_file("/broken.conf"), Ok(())),
+        ("a file that is gone", by_file("/gone.conf"), Ok(())),
+        ("nothing", JoinConfiguration::default(), Ok(())),
+    ] {
+        assert_eq!(discovery::expect_the_same(&joined, &join, &host), expected, "{what}");
+    }
 }

@@ -11,7 +11,6 @@ use crate::etcd_join::host;
 use crate::skip::skip;
 use kubewright::api::NoApi;
 use kubewright::apply;
-use kubewright::apply::NoPods;
 use kubewright::apply::Options;
 use kubewright::apply::World;
 use kubewright::clock::System;
@@ -174,6 +173,7 @@ impl Ground {
             running: &running,
             external: &BTreeSet::new(),
             downloaded: &BTreeSet::new(),
+            ours: &BTreeSet::new(),
             options: &phase::Options::default(),
         };
         let plan = build::plan(&context, &select::skipping(JOIN, &[]).unwrap()).unwrap();
@@ -187,7 +187,7 @@ impl Ground {
             api: &NoApi,
             etcd: &Known(client),
             resolver: &Nothing,
-            pods: &NoPods,
+            pods: &Pods,
             images: &Pods,
             clock: &System,
             events: &events,

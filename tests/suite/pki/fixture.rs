@@ -151,8 +151,12 @@ pub(super) fn mint(cluster: &Cluster) -> Bundle {
 }
 
 pub(super) fn complete(cluster: &Cluster, decisions: Decisions) -> Bundle {
+    try_complete(cluster, decisions).unwrap()
+}
+
+pub(super) fn try_complete(cluster: &Cluster, decisions: Decisions) -> Result<Bundle, BundleError> {
     let minting = Minting::new(&cluster.configuration, now());
-    Bundle::complete(&spec::all_specs(cluster), decisions, &minting, &mut SystemRandom).unwrap()
+    Bundle::complete(&spec::all_specs(cluster), decisions, &minting, &mut SystemRandom)
 }
 
 /// The kubeconfig of a certificate, as the phases ask for it.

@@ -102,6 +102,7 @@ pub(crate) fn placeholder(fill: &Fill) -> String {
         Fill::TokenSecret(id) => format!("<secret of token {id}>"),
         Fill::Expiration(after) => format!("<{after} after it is written>"),
         Fill::ClusterInfo { server } => format!("<kubeconfig with {server} and the kubernetes CA>\n"),
+        Fill::Signature { token, .. } => format!("<signature of it by token {token}>"),
         Fill::Encrypted { cert, part, .. } => format!("<{part:?} of {cert}, encrypted>"),
         Fill::EncryptedFile { path } => format!("<{path}, encrypted>"),
         Fill::UidOf(object) => format!("<uid of {object}>"),

@@ -11,8 +11,11 @@ use super::text;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Layout;
 use kubewright::config::Overrides;
+use kubewright::etcd::Fake as Etcd;
 use kubewright::facts::ClusterFacts;
+use kubewright::facts::EtcdMembership;
 use kubewright::facts::HostFacts;
+use kubewright::facts::Namesake;
 use kubewright::kube::static_pod::SigningKeys;
 use kubewright::phase::Context;
 use kubewright::phase::Options;
@@ -45,6 +48,10 @@ struct Told {
     prepare: bool,
     /// Files of an external etcd's client that the cluster hands out.
     downloaded: BTreeSet<String>,
+    /// What the receipt says that an earlier run did or made.
+    ours: BTreeSet<String>,
+    /// Voters of the cluster's own etcd, by name; those after a `!` do not answer.
+    etcd: Vec<String>,
 }
 
 pub(crate) struct Scenario {
@@ -55,6 +62,7 @@ pub(crate) struct Scenario {
     pub(crate) selected: Vec<Selected>,
     running: ClusterFacts,
     downloaded: BTreeSet<String>,
+    ours: BTreeSet<String>,
     options: Options,
 }
 
@@ -107,9 +115,11 @@ impl Scenario {
             external: told.external.iter().map(|base| authority(base)).collect(),
             selected: select::skipping(phases, &loaded.skip_phases).unwrap(),
             downloaded: told.downloaded.clone(),
+            ours: told.ours.clone(),
             running: ClusterFacts {
                 coredns_replicas: told.coredns_replicas,
                 corefile: told.corefile,
+                etcd: (!told.etcd.is_empty()).then(|| membership(&told.etcd)),
                 ..ClusterFacts::default()
             },
             cluster,
@@ -124,7 +134,20 @@ impl Scenario {
             running: &self.running,
             external: &self.external,
             downloaded: &self.downloaded,
+            ours: &self.ours,
             options: &self.options,
+        }
+    }
+
+    /// What the cluster says of a host that has joined it.
+    pub(crate) fn see_as_joined(&mut self, etcd: &Etcd) {
+        if !self.cluster.joining {
+            return;
+        }
+        let name = self.cluster.nodes[0].registered_name().to_owned();
+        self.running.namesake = Some(Namesake { name, ready: true });
+        if self.running.etcd.is_some() {
+            self.running.etcd = EtcdMembership::gather(etcd).ok();
         }
     }
 
@@ -163,6 +186,13 @@ fn facts(cluster: &Cluster, told: &Told) -> BTreeMap<String, HostFacts> {
         (name.clone(), serde_json::from_value(value).unwrap())
     };
     named.into_iter().map(of_host).collect()
+}
+
+fn membership(voters: &[String]) -> EtcdMembership {
+    let names: Vec<&str> = voters.iter().map(|name| name.trim_start_matches('!')).collect();
+    let etcd = Etcd::with_voters(&names);
+    voters.iter().filter_map(|name| name.strip_prefix('!')).for_each(|name| etcd.kill(name));
+    EtcdMembership::gather(&etcd).unwrap()
 }
 
 fn authority(base: &str) -> Ca {

@@ -1,6 +1,7 @@
 //! A host in memory that knows the few commands of our plans: accounts, kernel modules and parameters, swap.
 
 use kubewright::apply::Images;
+use kubewright::apply::Pods;
 use kubewright::host::Command;
 use kubewright::host::Entry;
 use kubewright::host::Fake;
@@ -11,6 +12,7 @@ use kubewright::host::command::Word;
 use kubewright::host::fake::Files;
 use kubewright::host::fake::Unit;
 use kubewright::host::fake::said;
+use kubewright::plan::Container;
 
 /// Stands where something was done that leaves no other trace.
 const DONE: &str = "/done";
@@ -25,6 +27,25 @@ impl Images for ImageFiles {
 
     fn pull(&self, host: &dyn Host, _: &str, reference: &str) -> anyhow::Result<()> {
         Ok(host.write(&format!("/images/{reference}"), &Entry::file("", 0o644))?)
+    }
+}
+
+/// No pod has the name asked for.
+impl Pods for ImageFiles {
+    fn present(&self, _: &dyn Host, _: &str, _: &str) -> anyhow::Result<bool> {
+        Ok(false)
+    }
+
+    fn remove(&self, _: &dyn Host, _: &str, id: &str) -> anyhow::Result<()> {
+        anyhow::bail!("nobody has the pod {id}")
+    }
+
+    fn named(&self, _: &dyn Host, _: &str, _: &str) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn complaints(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
     }
 }
 
@@ -62,6 +83,13 @@ pub(crate) fn new(name: &str) -> Fake {
             for module in words(command).split_off(2) {
                 files.insert(format!("/sys/module/{module}"), Entry::directory(0o755));
             }
+            said(0, "")
+        })
+        .on_run(&["test", "!", "-e"], |command, files| {
+            said(i32::from(files.contains_key(&last(command))), "")
+        })
+        .on_run(&["rm", "-rf"], |command, files| {
+            files.remove(&last(command));
             said(0, "")
         })
         .on_run(&["test", "-d"], |command, files| said(i32::from(!files.contains_key(&last(command))), ""))

@@ -19,7 +19,7 @@ fn a_control_plane_from_one_command() {
     let start = Instant::now();
     let output = host.ok(INIT);
     let up = start.elapsed();
-    assert!(output.contains("kubeadm join 10.77.0.20:6443 --token "), "{output}");
+    assert!(output.contains("kubewright join 10.77.0.20:6443 --token "), "{output}");
     assert_eq!(host.kubectl("get --raw /readyz"), "ok");
     host.until(
         READY.saturating_sub(up),

@@ -43,8 +43,9 @@ fn after(text: &str, flag: &str) -> String {
 }
 
 fn printed(text: &str) -> Printed {
+    let program = if text.contains("kubewright join") { "kubewright" } else { "kubeadm" };
     Printed {
-        endpoint: after(text, "kubeadm join"),
+        endpoint: after(text, &format!("{program} join")),
         token: after(text, "--token"),
         pin: after(text, "--discovery-token-ca-cert-hash"),
         key: after(text, "--certificate-key"),

@@ -173,7 +173,9 @@ impl<'a> Run<'a> {
         if !report.success() {
             return exit_of(report);
         }
-        if !self.loaded.dry_run && self.selected.iter().any(|one| one.name == "kubelet-wait-bootstrap") {
+        let last =
+            if session.node().is_control_plane() { "wait-control-plane" } else { "kubelet-wait-bootstrap" };
+        if !self.loaded.dry_run && self.runs(last) {
             self.settings
                 .say(&join_command::joined_text(session.node(), session.waits_for_serving_certificate()));
         }

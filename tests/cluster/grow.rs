@@ -19,13 +19,18 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A fresh host, by its number. For the holder of the [`turn`].
+pub(crate) fn host(number: usize) -> Host {
+    let (name, octet) = HOSTS[number - 1];
+    Host::kube(name, octet)
+}
+
 /// The host that starts the cluster, with [`config`] in `ha.yaml`, and those that join it. For the holder of the
 /// [`turn`].
 pub(crate) fn hosts<const JOINING: usize>() -> (Host, [Host; JOINING]) {
-    let make = |(name, octet): (&'static str, u8)| Host::kube(name, octet);
     std::thread::scope(|scope| {
-        let first = scope.spawn(move || make(HOSTS[0]));
-        let others: [_; JOINING] = std::array::from_fn(|index| scope.spawn(move || make(HOSTS[index + 1])));
+        let first = scope.spawn(|| host(1));
+        let others: [_; JOINING] = std::array::from_fn(|index| scope.spawn(move || host(index + 2)));
         let first = first.join().unwrap();
         first.write("/root/ha.yaml", &config());
         (first, others.map(|other| other.join().unwrap()))

@@ -7,6 +7,11 @@ use crate::grow::joins;
 use crate::grow::voters;
 use crate::lab;
 use crate::lab::Host;
+use crate::phases;
+use crate::reset::assert_same;
+use crate::reset::snapshot;
+use crate::state::State;
+use kubewright::phase::join::JOIN;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -18,15 +23,16 @@ fn a_cluster_grows_by_the_printed_commands() {
         return;
     }
     let _turn = grow::turn();
-    let (first, joining) = grow::hosts::<4>();
+    let (first, [second, third, fourth, fifth]) = grow::hosts::<4>();
     let commands = Commands::of(&first.ok(INIT), "kubewright");
-    let [second, third, fourth, fifth] = &joining;
     let roles = [
-        (second, &commands.control_plane),
-        (third, &commands.control_plane),
-        (fourth, &commands.worker),
-        (fifth, &commands.worker),
+        (&second, &commands.control_plane),
+        (&third, &commands.control_plane),
+        (&fourth, &commands.worker),
+        (&fifth, &commands.worker),
     ];
+    a_dry_run_changes_nothing(&first, &second, &commands.control_plane, &TO_BE_CONTROL_PLANE);
+    a_dry_run_changes_nothing(&first, &fourth, &commands.worker, &TO_BE_WORKER);
     for (host, command) in roles {
         let start = Instant::now();
         let text = joins(host, command).text();
@@ -36,11 +42,12 @@ fn a_cluster_grows_by_the_printed_commands() {
         }
     }
     all_ready(&first, 5);
-    for host in [&first, second, third] {
+    for host in [&first, &second, &third] {
         assert_eq!(voters(host), ["kwt-j1", "kwt-j2", "kwt-j3"]);
     }
+    let states = [State::joined(&third, &first), State::joined(&fourth, &first)];
     kubelets_get_their_serving_certificates(&first);
-    logs_come_from_every_node(&[&first, second, third]);
+    logs_come_from_every_node(&[&first, &second, &third]);
     for (host, command) in roles {
         let again = joins(host, command);
         assert!(summary(&again.stderr).contains(": 0 changed, "), "{}", again.text());
@@ -50,6 +57,86 @@ fn a_cluster_grows_by_the_printed_commands() {
     for name in ["apiserver ", "etcd-peer ", "kubelet-serving "] {
         let line = expiry.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         assert!(line.contains("364d"), "no {name}in:\n{expiry}");
+    }
+    leaves(&first, third);
+    leaves(&first, fourth);
+    let [third, fourth] = [grow::host(3), grow::host(4)];
+    phase_by_phase(&third, &commands.control_plane, " --control-plane");
+    phase_by_phase(&fourth, &commands.worker, &arguments(&commands.worker));
+    all_ready(&first, 5);
+    assert_eq!(voters(&third), ["kwt-j1", "kwt-j2", "kwt-j3"]);
+    states[0].assert_same(&State::joined(&third, &first));
+    states[1].assert_same(&State::joined(&fourth, &first));
+}
+
+/// What a dry run must name of the host's files and of the cluster.
+const TO_BE_CONTROL_PLANE: [&str; 6] = [
+    "/etc/kubernetes/pki/ca.key",
+    "/etc/kubernetes/pki/etcd/peer.crt",
+    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+    "/etc/kubernetes/manifests/etcd.yaml",
+    "would change: etcd member announced (etcd member https://10.77.0.42:2380)",
+    "would change: node kwt-j2 marked as control plane",
+];
+const TO_BE_WORKER: [&str; 3] =
+    ["/etc/kubernetes/bootstrap-kubelet.conf", "/etc/kubernetes/pki/ca.crt", "/var/lib/kubelet/config.yaml"];
+
+/// Neither the host nor the cluster.
+fn a_dry_run_changes_nothing(first: &Host, host: &Host, command: &str, names: &[&str]) {
+    first.settled();
+    let before = (cluster(first), snapshot(host));
+    let dry = grow::typed(host, command, "--dry-run");
+    assert_eq!(dry.code, 0, "{}", dry.text());
+    for name in names {
+        assert!(dry.stderr.contains(name), "no {name} in:\n{}", dry.text());
+    }
+    assert!(
+        !dry.text().contains(": changed: ") && !summary(&dry.stderr).contains(" changed"),
+        "{}",
+        dry.text()
+    );
+    assert_same(&before.1, &snapshot(host));
+    assert_eq!(cluster(first), before.0);
+}
+
+/// Every object, and its version where only people and programs like ours change it; and etcd's members.
+fn cluster(control_plane: &Host) -> String {
+    let columns = "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,\
+                   VERSION:.metadata.resourceVersion --no-headers";
+    let kinds = "configmaps,secrets,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,csr";
+    let versions = control_plane.kubectl(&format!("get {kinds} -A -o {columns}"));
+    let names = control_plane.kubectl("get nodes,pods,deployments,daemonsets,leases -A -o name");
+    format!("{versions}{names}{:?}", voters(control_plane))
+}
+
+/// The node is gone from the cluster, and its member from etcd.
+fn leaves(first: &Host, host: Host) {
+    let node = host.ok("hostname");
+    host.ok("kubewright reset --force");
+    first.kubectl(&format!("delete node {node}"));
+    drop(host);
+}
+
+/// The words of a command after `kubewright join`.
+fn arguments(command: &str) -> String {
+    command.trim_start().strip_prefix("kubewright join").unwrap().to_owned()
+}
+
+/// Runs every phase of a copied command alone, in order. Those that kubeadm gives no flags of discovery get `bare`
+/// arguments: on a control plane they find the cluster by what is there.
+fn phase_by_phase(host: &Host, command: &str, bare: &str) {
+    const BARE: [&str; 6] = [
+        "control-plane-prepare control-plane",
+        "check-etcd",
+        "etcd-join",
+        "kubelet-wait-bootstrap",
+        "control-plane-join mark-control-plane",
+        "wait-control-plane",
+    ];
+    let all = arguments(command);
+    for phase in JOIN.iter().flat_map(phases::leaves) {
+        let arguments = if BARE.contains(&phase.as_str()) { bare } else { &all };
+        joins(host, &format!("kubewright join phase {phase} {arguments}"));
     }
 }
 

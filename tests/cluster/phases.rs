@@ -25,7 +25,7 @@ fn the_union_of_the_phases_is_the_whole() {
 }
 
 /// `certs apiserver`, as typed.
-fn leaves(phase: &Phase) -> Vec<String> {
+pub(crate) fn leaves(phase: &Phase) -> Vec<String> {
     let own = phase.name.to_owned();
     if phase.children.is_empty() {
         return vec![own];

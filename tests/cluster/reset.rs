@@ -49,13 +49,13 @@ const THEIR_PROCESSES: &str =
 
 fn host(name: &'static str, octet: u8) -> Host {
     let host = Host::kube(name, octet);
-    host.write("/root/snapshot.sh", SNAPSHOT);
     host.ok(BYSTANDERS);
     host
 }
 
 /// Lines and how often each is there.
-fn snapshot(host: &Host) -> BTreeMap<String, i32> {
+pub(crate) fn snapshot(host: &Host) -> BTreeMap<String, i32> {
+    host.write("/root/snapshot.sh", SNAPSHOT);
     let mut lines = BTreeMap::new();
     for line in host.ok("sh snapshot.sh").lines() {
         *lines.entry(line.to_owned()).or_default() += 1;
@@ -66,7 +66,7 @@ fn snapshot(host: &Host) -> BTreeMap<String, i32> {
 
 /// Everything that is not as it was.
 #[track_caller]
-fn assert_same(before: &BTreeMap<String, i32>, after: &BTreeMap<String, i32>) {
+pub(crate) fn assert_same(before: &BTreeMap<String, i32>, after: &BTreeMap<String, i32>) {
     let gone = before
         .iter()
         .filter(|(line, count)| after.get(*line) != Some(count))

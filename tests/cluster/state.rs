@@ -101,12 +101,11 @@ impl State {
             &format!("{kubeconfig}; {ready} && ! {taints} | grep -q node.kubernetes.io"),
         );
         let list = format!("get nodes --field-selector metadata.name={node} -o json");
+        let mut objects = objects(&control_plane.kubectl(&list));
+        // Every new node has the next range.
+        objects.values_mut().for_each(|fields| fields.retain(|field, _| !field.starts_with("/spec/podCIDR")));
         let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
-        Self {
-            files: files(host),
-            objects: objects(&control_plane.kubectl(&list)),
-            changed: changed(&receipt),
-        }
+        Self { files: files(host), objects, changed: changed(&receipt) }
     }
 
     /// Everything in which `other` is not the same, one difference a line.

@@ -69,7 +69,7 @@ impl Session {
         }
         let etcd = self.etcd_client(endpoints).map_err(|error| error.to_string())?;
         let membership = Membership::gather(&*etcd).map_err(|error| error.to_string())?;
-        Ok(Members { etcd, membership, layout: pods.first().map(layout) })
+        Ok(Members { etcd, membership, layout: pods.iter().find_map(layout) })
     }
 
     fn etcd_client(&self, endpoints: Vec<String>) -> Result<Arc<dyn Etcd>, EtcdError> {
@@ -99,15 +99,12 @@ fn endpoint(pod: &Value) -> Option<String> {
     Some(pod["metadata"]["annotations"].get(ETCD_URL_ANNOTATION)?.as_str()?.to_owned())
 }
 
-/// Peers have an authority of their own in five chains only.
-fn layout(pod: &Value) -> Layout {
-    let command = pod.pointer("/spec/containers/0/command").and_then(Value::as_array);
-    let own = command
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .any(|flag| flag.starts_with("--peer-trusted-ca-file=") && flag.ends_with("/peer-ca.crt"));
-    if own { Layout::Five } else { Layout::Kubeadm }
+/// Peers have an authority of their own in five chains only. A pod without the flag says nothing.
+fn layout(pod: &Value) -> Option<Layout> {
+    let command = pod.pointer("/spec/containers/0/command").and_then(Value::as_array)?;
+    let mut flags = command.iter().filter_map(Value::as_str);
+    let file = flags.find_map(|flag| flag.strip_prefix("--peer-trusted-ca-file="))?;
+    Some(if file.ends_with("/peer-ca.crt") { Layout::Five } else { Layout::Kubeadm })
 }
 
 #[cfg(test)]
@@ -118,9 +115,9 @@ mod tests {
     #[test]
     fn the_layout_shows_in_the_flags_of_etcd() {
         for (flag, expected) in [
-            ("--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/peer-ca.crt", Layout::Five),
-            ("--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt", Layout::Kubeadm),
-            ("--trusted-ca-file=/x/peer-ca.crt", Layout::Kubeadm),
+            ("--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/peer-ca.crt", Some(Layout::Five)),
+            ("--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt", Some(Layout::Kubeadm)),
+            ("--trusted-ca-file=/x/peer-ca.crt", None),
         ] {
             let pod = json!({"spec": {"containers": [{"command": ["etcd", flag]}]}});
             assert_eq!(layout(&pod), expected, "{flag}");

@@ -38,21 +38,21 @@ fn case(what: &'static str, flags: impl Into<String>, code: i32, says: &'static 
 /// The flags of a good join, to be spoilt.
 struct Flags<'a>(&'a Running);
 
-impl Flags<'_> {
-    fn with(&self, endpoint: &str, token: &str, pin: &str, more: &str) -> String {
-        format!("{endpoint} --token {token} --discovery-token-ca-cert-hash {pin} {more}")
-    }
+fn flags(endpoint: &str, token: &str, pin: &str, more: &str) -> String {
+    format!("{endpoint} --token {token} --discovery-token-ca-cert-hash {pin} {more}")
+}
 
+impl Flags<'_> {
     fn token(&self, token: &str) -> String {
-        self.with(&self.0.endpoint, token, &self.0.pin, "")
+        flags(&self.0.endpoint, token, &self.0.pin, "")
     }
 
     fn pin(&self, pin: &str) -> String {
-        self.with(&self.0.endpoint, &self.0.token, pin, "")
+        flags(&self.0.endpoint, &self.0.token, pin, "")
     }
 
     fn more(&self, more: &str) -> String {
-        self.with(&self.0.endpoint, &self.0.token, &self.0.pin, &format!("{IGNORED} {more}"))
+        flags(&self.0.endpoint, &self.0.token, &self.0.pin, &format!("{IGNORED} {more}"))
     }
 
     fn key(&self, key: &str) -> String {
@@ -63,7 +63,7 @@ impl Flags<'_> {
 fn typed_wrong(cluster: &Running) -> Vec<Case> {
     let flags = Flags(cluster);
     let (id, secret) = cluster.token.split_once('.').unwrap();
-    let endpoint = |endpoint: &str| flags.with(endpoint, &cluster.token, &cluster.pin, "");
+    let endpoint = |endpoint: &str| self::flags(endpoint, &cluster.token, &cluster.pin, "");
     vec![
         case(
             "a malformed token",
@@ -200,8 +200,7 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
         return;
     }
     let _turn = running::turn();
-    let cluster = Running::new();
-    let host = running::joiner();
+    let (cluster, host) = running::with_joiner();
     let impatient = cluster.join(false, "timeouts: {discovery: 3s}\n");
     host.write("/root/closed.yaml", &impatient.replace("10.77.0.51:6443", "10.77.0.51:6444"));
     host.write("/root/nobody.yaml", &impatient.replace("10.77.0.51:6443", "10.77.0.250:6443"));
@@ -260,7 +259,7 @@ fn one_that_has_joined_joins_no_other(cluster: &Running, host: &Host) {
     host.ok(&format!("kubewright join {flags}"));
     let kept = "find /etc/kubernetes /var/lib/kubewright /var/lib/kubelet/config.yaml -type f -exec sha256sum {} + | sort";
     let before = host.ok(kept);
-    let other = Flags(cluster).with(
+    let other = self::flags(
         "10.77.0.250:6443",
         "zzzzzz.0123456789abcdef",
         OTHER_PIN,

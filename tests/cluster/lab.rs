@@ -90,12 +90,17 @@ impl Host {
         output.stdout
     }
 
+    /// Copies a file of this machine.
+    pub(crate) fn put(&self, file: &Path, path: &str) {
+        let copied = lab(&["put", self.name, file.to_str().unwrap(), path]);
+        assert_eq!(copied.code, 0, "{path}: {}", copied.text());
+    }
+
     /// Writes a file.
     pub(crate) fn write(&self, path: &str, content: &str) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        let copied = lab(&["put", self.name, file.path().to_str().unwrap(), path]);
-        assert_eq!(copied.code, 0, "{path}: {}", copied.text());
+        self.put(file.path(), path);
     }
 
     /// Runs a line of shell that goes on without us: what it says, and its exit code, are for [`Self::ended`].

@@ -17,9 +17,12 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A fresh host that can become a part of the cluster.
-pub(crate) fn joiner() -> Host {
-    Host::kube("kwt-f2", 52)
+/// A cluster, and a fresh host that can become a part of it.
+pub(crate) fn with_joiner() -> (Running, Host) {
+    std::thread::scope(|scope| {
+        let joiner = scope.spawn(|| Host::kube("kwt-f2", 52));
+        (Running::new(), joiner.join().unwrap())
+    })
 }
 
 pub(crate) struct Running {
@@ -33,7 +36,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// A control plane with uploaded certificates, behind its own address. Keys that are made fast will do.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let endpoint = "10.77.0.51:6443".to_owned();
         let first = Host::kube("kwt-f1", 51);
         let kind = "kind: ClusterConfiguration\n";

@@ -127,9 +127,9 @@ impl State {
     }
 }
 
-type Documents = BTreeMap<String, BTreeMap<String, String>>;
+pub(crate) type Documents = BTreeMap<String, BTreeMap<String, String>>;
 
-fn differing(one: &Documents, other: &Documents) -> Vec<String> {
+pub(crate) fn differing(one: &Documents, other: &Documents) -> Vec<String> {
     let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let mut found = Vec::new();
     for name in names {
@@ -168,7 +168,7 @@ fn objects(list: &str) -> Documents {
     normal::objects(list).into_iter().map(|(name, object)| (name, normal::fields(&object))).collect()
 }
 
-fn files(host: &Host) -> Documents {
+pub(crate) fn files(host: &Host) -> Documents {
     let archive = host.bytes(&format!("cd / && tar -c --ignore-failed-read {PATHS} 2>/dev/null"));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("archive");

@@ -1,6 +1,6 @@
 //! How a host that joins finds the cluster and comes to trust it, before anything on the host is changed.
 //!
-//! By a bootstrap token and pins of the cluster's CA ([`token`]), or by a kubeconfig from a file or a URL ([`file`]).
+//! By a bootstrap token and pins of the cluster's CA (`token.rs`), or by a kubeconfig from a file or a URL (`file.rs`).
 //! Everything is asked over the host's own sockets, so what is found is what the host will find later. With the
 //! credentials found, [`stored`] fetches what the cluster says of itself.
 

@@ -103,7 +103,9 @@ impl State {
         let list = format!("get nodes --field-selector metadata.name={node} -o json");
         let mut objects = objects(&control_plane.kubectl(&list));
         // Every new node has the next range.
-        objects.values_mut().for_each(|fields| fields.retain(|field, _| !field.starts_with("/spec/podCIDR")));
+        for fields in objects.values_mut() {
+            fields.retain(|field, _| !field.starts_with("/spec/podCIDR"));
+        }
         let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
         Self { files: files(host), objects, changed: changed(&receipt) }
     }

@@ -305,7 +305,9 @@ impl<'a> Run<'a> {
         }
         if let Some(failed) = failed {
             details.push(("not undone".to_owned(), failed));
-            hints.push(format!("what could not be undone is done by hand with: {by_hand}"));
+            hints.push(format!(
+                "to give up instead of going on, do by hand what could not be undone: {by_hand}"
+            ));
         }
         let host = host_of(&undo.place);
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);

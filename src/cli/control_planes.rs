@@ -5,8 +5,11 @@ use crate::api::ApiError;
 use crate::api::ApiProvider as _;
 use crate::api::Selector;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::pki_files;
 use crate::cli::session::Session;
+use crate::clock::Clock as _;
+use crate::clock::System;
 use crate::cluster::Layout;
 use crate::etcd;
 use crate::etcd::Etcd;
@@ -21,9 +24,16 @@ use crate::pki::CertName;
 use crate::pki::Part;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
+use crate::report::Event;
 use crate::report::Reporter;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const PAUSE: Duration = Duration::from_millis(300);
+/// How often a wait that goes on is told.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
 struct Members {
     etcd: Arc<dyn Etcd>,
@@ -35,7 +45,7 @@ impl Session {
     /// Makes this host's identities in memory, and asks the cluster with them how its etcd is.
     ///
     /// # Errors
-    /// The identities cannot be made. That nobody answers is a fact.
+    /// The identities cannot be made, or there was an interrupt. That nobody answers is a fact.
     pub(super) fn ask_control_planes(
         &mut self,
         selected: &[Selected],
@@ -49,7 +59,7 @@ impl Session {
         if !self.cluster.has_local_etcd() {
             return Ok(());
         }
-        match self.members() {
+        match self.members(reporter)? {
             Ok(found) => {
                 self.etcd = Some(found.etcd);
                 self.running.etcd = Some(found.membership);
@@ -60,15 +70,57 @@ impl Session {
         Ok(())
     }
 
-    fn members(&self) -> Result<Members, String> {
-        let api = self.api().client(Identity::Admin).map_err(|error| error.to_string())?;
-        let pods = etcd_pods(&*api).map_err(|error| error.to_string())?;
+    /// Asks until there is an answer: the pods of a control plane appear seconds after it is up, and etcd holds its
+    /// breath for a moment when others join.
+    fn members(&self, reporter: &Reporter) -> Result<Result<Members, String>, CliError> {
+        let limit = self.cluster.timeouts.kubernetes_api_call.to_std();
+        let start = System.monotonic();
+        let mut told = None;
+        loop {
+            let trouble = match self.members_now() {
+                Ok(found) => return Ok(Ok(found)),
+                Err(trouble) => trouble,
+            };
+            let waited = System.monotonic().saturating_sub(start);
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Err(CliError::new(
+                    Exit::Interrupted,
+                    anyhow::anyhow!("interrupted; nothing was changed"),
+                ));
+            }
+            if !trouble.passes || waited >= limit {
+                return Ok(Err(trouble.why));
+            }
+            if told.is_none_or(|told| waited >= told + TELL_INTERVAL) {
+                told = Some(waited);
+                reporter.tell(&self.waiting([waited, limit], trouble.why));
+            }
+            System.sleep(PAUSE);
+        }
+    }
+
+    fn waiting(&self, [waited, limit]: [Duration; 2], last: String) -> Event {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Event::Waiting {
+            phase: "discovery".to_owned(),
+            host: Some(self.node().name.clone()),
+            subject: "the members of the cluster's etcd".to_owned(),
+            elapsed_ms: millis(waited),
+            limit_ms: millis(limit),
+            last,
+        }
+    }
+
+    fn members_now(&self) -> Result<Members, Trouble> {
+        let api = self.api().client(Identity::Admin)?;
+        let pods = etcd_pods(&*api)?;
         let endpoints: Vec<String> = pods.iter().filter_map(endpoint).collect();
         if endpoints.is_empty() {
-            return Err("no pod in kube-system is labelled component=etcd,tier=control-plane".to_owned());
+            let why = "no pod in kube-system is labelled component=etcd,tier=control-plane".to_owned();
+            return Err(Trouble { why, passes: true });
         }
-        let etcd = self.etcd_client(endpoints).map_err(|error| error.to_string())?;
-        let membership = Membership::gather(&*etcd).map_err(|error| error.to_string())?;
+        let etcd = self.etcd_client(endpoints)?;
+        let membership = Membership::gather(&*etcd)?;
         Ok(Members { etcd, membership, layout: pods.first().map(layout) })
     }
 
@@ -86,6 +138,24 @@ impl Session {
         )?;
         let host: Arc<dyn Host> = Arc::<crate::host::local::Local>::clone(&self.host);
         Ok(Arc::new(etcd::Client::new(host, endpoints, tls)?))
+    }
+}
+
+/// Why the members are not known.
+struct Trouble {
+    why: String,
+    passes: bool,
+}
+
+impl From<ApiError> for Trouble {
+    fn from(error: ApiError) -> Self {
+        Self { why: error.to_string(), passes: error.may_heal() }
+    }
+}
+
+impl From<EtcdError> for Trouble {
+    fn from(error: EtcdError) -> Self {
+        Self { why: error.to_string(), passes: error.may_heal() }
     }
 }
 

@@ -74,6 +74,29 @@ pub trait Host: Send + Sync {
         self.connect(to)
     }
 
+    /// Reads what is at each of these paths, as [`Host::read`] does; in one round trip where the machine is far away.
+    ///
+    /// # Errors
+    /// One of the paths cannot be read.
+    fn read_many(&self, paths: &[String]) -> Result<Vec<Option<Entry>>, HostError> {
+        paths.iter().map(|path| self.read(path)).collect()
+    }
+
+    /// Makes these changes in order, as [`Host::write`] and [`Host::remove`] do; in one stream where the machine is
+    /// far away.
+    ///
+    /// # Errors
+    /// One of them cannot be made: those before it are made, those after it are not, and the error names its path.
+    fn change_many(&self, changes: &[Change]) -> Result<(), HostError> {
+        for change in changes {
+            match change {
+                Change::Write { path, entry } => self.write(path, entry)?,
+                Change::Remove { path } => self.remove(path)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Makes everything written so far survive a power cut. To be called before something that builds on it starts:
     /// one call for many files costs as much as for one.
     ///
@@ -111,6 +134,14 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn connect_within(&self, to: &Socket, limit: Duration) -> Result<Stream, HostError> {
         (**self).connect_within(to, limit)
+    }
+
+    fn read_many(&self, paths: &[String]) -> Result<Vec<Option<Entry>>, HostError> {
+        (**self).read_many(paths)
+    }
+
+    fn change_many(&self, changes: &[Change]) -> Result<(), HostError> {
+        (**self).change_many(changes)
     }
 
     fn settle(&self) -> Result<(), HostError> {
@@ -160,6 +191,13 @@ pub enum EntryKind {
     File(Vec<u8>),
     Directory,
     Link(String),
+}
+
+/// One of many changes that are made together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Write { path: String, entry: Entry },
+    Remove { path: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,12 @@ use crate::api;
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::apply::World;
+use crate::apply::batch;
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
 use crate::apply::member::Announcements;
-use crate::apply::schedule::Group;
-use crate::apply::schedule::groups;
+use crate::apply::schedule::Board;
+use crate::apply::schedule::Turn;
 use crate::apply::site::Site;
 use crate::apply::step;
 use crate::apply::undo;
@@ -21,6 +22,7 @@ use crate::host::Host;
 use crate::host::fleet::side_by_side;
 use crate::plan::Action;
 use crate::plan::Identity;
+use crate::plan::Lane;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
@@ -35,18 +37,29 @@ use crate::report::Totals;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+/// How soon a worker without work notices an interrupt.
+const WORKER_PAUSE: Duration = Duration::from_millis(200);
 
 /// The state of a run.
 pub(crate) struct Run<'a> {
     pub plan: &'a Plan,
     pub world: &'a World<'a>,
     sites: BTreeMap<String, Mutex<Site>>,
+    board: Mutex<Board<'a>>,
+    /// A lane has come further.
+    moved: Condvar,
+    /// When each phase that was told to have begun did, by group; `None` when it was told to be over.
+    phases: Mutex<BTreeMap<usize, Option<Duration>>>,
     /// Where steps through the API are written down: the first host of the plan, or of the fleet where the plan
     /// names none.
     chronicler: Option<String>,
@@ -100,6 +113,9 @@ impl<'a> Run<'a> {
             plan,
             world,
             sites: sites.collect(),
+            board: Mutex::new(Board::new(plan)),
+            moved: Condvar::new(),
+            phases: Mutex::default(),
             chronicler,
             dry_api: OnceLock::new(),
             dry_super_api: OnceLock::new(),
@@ -120,12 +136,14 @@ impl<'a> Run<'a> {
             dry_run: self.world.options.dry_run,
         });
         self.open_ledgers();
-        for group in groups(self.plan) {
-            if self.failed() || self.interrupted() {
-                break;
-            }
-            self.perform(&group);
+        if !self.failed() {
+            let workers = self.world.options.parallel.clamp(1, self.sites.len() + 1);
+            thread::scope(|scope| {
+                (1..workers).for_each(|_| drop(scope.spawn(|| self.work())));
+                self.work();
+            });
         }
+        self.tell_blocked();
         self.undo();
         self.close_ledgers();
         self.warn_of_silence();
@@ -136,63 +154,119 @@ impl<'a> Run<'a> {
         self.into_report(interrupted, elapsed_ms)
     }
 
-    /// Does the steps of a group, each host on its own thread.
-    fn perform(&self, group: &Group<'a>) {
-        let start = self.world.clock.monotonic();
-        let mut places: Vec<(&Place, Vec<(usize, &Step)>)> = Vec::new();
-        for &(index, step) in &group.steps {
-            match places.iter_mut().find(|(place, _)| **place == step.place) {
-                Some((_, steps)) => steps.push((index, step)),
-                None => places.push((&step.place, vec![(index, step)])),
-            }
+    /// Does what may begin, until nothing is left or nothing goes on.
+    fn work(&self) {
+        while let Some(turn) = self.next_turn() {
+            turn.steps.iter().for_each(|index| self.begin_phase(*index));
+            let (done, failed) = self.perform(&turn);
+            self.board().give_back(&turn, done, failed);
+            self.end_phases();
+            self.moved.notify_all();
         }
-        let hosts = places.iter().filter_map(|(place, _)| host_of(place)).collect();
-        let steps = group.steps.len();
-        self.tell(Event::PhaseStarted { phase: group.phase.to_owned(), hosts, steps });
-        side_by_side(places, self.world.options.parallel, |(place, steps)| self.perform_at(place, &steps));
-        let totals = {
-            let records = self.records();
-            Totals::of(group.steps.iter().filter_map(|(index, _)| records.get(index)))
-        };
-        let elapsed_ms = self.millis_since(start);
-        self.tell(Event::PhaseFinished { phase: group.phase.to_owned(), totals, elapsed_ms });
+        self.moved.notify_all();
     }
 
-    /// Does the steps of one place in order, until one fails.
-    fn perform_at(&self, place: &Place, steps: &[(usize, &Step)]) {
-        let name = match place {
-            Place::Host(name) => Some(name),
-            Place::Cluster => self.chronicler.as_ref(),
+    fn next_turn(&self) -> Option<Turn> {
+        let mut board = self.board();
+        loop {
+            if self.interrupted() {
+                return None;
+            }
+            if let Some(turn) = board.take() {
+                return Some(turn);
+            }
+            if !board.is_busy() {
+                return None;
+            }
+            board = self.moved.wait_timeout(board, WORKER_PAUSE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Does the steps of a turn until one fails: how many were done, and whether one failed.
+    fn perform(&self, turn: &Turn) -> (usize, Option<String>) {
+        let steps: Vec<(usize, &Step)> =
+            turn.steps.iter().map(|index| (*index, &self.plan.steps[*index])).collect();
+        let done = match &steps[0].1.place {
+            Place::Cluster => self.perform_through_api(steps[0]),
+            Place::Host(name) => match self.sites.get(name).map(lock) {
+                Some(mut site) => self.perform_at(&steps, &mut site),
+                None => 0,
+            },
         };
-        let mut site = name.and_then(|name| self.sites.get(name)).map(lock);
-        for &(index, step) in steps {
-            if self.interrupted() || !self.perform_step(index, step, site.as_deref_mut()) {
+        (done, (done < steps.len()).then(String::new))
+    }
+
+    /// A step through the API holds no host: others may work on the one that keeps the record.
+    fn perform_through_api(&self, (index, step): (usize, &'a Step)) -> usize {
+        let start = self.begin(index, step);
+        let site = || self.chronicler.as_ref().and_then(|name| self.sites.get(name)).map(lock);
+        let settled = if builds_on_files(&step.action) { site().map(|mut site| site.settle()) } else { None };
+        let settled = if self.record_is_lost() { Ok(()) } else { settled.unwrap_or(Ok(())) };
+        let result = settled.and_then(|()| step::perform(self, step, None));
+        let result = match (result, site()) {
+            (Ok(done), Some(mut site)) if !self.record_is_lost() => {
+                self.write_down(step, &done, &mut site).map(|()| done)
+            }
+            (result, _) => result,
+        };
+        usize::from(self.finish(index, step, start, result, site().as_deref_mut()))
+    }
+
+    /// Whether the host that keeps the record of what goes through the API has failed: its record is then not worth
+    /// stopping the others for.
+    fn record_is_lost(&self) -> bool {
+        let board = self.board();
+        self.chronicler.as_ref().is_some_and(|name| board.has_failed(name))
+    }
+
+    /// Does the steps of one host in order, until one fails; how many were done.
+    fn perform_at(&self, steps: &[(usize, &'a Step)], site: &mut Site) -> usize {
+        let starts: Vec<Duration> = steps.iter().map(|(index, step)| self.begin(*index, step)).collect();
+        let results = if let [(_, step)] = steps {
+            vec![self.perform_alone(step, site)]
+        } else {
+            let steps: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
+            batch::perform(self, &steps, site)
+        };
+        let mut done = 0;
+        for ((index, step), (start, result)) in steps.iter().zip(starts.into_iter().zip(results)) {
+            let written = result.and_then(|done| self.write_down(step, &done, site).map(|()| done));
+            if !self.finish(*index, step, start, written, Some(site)) {
                 break;
             }
+            done += 1;
         }
+        done
     }
 
-    /// Does one step, tells and writes down what came of it; whether to go on.
-    fn perform_step(&self, index: usize, step: &Step, mut site: Option<&mut Site>) -> bool {
-        let (start, host) = (self.world.clock.monotonic(), host_of(&step.place));
+    fn perform_alone(&self, step: &Step, site: &mut Site) -> Result<Done, StepError> {
+        if builds_on_files(&step.action) {
+            site.settle()?;
+        }
+        step::perform(self, step, Some(site))
+    }
+
+    /// Tells that a step begins; when.
+    fn begin(&self, index: usize, step: &Step) -> Duration {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
-        let (phase, title, subject) = (step.phase.clone(), step.title.clone(), step.subject());
         self.tell(Event::StepStarted {
-            phase: phase.clone(),
-            host: host.clone(),
-            title: title.clone(),
-            subject: subject.clone(),
+            phase: step.phase.clone(),
+            host: host_of(&step.place),
+            title: step.title.clone(),
+            subject: step.subject(),
         });
-        let begun = match site.as_deref_mut() {
-            Some(site) if builds_on_files(&step.action) => site.settle(),
-            _ => Ok(()),
-        };
-        let result = begun.and_then(|()| step::perform(self, step, site.as_deref_mut())).and_then(|done| {
-            if let Some(site) = site.as_deref_mut() {
-                self.write_down(step, &done, site)?;
-            }
-            Ok(done)
-        });
+        self.world.clock.monotonic()
+    }
+
+    /// Tells what came of a step, and keeps it; whether to go on.
+    fn finish(
+        &self,
+        index: usize,
+        step: &Step,
+        start: Duration,
+        result: Result<Done, StepError>,
+        site: Option<&mut Site>,
+    ) -> bool {
         let elapsed_ms = self.millis_since(start);
         let (done, error) = match result {
             Ok(done) => (done, None),
@@ -205,6 +279,8 @@ impl<'a> Run<'a> {
             Err(error) => (Done::new(Outcome::Failed).detail(error.line()), Some(error)),
         };
         let Done { outcome, detail, diff, .. } = done;
+        let (phase, host) = (step.phase.clone(), host_of(&step.place));
+        let (title, subject) = (step.title.clone(), step.subject());
         let record = Record {
             phase: phase.clone(),
             host: host.clone(),
@@ -223,6 +299,64 @@ impl<'a> Run<'a> {
             self.stop(step, error, site);
         }
         go_on
+    }
+
+    /// Tells that a phase begins, when this is the first step of it.
+    fn begin_phase(&self, index: usize) {
+        let group = self.board().group_of(index);
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        if phases.contains_key(&group) {
+            return;
+        }
+        phases.insert(group, Some(self.world.clock.monotonic()));
+        let of_group = self.steps_of(group);
+        let mut hosts: Vec<String> = of_group.iter().filter_map(|(_, step)| host_of(&step.place)).collect();
+        hosts.dedup();
+        let phase = self.plan.steps[index].phase.clone();
+        self.tell(Event::PhaseStarted { phase, hosts, steps: of_group.len() });
+    }
+
+    /// Tells of the phases of which nothing more comes.
+    fn end_phases(&self) {
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = {
+            let board = self.board();
+            let open = phases.iter().filter(|(_, start)| start.is_some()).map(|(group, _)| *group);
+            open.filter(|group| board.is_over(|index| board.group_of(index) == *group)).collect::<Vec<_>>()
+        };
+        for group in over {
+            let Some(start) = phases.insert(group, None).flatten() else { continue };
+            let of_group = self.steps_of(group);
+            let totals = {
+                let records = self.records();
+                Totals::of(of_group.iter().filter_map(|(index, _)| records.get(index)))
+            };
+            let phase = of_group[0].1.phase.clone();
+            self.tell(Event::PhaseFinished { phase, totals, elapsed_ms: self.millis_since(start) });
+        }
+    }
+
+    fn steps_of(&self, group: usize) -> Vec<(usize, &'a Step)> {
+        let board = self.board();
+        self.plan.steps.iter().enumerate().filter(|(index, _)| board.group_of(*index) == group).collect()
+    }
+
+    /// Tells which hosts were left alone because of the failure of others.
+    fn tell_blocked(&self) {
+        let board = self.board();
+        for (lane, why) in board.blocked() {
+            let what = match lane {
+                Lane::Host(_) => "nothing more was done here",
+                Lane::Api => "nothing more was done through the Kubernetes API",
+                Lane::ApiFor(_) => "its Node was left as it is",
+            };
+            let message = format!("{what}: it waits for {why}, which failed");
+            self.tell(Event::Warning { host: lane.host().map(str::to_owned), message, hint: None });
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board<'a>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
@@ -422,7 +556,7 @@ impl<'a> Run<'a> {
         self.world.interrupt.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn millis_since(&self, start: std::time::Duration) -> u64 {
+    pub(crate) fn millis_since(&self, start: Duration) -> u64 {
         let passed = self.world.clock.monotonic().saturating_sub(start);
         u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
     }

@@ -19,6 +19,7 @@ pub mod kubelet_start;
 pub mod mark_control_plane;
 pub mod mark_workers;
 pub mod objects;
+pub mod pace;
 pub mod preflight;
 pub mod prepare;
 pub mod reset;

@@ -537,6 +537,18 @@ impl<'a> Run<'a> {
         Ok(Arc::clone(dry) as Arc<dyn Api>)
     }
 
+    /// A client that only looks; of the API server of `host` where there is one.
+    pub(crate) fn client_at(
+        &self,
+        host: Option<&dyn Host>,
+        identity: Identity,
+    ) -> Result<Arc<dyn Api>, ApiError> {
+        match host {
+            Some(host) => self.world.api.client_at(host.name(), identity),
+            None => self.client(identity),
+        }
+    }
+
     /// The cluster's own etcd; in a dry run one that changes nothing.
     pub(crate) fn etcd(&self) -> Result<Arc<dyn Etcd>, EtcdError> {
         let real = self.world.etcd.client()?;

@@ -369,7 +369,7 @@ impl Session {
     }
 }
 
-fn cluster_facts(api: &dyn Api) -> ClusterFacts {
+pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let of = |api_version, kind| ObjectRef::new(api_version, kind, "kube-system", "coredns");
     let Ok(deployment) = api.get(&of("apps/v1", "Deployment")) else { return ClusterFacts::default() };
     let replicas = deployment.and_then(|object| object.pointer("/spec/replicas")?.as_u64());

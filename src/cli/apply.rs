@@ -27,6 +27,7 @@ use std::io::IsTerminal as _;
 /// planes all at the same time. What is as wanted is left alone, so the same command goes on where an earlier run
 /// stopped, adds hosts that are new in the file, and puts right what was changed by hand.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ApplyCommand {
     #[command(flatten)]

@@ -375,6 +375,7 @@ pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let replicas = deployment.and_then(|object| object.pointer("/spec/replicas")?.as_u64());
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     ClusterFacts {
+        runs: true,
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
         ..ClusterFacts::default()

@@ -131,6 +131,7 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         existing_paths: checks.paths.keys().cloned().collect(),
         addresses: unique,
         accounts: accounts::accounts(&answers),
+        etcd_start: None,
         checks,
     }
 }

@@ -34,12 +34,13 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     let mut undo = Vec::new();
     if cx.options.prepare {
-        for node in cx.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        let here = |node: &&Node| node.runs_kubelet() && cx.includes_host(&node.name);
+        for node in cx.cluster.nodes.iter().filter(here) {
             steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
         }
     }
     if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
-        for node in cx.cluster.control_planes() {
+        for node in cx.cluster.control_planes().filter(|node| cx.includes_host(&node.name)) {
             let drafts = rootless::accounts(&cx.facts_of(node).accounts)
                 .with_context(|| format!("cannot plan system accounts for {}", node.name))?;
             steps.extend(drafts.into_iter().map(|draft| settle(draft, rootless::PHASE, node)));
@@ -47,7 +48,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     }
     for one in selected {
         let Some(plan_phase) = one.phase.plan else { continue };
-        for node in one.phase.nodes(cx.cluster) {
+        for node in one.phase.nodes(cx) {
             let drafts = plan_phase(cx, node, one.phase.name)
                 .with_context(|| format!("cannot plan phase `{}` for {}", one.name, node.name))?;
             if !drafts.is_empty() {
@@ -60,6 +61,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     if !cx.cluster.joining {
         grant_admin_rights(cx, &mut steps);
     }
+    // A host that works on itself has nobody to wait for.
     let alone = cx.cluster.joining || cx.cluster.nodes.len() < 2;
     let order = if alone { Order::Listed } else { pace::order(&steps) };
     let plan = Plan { steps, order, undo };

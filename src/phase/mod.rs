@@ -12,6 +12,7 @@ pub mod control_plane;
 pub mod etcd;
 pub mod etcd_join;
 pub mod etcd_leave;
+pub mod growth;
 pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
@@ -129,6 +130,8 @@ pub struct Context<'a> {
 pub struct Options {
     /// Where kubeconfig files go; `/etc/kubernetes` unless a phase is asked for another directory.
     pub kubeconfig_dir: Option<String>,
+    /// The hosts that are planned for; all of them without it.
+    pub only: Option<BTreeSet<String>>,
     /// Repair what can be repaired on the hosts.
     pub prepare: bool,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
@@ -166,6 +169,11 @@ impl Context<'_> {
         rootless::ids(&self.facts_of(node).accounts).map(Some)
     }
 
+    /// Whether the run is about this host.
+    pub fn includes_host(&self, name: &str) -> bool {
+        self.options.only.as_ref().is_none_or(|only| only.contains(name))
+    }
+
     /// Whether the host has something at this path, as far as the facts were asked.
     pub fn exists(&self, node: &Node, path: &str) -> bool {
         self.facts_of(node).existing_paths.contains(path)
@@ -174,12 +182,14 @@ impl Context<'_> {
 
 impl Phase {
     /// Nodes on which this phase plans steps.
-    pub fn nodes<'a>(&self, cluster: &'a Cluster) -> Vec<&'a Node> {
+    pub fn nodes<'a>(&self, cx: &Context<'a>) -> Vec<&'a Node> {
+        let cluster = cx.cluster;
+        let nodes = cluster.nodes.iter().filter(|node| cx.includes_host(&node.name));
         match self.scope {
-            Scope::AllNodes => cluster.nodes.iter().filter(|node| node.runs_kubelet()).collect(),
-            Scope::Workers => cluster.workers().collect(),
-            Scope::ControlPlanes => cluster.control_planes().collect(),
-            Scope::FirstControlPlane => vec![cluster.first_control_plane()],
+            Scope::AllNodes => nodes.filter(|node| node.runs_kubelet()).collect(),
+            Scope::Workers => nodes.filter(|node| node.runs_kubelet() && !node.is_control_plane()).collect(),
+            Scope::ControlPlanes => nodes.filter(|node| node.is_control_plane()).collect(),
+            Scope::FirstControlPlane => nodes.filter(|node| node.is_control_plane()).take(1).collect(),
         }
     }
 }

@@ -55,8 +55,8 @@ impl FleetApi {
     fn connect(&self, node: &Node, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
         let missing = |why: String| ApiError::Credentials { identity: file_name(identity), why };
         let wanted = certificate(identity);
-        let entry = kubeconfig::ENTRIES.iter().find(|entry| Some(entry.cert) == wanted);
-        let entry = entry.ok_or_else(|| missing("nobody asks for a whole cluster with it".to_owned()))?;
+        let entry = kubeconfig::ENTRIES.iter().find(|entry| entry.cert == wanted);
+        let entry = entry.ok_or_else(|| missing(format!("there is no kubeconfig {wanted}")))?;
         // The super-administrator is made on one control plane only.
         let holder = if identity == Identity::SuperAdmin { self.cluster.first_control_plane() } else { node };
         let content = Content::Kubeconfig(kubeconfig::kubeconfig(&self.cluster, holder, entry));
@@ -85,11 +85,11 @@ impl ApiProvider for FleetApi {
     }
 }
 
-fn certificate(identity: Identity) -> Option<CertName> {
+fn certificate(identity: Identity) -> CertName {
     match identity {
-        Identity::Admin | Identity::LocalAdmin => Some(CertName::Admin),
-        Identity::SuperAdmin => Some(CertName::SuperAdmin),
-        Identity::Node => None,
+        // The operator may look at every Node, so no kubelet need be asked to.
+        Identity::Admin | Identity::LocalAdmin | Identity::Node => CertName::Admin,
+        Identity::SuperAdmin => CertName::SuperAdmin,
     }
 }
 

@@ -8,16 +8,19 @@ use crate::cli::pki_files;
 use crate::cli::session::note_pki_paths;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
+use crate::facts::EtcdStart;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
 use crate::facts::baseline;
 use crate::facts::baseline::Untouched;
 use crate::facts::footprint::Watch;
 use crate::facts::gather;
+use crate::facts::question::manifest_path;
 use crate::host::Fleet;
 use crate::host::Host;
 use crate::host::fleet::side_by_side;
 use crate::kube::images;
+use crate::kube::patch::Target;
 use crate::pki::CertSpec;
 use crate::pki::inventory::Inventory;
 use crate::pki::spec;
@@ -80,11 +83,22 @@ fn one(cluster: &Cluster, node: &Node, host: &dyn Host, specs: &[CertSpec]) -> a
     let images = images_of(cluster, node);
     let mut facts = gather::gather(host, &Questions::for_node(cluster, node, &images))?;
     note_pki_paths(&mut facts, &inventory);
+    facts.etcd_start = etcd_start(node, host)?;
     let untouched = match &receipt {
         Some(_) => None,
         None => Some(baseline::look(host, Watch::of(cluster))?),
     };
     Ok(Answer { facts, receipt, inventory, untouched })
+}
+
+fn etcd_start(node: &Node, host: &dyn Host) -> anyhow::Result<Option<EtcdStart>> {
+    if !node.is_control_plane() {
+        return Ok(None);
+    }
+    let manifest = host.read(&manifest_path(Target::Etcd.as_str()))?;
+    let text =
+        manifest.and_then(|entry| entry.content().map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
+    Ok(text.and_then(|text| EtcdStart::of_manifest(&text)))
 }
 
 fn images_of(cluster: &Cluster, node: &Node) -> Vec<String> {

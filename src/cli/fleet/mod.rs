@@ -4,6 +4,7 @@ mod api;
 mod args;
 mod ask;
 mod connect;
+mod etcd;
 mod session;
 
 pub(super) use args::FleetArgs;

@@ -1,15 +1,15 @@
 //! Everything that is known of a cluster before planning, and what is done with it.
 
-use crate::api::Api;
+use crate::api::ApiProvider as _;
 use crate::apply;
 use crate::apply::World;
-use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::fleet::api::FleetApi;
 use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
+use crate::cli::fleet::etcd;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::pki_files;
@@ -20,6 +20,10 @@ use crate::clock::Clock as _;
 use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::Secret;
+use crate::etcd::Etcd;
+use crate::etcd::EtcdProvider;
+use crate::etcd::Known;
+use crate::etcd::Membership;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::baseline;
@@ -28,7 +32,7 @@ use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::phase::Context;
 use crate::phase::Options;
-use crate::phase::build;
+use crate::phase::growth;
 use crate::phase::select::Selected;
 use crate::pki::Bundle;
 use crate::pki::Ca;
@@ -45,11 +49,13 @@ use crate::plan::Plan;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use time::OffsetDateTime;
+
+/// What it takes to ask a cluster and its etcd.
+const ASKING: [CertName; 3] = [CertName::Admin, CertName::EtcdHealthcheckClient, CertName::Ca(Ca::Etcd)];
 
 /// What is wanted of a cluster, and what is so on all its hosts.
 pub(in crate::cli) struct FleetSession {
@@ -57,6 +63,7 @@ pub(in crate::cli) struct FleetSession {
     pub hosts: Fleet,
     answers: Answers,
     pub running: ClusterFacts,
+    etcd: Option<Arc<dyn Etcd>>,
     parallel: usize,
     external: BTreeSet<Ca>,
     options: Options,
@@ -89,9 +96,20 @@ impl FleetSession {
         options.ttl_token_id.clone_from(&ttl_token.0);
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let running = ClusterFacts::default();
-        let mut session =
-            Self { cluster, hosts, answers, running, parallel, external, options, ttl_token, now, interrupt };
-        session.running = session.ask_cluster(reporter)?;
+        let mut session = Self {
+            cluster,
+            hosts,
+            answers,
+            running,
+            etcd: None,
+            parallel,
+            external,
+            options,
+            ttl_token,
+            now,
+            interrupt,
+        };
+        session.ask_cluster(reporter)?;
         Ok(session)
     }
 
@@ -109,7 +127,8 @@ impl FleetSession {
             ours: &BTreeSet::new(),
             options: &self.options,
         };
-        build::plan(&context, selected).or_exit(Exit::Configuration)
+        let ours = self.answers.receipts.iter().map(|(host, receipt)| (host.clone(), receipt.ours()));
+        growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
     }
 
     /// Decides on the identities that a plan names and that a run over the cluster needs, and makes what is missing;
@@ -124,7 +143,7 @@ impl FleetSession {
         reporter: &Reporter,
     ) -> Result<Arc<Bundle>, CliError> {
         let mut specs = pki_files::named_by(plan, &self.cluster);
-        pki_files::add(&mut specs, &self.cluster, &[CertName::Admin]);
+        pki_files::add(&mut specs, &self.cluster, &ASKING);
         self.complete(&specs, dry_run, reporter).map(Arc::new)
     }
 
@@ -165,10 +184,11 @@ impl FleetSession {
             self.record_baselines().or_exit(Exit::Host)?;
         }
         let api = self.api(Arc::clone(&resolver.bundle));
+        let etcd = self.etcd.clone().map(Known);
         let world = World {
             hosts: &self.hosts,
             api: &api,
-            etcd: &NoEtcd,
+            etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
             resolver,
             images: &CriImages,
             pods: &CriPods,
@@ -194,15 +214,23 @@ impl FleetSession {
     }
 
     /// What a cluster that runs already says. Where no control plane has an authority, or none answers, there is none.
-    fn ask_cluster(&self, reporter: &Reporter) -> Result<ClusterFacts, CliError> {
+    fn ask_cluster(&mut self, reporter: &Reporter) -> Result<(), CliError> {
         if !self.has_authority() {
-            return Ok(ClusterFacts::default());
+            return Ok(());
         }
         let mut specs = Vec::new();
-        pki_files::add(&mut specs, &self.cluster, &[CertName::Admin]);
+        pki_files::add(&mut specs, &self.cluster, &ASKING);
         let bundle = Arc::new(self.complete(&specs, false, reporter)?);
-        let client = crate::api::ApiProvider::client(&self.api(bundle), Identity::Admin);
-        Ok(client.map(|api: Arc<dyn Api>| cluster_facts(&*api)).unwrap_or_default())
+        let client = self.api(Arc::clone(&bundle)).client(Identity::Admin);
+        self.running = client.map(|api| cluster_facts(&*api)).unwrap_or_default();
+        if let Some(etcd) = etcd::client(&self.cluster, &self.hosts, &self.answers.facts, &bundle) {
+            match Membership::gather(&*etcd) {
+                Ok(members) => self.running.etcd = Some(members),
+                Err(error) => self.running.etcd_trouble = Some(error.to_string()),
+            }
+            self.etcd = Some(etcd);
+        }
+        Ok(())
     }
 
     /// Whether a control plane has the cluster's authority, so that there is, or was, a cluster.
@@ -213,9 +241,5 @@ impl FleetSession {
             inventory.is_some_and(|one| !matches!(one.get(&path), None | Some(FileState::Absent)))
         };
         self.cluster.control_planes().any(|node| there(&node.name))
-    }
-
-    pub(in crate::cli) fn receipts(&self) -> &BTreeMap<String, Receipt> {
-        &self.answers.receipts
     }
 }

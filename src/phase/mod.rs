@@ -9,6 +9,7 @@ pub mod build;
 pub mod certs;
 pub mod check_etcd;
 pub mod control_plane;
+pub mod endpoint;
 pub mod etcd;
 pub mod etcd_join;
 pub mod etcd_leave;
@@ -103,6 +104,8 @@ pub enum Scope {
     ControlPlanes,
     /// Every host that runs a kubelet and no control plane.
     Workers,
+    /// Every host that balances connections to the API.
+    Balancers,
     /// Once for the cluster, through the first control plane.
     FirstControlPlane,
 }
@@ -178,6 +181,7 @@ impl Phase {
             Scope::AllNodes => cluster.nodes.iter().filter(|node| node.runs_kubelet()).collect(),
             Scope::Workers => cluster.workers().collect(),
             Scope::ControlPlanes => cluster.control_planes().collect(),
+            Scope::Balancers => cluster.balancers(),
             Scope::FirstControlPlane => vec![cluster.first_control_plane()],
         }
     }

@@ -56,7 +56,7 @@ impl Ledger {
                     ledger.paths.insert(path.clone());
                 }
                 Action::Service(service) => {
-                    for path in &service.restart_on {
+                    for path in service.restart_on.iter().chain(&service.reload_on) {
                         ledger.watchers.entry(path.clone()).or_default().push(service.unit.clone());
                     }
                 }

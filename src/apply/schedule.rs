@@ -263,6 +263,7 @@ mod tests {
                 unit: String::new(),
                 enabled: None,
                 restart_on: Vec::new(),
+                reload_on: Vec::new(),
                 anew: false,
                 best_effort: false,
             }),

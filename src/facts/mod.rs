@@ -46,6 +46,9 @@ pub struct HostFacts {
     pub existing_paths: BTreeSet<String>,
     /// Addresses on the host's interfaces.
     pub addresses: Vec<IpAddr>,
+    /// The same with their interfaces, where those are known.
+    #[serde(default)]
+    pub interface_addresses: Vec<InterfaceAddress>,
     /// Users and groups; asked for only where the control plane is to run without root.
     #[serde(default)]
     pub accounts: Accounts,
@@ -55,6 +58,17 @@ pub struct HostFacts {
     /// What only preflight and host preparation ask.
     #[serde(default)]
     pub checks: PreflightFacts,
+}
+
+/// An address, where it is, and its network.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceAddress {
+    pub interface: String,
+    pub address: IpAddr,
+    /// The length of the network's prefix, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +89,11 @@ pub const CA_DIRECTORIES: [&str; 5] = [
 ];
 
 impl HostFacts {
+    /// The interface that has an address, and the length of its network's prefix.
+    pub fn interface_of(&self, address: IpAddr) -> Option<&InterfaceAddress> {
+        self.interface_addresses.iter().find(|found| found.address == address)
+    }
+
     /// What is assumed of a host that nobody asked: systemd, no resolved, no optional directories, no proxy.
     pub fn assumed(hostname: &str) -> Self {
         Self {
@@ -85,6 +104,7 @@ impl HostFacts {
             proxy_env: BTreeMap::new(),
             existing_paths: BTreeSet::new(),
             addresses: Vec::new(),
+            interface_addresses: Vec::new(),
             accounts: Accounts::default(),
             etcd_start: None,
             checks: PreflightFacts::default(),

@@ -34,13 +34,13 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     let mut undo = Vec::new();
     if cx.options.prepare {
-        let here = |node: &&Node| node.runs_kubelet() && cx.includes_host(&node.name);
+        let here = |node: &&Node| node.runs_kubelet() && cx.begins_with(node);
         for node in cx.cluster.nodes.iter().filter(here) {
             steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
         }
     }
     if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
-        for node in cx.cluster.control_planes().filter(|node| cx.includes_host(&node.name)) {
+        for node in cx.cluster.control_planes().filter(|node| cx.begins_with(node)) {
             let drafts = rootless::accounts(&cx.facts_of(node).accounts)
                 .with_context(|| format!("cannot plan system accounts for {}", node.name))?;
             steps.extend(drafts.into_iter().map(|draft| settle(draft, rootless::PHASE, node)));

@@ -30,7 +30,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
 /// pod would restart it for nothing. One that has not waits for the others that start with the cluster, which a member
 /// that has data knows.
 fn initial(cx: &Context<'_>, node: &Node) -> InitialCluster {
-    let founders = || cx.cluster.control_planes().filter(|node| cx.includes_host(&node.name));
+    let founders = || cx.cluster.control_planes().filter(|node| !cx.options.joiners.contains(&node.name));
     let start = |node: &Node| cx.facts.get(&node.name).and_then(|facts| facts.etcd_start.as_ref());
     let founding = || founders().filter_map(start).find(|start| !start.existing);
     let kept = start(node).or_else(|| founding().filter(|_| cx.running.runs || cx.running.etcd.is_some()));

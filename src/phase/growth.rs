@@ -76,9 +76,8 @@ pub fn plan(
     ours: &BTreeMap<String, BTreeSet<String>>,
 ) -> anyhow::Result<Plan> {
     let joiners = joiners(cx.cluster, cx.facts, cx.running);
-    let stays = |name: &String| !joiners.iter().any(|joiner| joiner.host == *name) && cx.includes_host(name);
-    let only = cx.cluster.nodes.iter().map(|node| node.name.clone()).filter(stays).collect();
-    let options = Options { only: Some(only), ..cx.options.clone() };
+    let apart = joiners.iter().map(|joiner| joiner.host.clone()).collect();
+    let options = Options { joiners: apart, ..cx.options.clone() };
     let mut whole = build::plan(&Context { options: &options, ..*cx }, selected)?;
     let mut before: Option<&str> = None;
     let lost: Vec<&str> = joiners.iter().filter(|one| one.replaces).map(|one| one.host.as_str()).collect();
@@ -110,7 +109,7 @@ fn join(cx: &Context<'_>, joiner: &Joiner, ours: Option<&BTreeSet<String>>) -> a
         etcd.forget(&Member::of(node).peer_url);
     }
     let nothing = BTreeSet::new();
-    let options = Options { only: None, ..cx.options.clone() };
+    let options = Options { joiners: BTreeSet::new(), ..cx.options.clone() };
     let context = Context {
         cluster: &cluster,
         running: &running,

@@ -8,6 +8,8 @@ use crate::plan::Step;
 
 /// Comes to its end on a host when the API server of that host answers.
 const API_ANSWERS: &str = "wait-control-plane";
+/// Comes to its end on a host that keeps the endpoint alive when it does.
+const BALANCES: &str = "endpoint";
 /// Start the kubelet, without which there is no Node to ask for.
 const KUBELET_STARTS: [&str; 2] = ["kubelet-start", WORKERS_START];
 /// A kubelet without static pods that starts before an API server answers backs off, and costs twenty seconds.
@@ -19,6 +21,11 @@ pub fn order(steps: &[Step]) -> Order {
     let mut gates = Vec::new();
     if steps.iter().any(|step| step.phase == WORKERS_START) {
         gates.push(gate(WORKERS_START, None, API_ANSWERS, At::AnyHost));
+        // Control planes that balance have set that up before they start.
+        let apart = |step: &Step| step.phase == BALANCES && !answers_at(steps, Lane::of(step).host());
+        if steps.iter().any(apart) {
+            gates.push(gate(WORKERS_START, None, BALANCES, At::AnyHost));
+        }
     }
     let first = steps.iter().find(|step| Lane::of(step) == Lane::Api).map(|step| step.phase.as_str());
     if let Some(first) = first {
@@ -31,6 +38,11 @@ pub fn order(steps: &[Step]) -> Order {
         gates.extend(KUBELET_STARTS.map(|start| gate(phase, None, start, At::SameHost)));
     }
     Order::Paced(gates)
+}
+
+/// Whether an API server is waited for on this host.
+fn answers_at(steps: &[Step], host: Option<&str>) -> bool {
+    steps.iter().any(|step| step.phase == API_ANSWERS && Lane::of(step).host() == host)
 }
 
 /// The phases that ask or write something through the API for one Node each.

@@ -15,6 +15,7 @@ use crate::plan::JoiningManifest;
 use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
+use crate::plan::ServiceSpec;
 use crate::plan::Step;
 use crate::plan::StopSpec;
 use crate::plan::Undo;
@@ -163,9 +164,7 @@ fn note(action: &Action) -> Option<String> {
         Action::Directory { mode, .. } => format!("{mode:04o}"),
         Action::Link { target, .. } => format!("to {target}"),
         Action::Service(spec) if spec.anew => "restarted in any case".to_owned(),
-        Action::Service(spec) if !spec.restart_on.is_empty() => {
-            format!("restarted when {} changes", spec.restart_on.join(" or "))
-        }
+        Action::Service(spec) => service(spec)?,
         Action::Run(spec) => format!("unless `{}` succeeds", spec.unless.as_ref()?),
         Action::Wait(wait) => format!("at most {}", wait.limit),
         Action::Member(spec) => format!("at most {}", spec.limit),
@@ -181,6 +180,17 @@ fn note(action: &Action) -> Option<String> {
         Action::Rules(spec) => format!("{} chains, {} rules", spec.chains.len(), spec.rules.len()),
         _ => return None,
     })
+}
+
+fn service(spec: &ServiceSpec) -> Option<String> {
+    let when = |verb: &str, paths: &[String]| {
+        (!paths.is_empty()).then(|| format!("{verb} when {} changes", paths.join(" or ")))
+    };
+    let notes: Vec<String> = [when("restarted", &spec.restart_on), when("reloaded", &spec.reload_on)]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!notes.is_empty()).then(|| notes.join(", "))
 }
 
 fn clear(spec: &ClearSpec) -> Option<String> {
@@ -210,7 +220,7 @@ fn action(action: &Action) -> Value {
         Action::Absent { path } => json!({"kind": "absent", "path": path}),
         Action::Service(spec) => json!({
             "kind": "service", "unit": spec.unit, "enabled": spec.enabled, "restartOn": spec.restart_on,
-            "anew": spec.anew, "bestEffort": spec.best_effort,
+            "reloadOn": spec.reload_on, "anew": spec.anew, "bestEffort": spec.best_effort,
         }),
         Action::Run(spec) => json!({
             "kind": "run", "command": spec.command.to_string(), "bestEffort": spec.best_effort,

@@ -82,13 +82,15 @@ pub struct FileSpec {
     pub keep_existing: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceSpec {
     pub unit: String,
     /// Whether it also starts at boot; `None` leaves that alone.
     pub enabled: Option<bool>,
     /// Paths whose change in this run asks for a restart.
     pub restart_on: Vec<String>,
+    /// Paths whose change in this run only asks it to read its configuration again.
+    pub reload_on: Vec<String>,
     /// It is restarted whatever has changed: what it tries again and again it would try again ever later.
     pub anew: bool,
     /// A failure to restart is a warning, as it is to kubeadm.

@@ -302,7 +302,7 @@ impl Stage {
 
 pub(crate) fn host(name: &str) -> Fake {
     Fake::new(name)
-        .with_unit("kubelet", Unit { active: true, enabled: true, starts: 1 })
+        .with_unit("kubelet", Unit { active: true, enabled: true, starts: 1, ..Unit::default() })
         .on_run(&["test", "!", "-e", DATA], |_, files| said(i32::from(files.contains_key(DATA)), ""))
         .on_run(&["rm", "-rf", DATA], |_, files| {
             files.remove(DATA);

@@ -6,27 +6,21 @@ use crate::api::ApiError;
 use crate::apply::World;
 use crate::apply::batch;
 use crate::apply::failure::StepError;
-use crate::apply::ledger::Ledger;
 use crate::apply::member::Announcements;
 use crate::apply::schedule::Board;
 use crate::apply::schedule::Turn;
 use crate::apply::site::Site;
 use crate::apply::step;
-use crate::apply::undo;
-use crate::apply::undo::Undone;
 use crate::etcd;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdError;
 use crate::host::DryRun;
 use crate::host::Host;
-use crate::host::fleet::side_by_side;
 use crate::plan::Action;
 use crate::plan::Identity;
-use crate::plan::Lane;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
-use crate::plan::Undo;
 use crate::report::Event;
 use crate::report::Failure;
 use crate::report::FailureKind;
@@ -54,26 +48,26 @@ const WORKER_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Run<'a> {
     pub plan: &'a Plan,
     pub world: &'a World<'a>,
-    sites: BTreeMap<String, Mutex<Site>>,
-    board: Mutex<Board<'a>>,
+    pub(super) sites: BTreeMap<String, Mutex<Site>>,
+    pub(super) board: Mutex<Board<'a>>,
     /// A lane has come further.
-    moved: Condvar,
+    pub(super) moved: Condvar,
     /// When each phase that was told to have begun did, by group; `None` when it was told to be over.
-    phases: Mutex<BTreeMap<usize, Option<Duration>>>,
+    pub(super) phases: Mutex<BTreeMap<usize, Option<Duration>>>,
     /// Where steps through the API are written down: the first host of the plan, or of the fleet where the plan
     /// names none.
-    chronicler: Option<String>,
+    pub(super) chronicler: Option<String>,
     dry_api: OnceLock<Arc<api::DryRun>>,
     dry_super_api: OnceLock<Arc<api::DryRun>>,
     /// By position in the plan.
-    records: Mutex<BTreeMap<usize, Record>>,
-    failures: Mutex<Vec<Failure>>,
+    pub(super) records: Mutex<BTreeMap<usize, Record>>,
+    pub(super) failures: Mutex<Vec<Failure>>,
     /// The steps that were begun, by position in the plan.
-    begun: Mutex<BTreeSet<usize>>,
+    pub(super) begun: Mutex<BTreeSet<usize>>,
     pub announcements: Announcements,
     /// From now on nothing stops on an interrupt.
-    undoing: AtomicBool,
-    undone: Mutex<Vec<Record>>,
+    pub(super) undoing: AtomicBool,
+    pub(super) undone: Mutex<Vec<Record>>,
 }
 
 /// What a step came to.
@@ -246,120 +240,11 @@ impl<'a> Run<'a> {
         step::perform(self, step, Some(site))
     }
 
-    /// Tells that a step begins; when.
-    fn begin(&self, index: usize, step: &Step) -> Duration {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
-        self.tell(Event::StepStarted {
-            phase: step.phase.clone(),
-            host: host_of(&step.place),
-            title: step.title.clone(),
-            subject: step.subject(),
-        });
-        self.world.clock.monotonic()
-    }
-
-    /// Tells what came of a step, and keeps it; whether to go on.
-    fn finish(
-        &self,
-        index: usize,
-        step: &Step,
-        start: Duration,
-        result: Result<Done, StepError>,
-        site: Option<&mut Site>,
-    ) -> bool {
-        let elapsed_ms = self.millis_since(start);
-        let (done, error) = match result {
-            Ok(done) => (done, None),
-            Err(error) if error.kind == FailureKind::Interrupted => {
-                (Done::new(Outcome::Skipped).detail("interrupted"), Some(error))
-            }
-            Err(error) if self.world.options.keep_going => {
-                (Done::new(Outcome::Warned).detail(error.line()), None)
-            }
-            Err(error) => (Done::new(Outcome::Failed).detail(error.line()), Some(error)),
-        };
-        let Done { outcome, detail, diff, .. } = done;
-        let (phase, host) = (step.phase.clone(), host_of(&step.place));
-        let (title, subject) = (step.title.clone(), step.subject());
-        let record = Record {
-            phase: phase.clone(),
-            host: host.clone(),
-            title: title.clone(),
-            subject: subject.clone(),
-            outcome,
-            detail: detail.clone(),
-            elapsed_ms,
-        };
-        if outcome != Outcome::Skipped || error.is_none() {
-            self.records().insert(index, record);
-        }
-        self.tell(Event::StepFinished { phase, host, title, subject, outcome, detail, diff, elapsed_ms });
-        let go_on = error.is_none();
-        if let Some(error) = error {
-            self.stop(step, error, site);
-        }
-        go_on
-    }
-
-    /// Tells that a phase begins, when this is the first step of it.
-    fn begin_phase(&self, index: usize) {
-        let group = self.board().group_of(index);
-        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        if phases.contains_key(&group) {
-            return;
-        }
-        phases.insert(group, Some(self.world.clock.monotonic()));
-        let of_group = self.steps_of(group);
-        let mut hosts: Vec<String> = of_group.iter().filter_map(|(_, step)| host_of(&step.place)).collect();
-        hosts.dedup();
-        let phase = self.plan.steps[index].phase.clone();
-        self.tell(Event::PhaseStarted { phase, hosts, steps: of_group.len() });
-    }
-
-    /// Tells of the phases of which nothing more comes.
-    fn end_phases(&self) {
-        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = {
-            let board = self.board();
-            let open = phases.iter().filter(|(_, start)| start.is_some()).map(|(group, _)| *group);
-            open.filter(|group| board.is_over(|index| board.group_of(index) == *group)).collect::<Vec<_>>()
-        };
-        for group in over {
-            let Some(start) = phases.insert(group, None).flatten() else { continue };
-            let of_group = self.steps_of(group);
-            let totals = {
-                let records = self.records();
-                Totals::of(of_group.iter().filter_map(|(index, _)| records.get(index)))
-            };
-            let phase = of_group[0].1.phase.clone();
-            self.tell(Event::PhaseFinished { phase, totals, elapsed_ms: self.millis_since(start) });
-        }
-    }
-
-    fn steps_of(&self, group: usize) -> Vec<(usize, &'a Step)> {
-        let board = self.board();
-        self.plan.steps.iter().enumerate().filter(|(index, _)| board.group_of(*index) == group).collect()
-    }
-
-    /// Tells which hosts were left alone because of the failure of others.
-    fn tell_blocked(&self) {
-        let board = self.board();
-        for (lane, why) in board.blocked() {
-            let what = match lane {
-                Lane::Host(_) => "nothing more was done here",
-                Lane::Api => "nothing more was done through the Kubernetes API",
-                Lane::ApiFor(_) => "its Node was left as it is",
-            };
-            let message = format!("{what}: it waits for {why}, which failed");
-            self.tell(Event::Warning { host: lane.host().map(str::to_owned), message, hint: None });
-        }
-    }
-
-    fn board(&self) -> MutexGuard<'_, Board<'a>> {
+    pub(super) fn board(&self) -> MutexGuard<'_, Board<'a>> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
+    pub(super) fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
         let told = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
         if !told || self.world.options.dry_run || matches!(step.action, Action::Wait(_)) {
             return Ok(());
@@ -377,7 +262,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the record, then keeps the failure.
-    fn stop(&self, step: &Step, error: StepError, site: Option<&mut Site>) {
+    pub(super) fn stop(&self, step: &Step, error: StepError, site: Option<&mut Site>) {
         let mut error = error;
         if let Some(Err(unwritten)) = site.map(Site::save) {
             error = error.detail("receipt", format!("not written: {}", unwritten.line()));
@@ -391,120 +276,6 @@ impl<'a> Run<'a> {
             self.tell(Event::Failed { failure: failure.clone() });
         }
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
-    }
-
-    /// Takes back every phase that began and did not come to its end, the last one first.
-    fn undo(&self) {
-        if self.world.options.dry_run || !(self.failed() || self.was_interrupted()) {
-            return;
-        }
-        self.undoing.store(true, Ordering::Relaxed);
-        for undo in self.plan.undo.iter().rev() {
-            let undone = if self.is_unfinished(undo) { self.undo_one(undo) } else { Undone::default() };
-            self.tell_undone(undo, undone);
-        }
-    }
-
-    fn undo_one(&self, undo: &Undo) -> Undone {
-        self.tell(Event::Warning {
-            host: host_of(&undo.place),
-            message: format!("undoing {}, which did not come to its end", undo.phase),
-            hint: None,
-        });
-        let site = match &undo.place {
-            Place::Host(name) => self.sites.get(name),
-            Place::Cluster => None,
-        };
-        undo::perform(self, undo, site.map(lock).as_deref_mut())
-    }
-
-    /// Whether a phase began at its place and did not come to its end there.
-    fn is_unfinished(&self, undo: &Undo) -> bool {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = self.records();
-        let steps = || self.plan.steps.iter().enumerate().filter(|(_, step)| undo.concerns(step));
-        let finished = |index| records.get(&index).is_some_and(|record| record.outcome != Outcome::Failed);
-        steps().any(|(index, _)| begun.contains(&index)) && !steps().all(|(index, _)| finished(index))
-    }
-
-    /// Adds what was undone to the failure because of which it was, or warns of it after an interrupt.
-    fn tell_undone(&self, undo: &Undo, undone: Undone) {
-        let Undone { lines, failed, records } = undone;
-        let by_hand = mend(undo, records.len());
-        self.undone.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
-        let mut details = Vec::new();
-        let mut hints = Vec::new();
-        if !lines.is_empty() {
-            details.push(("undone".to_owned(), lines.join("\n")));
-        }
-        if let Some(failed) = failed {
-            details.push(("not undone".to_owned(), failed));
-            hints.push(format!(
-                "to give up instead of going on, do by hand what could not be undone: {by_hand}"
-            ));
-        }
-        let host = host_of(&undo.place);
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_phase = |failure: &&mut Failure| failure.phase == undo.phase && failure.host == host;
-        if let Some(failure) = failures.iter_mut().find(of_phase) {
-            failure.details.extend(details);
-            failure.hints.splice(0..0, hints);
-            self.tell(Event::Failed { failure: failure.clone() });
-        } else if !details.is_empty() {
-            let said = details.iter().map(|(label, text)| format!("{label}: {}", text.replace('\n', "; ")));
-            let message =
-                format!("{} did not come to its end; {}", undo.phase, said.collect::<Vec<_>>().join("; "));
-            self.tell(Event::Warning { host, message, hint: hints.pop() });
-        }
-    }
-
-    fn open_ledgers(&self) {
-        let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
-        for step in &self.plan.steps {
-            if let Some(name) = self.written_down_at(step) {
-                first.entry(name).or_insert(step);
-            }
-        }
-        side_by_side(first.into_iter().collect(), self.world.options.parallel, |(name, step)| {
-            if let Err(error) = self.open_ledger(name) {
-                self.stop(step, error, None);
-            }
-        });
-    }
-
-    fn open_ledger(&self, name: &str) -> Result<(), StepError> {
-        let site =
-            self.sites.get(name).ok_or_else(|| StepError::plan(format!("no host is called {name}")))?;
-        let Some(path) = &self.world.options.receipt else { return Ok(()) };
-        let here = |step: &&Step| matches!(&step.place, Place::Host(host) if host == name);
-        let steps: Vec<&Step> = self.plan.steps.iter().filter(here).collect();
-        let mut site = lock(site);
-        site.ledger = Some(Ledger::open(site.host.as_ref(), path, &steps)?);
-        Ok(())
-    }
-
-    fn close_ledgers(&self) {
-        if self.world.options.dry_run {
-            return;
-        }
-        let failed: BTreeSet<Option<String>> = {
-            let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-            failures.iter().map(|failure| failure.host.clone()).collect()
-        };
-        for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
-            let last = self.plan.steps.iter().rev().find(|step| self.written_down_at(step) == Some(name));
-            if let (Err(error), Some(step)) = (lock(site).settle(), last) {
-                self.stop(step, error, None);
-            }
-        }
-    }
-
-    /// The host whose receipt knows of a step.
-    fn written_down_at<'s>(&'s self, step: &'s Step) -> Option<&'s String> {
-        match &step.place {
-            Place::Host(name) => Some(name),
-            Place::Cluster => self.chronicler.as_ref(),
-        }
     }
 
     fn warn_of_silence(&self) {
@@ -564,7 +335,7 @@ impl<'a> Run<'a> {
         self.was_interrupted() && !self.undoing.load(Ordering::Relaxed)
     }
 
-    fn was_interrupted(&self) -> bool {
+    pub(super) fn was_interrupted(&self) -> bool {
         self.world.interrupt.load(Ordering::Relaxed)
     }
 
@@ -578,11 +349,11 @@ impl<'a> Run<'a> {
         if self.world.options.dry_run { Outcome::WouldChange } else { Outcome::Changed }
     }
 
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         !self.failures.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    fn records(&self) -> MutexGuard<'_, BTreeMap<usize, Record>> {
+    pub(super) fn records(&self) -> MutexGuard<'_, BTreeMap<usize, Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -598,12 +369,6 @@ impl<'a> Run<'a> {
             elapsed_ms,
         }
     }
-}
-
-/// How to do by hand what undoing did not get to: the last of so many steps that were tried, and those after it.
-fn mend(undo: &Undo, tried: usize) -> String {
-    let left = undo.mend.iter().skip(tried.saturating_sub(1));
-    left.filter(|line| !line.is_empty()).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether what was written so far must be on the disk before such a step.
@@ -622,11 +387,11 @@ fn builds_on_files(action: &Action) -> bool {
     }
 }
 
-fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
+pub(super) fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
     site.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn host_of(place: &Place) -> Option<String> {
+pub(super) fn host_of(place: &Place) -> Option<String> {
     match place {
         Place::Host(name) => Some(name.clone()),
         Place::Cluster => None,

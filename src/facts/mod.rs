@@ -6,6 +6,7 @@ pub mod checks;
 pub mod etcd;
 pub mod footprint;
 pub mod gather;
+pub mod links;
 mod local;
 mod parse;
 pub mod question;
@@ -17,6 +18,7 @@ pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
+pub use links::Links;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 

@@ -19,6 +19,7 @@ mod etcd_join;
 mod execution;
 mod facts;
 mod fixture;
+mod fleet;
 mod help;
 mod host;
 mod join;

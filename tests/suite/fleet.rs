@@ -230,7 +230,8 @@ const CASES: &[Case] = &[
     (
         "no-listener",
         |fleet| {
-            let why = "w2 did not listen: it has neither perl nor Python, so it cannot listen for a moment";
+            let why =
+                "nobody listened there: it has neither perl nor Python, so it cannot listen for a moment";
             fleet.outcome(&Outcome::NotDone(why.into()), |probe| probe.to == "w2");
             fleet.links().clocks.remove("w2");
         },

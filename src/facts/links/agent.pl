@@ -4,13 +4,14 @@ use Socket;
 use POSIX ();
 
 my ($nopmtu, $df) = (10, 3);
-my ($mode, $token, $life, $limit, @listen, @to, %volley) = ('', '', 10, 1.3);
+my ($mode, $token, $life, $limit, $brief, @listen, @to, %volley) = ('', '', 10, 1.3, '');
 while (my $line = <STDIN>) {
   my ($word, @rest) = split ' ', $line;
   $mode = $rest[0] if $word eq 'mode';
   $token = $rest[0] if $word eq 'token';
   $life = $rest[0] if $word eq 'life';
   $limit = $rest[0] / 1000 if $word eq 'limit';
+  $brief = $rest[0] if $word eq 'brief';
   push @listen, [@rest] if $word eq 'listen';
   push @to, [@rest] if $word eq 'to';
   $volley{$rest[0]} = [@rest] if $word eq 'volley';
@@ -151,7 +152,8 @@ if ($mode eq 'connect') {
     }
     my $begin = seconds();
     while (%open) {
-      my $left = $limit - (seconds() - $begin);
+      my $others = grep { $_->[0] ne $brief } values %open;
+      my $left = ($others ? $limit : $limit / 4) - (seconds() - $begin);
       last if $left <= 0;
       for my $socket (ready(1, $left, map { $_->[1] } values %open)) {
         my ($id) = @{delete $open{fileno $socket}};

@@ -1,13 +1,14 @@
 # Listener and client for one host; says and understands what `wire.rs` writes down. Python 3.4 or newer.
 import errno, os, re, select, signal, socket, struct, sys, time
 
-mode, token, life, limit, listen, to, volley = "", "", 10, 1.3, [], [], []
+mode, token, life, limit, brief, listen, to, volley = "", "", 10, 1.3, "", [], [], []
 for line in sys.stdin:
     word, rest = line.split()[0], line.split()[1:]
     if word == "mode": mode = rest[0]
     elif word == "token": token = rest[0]
     elif word == "life": life = int(rest[0])
     elif word == "limit": limit = int(rest[0]) / 1000.0
+    elif word == "brief": brief = rest[0]
     elif word == "listen": listen.append((rest[0], int(rest[1]), rest[2]))
     elif word == "to": to.append((rest[0], rest[1], int(rest[2]), rest[3]))
     elif word == "volley": volley.append((rest[0], int(rest[1]), rest[2], [int(size) for size in rest[3:]]))
@@ -129,7 +130,8 @@ def connect():
             else: end(probe, error)
         begin = time.monotonic()
         while waiting:
-            left = limit - (time.monotonic() - begin)
+            others = [probe for probe in waiting.values() if probe != brief]
+            left = (limit if others else limit / 4) - (time.monotonic() - begin)
             if left <= 0: break
             for one in select.select([], list(waiting), [], left)[1]:
                 probe = waiting.pop(one)

@@ -17,7 +17,7 @@ pub(super) fn command(order: &Order) -> Command {
         ("config", order.text()),
         ("perl_agent", PERL.to_owned()),
         ("python_agent", PYTHON.to_owned()),
-        ("vip", order.vip.map(|vip| vip.to_string()).unwrap_or_default()),
+        ("vip", order.vip.map(|(_, vip)| vip.to_string()).unwrap_or_default()),
     ];
     let mut script = String::new();
     for (name, value) in variables {

@@ -147,7 +147,7 @@ impl Run<'_> {
             && watchers.iter().any(|watcher| watcher == name)
             && let Ok(vip) = endpoint.host.parse()
         {
-            order.vip = Some(vip);
+            order.vip = Some((self.vip_id(), vip));
             order.to.push((self.vip_id(), Protocol::Tcp(endpoint.port), vip));
         }
     }
@@ -284,9 +284,7 @@ impl Steps {
             Some(End::Sent) => match listener {
                 Ok(()) => self.arrived(id, &probe.to),
                 Err(Some(why)) => Outcome::NotDone(why),
-                Err(None) => {
-                    Outcome::NotDone(format!("something on {} uses {} already", probe.to, probe.protocol))
-                }
+                Err(None) => Outcome::NotDone("something there uses it already".to_owned()),
             },
         }
     }
@@ -295,7 +293,7 @@ impl Steps {
         match said(&self.told, to) {
             Some(told) if told.got.contains_key(&id) => Outcome::Open(None),
             Some(told) if told.collected => Outcome::Silent,
-            _ => Outcome::NotDone(format!("{to} did not tell what arrived: {}", self.why(to))),
+            _ => Outcome::NotDone(format!("it did not tell what arrived: {}", self.why(to))),
         }
     }
 
@@ -307,8 +305,8 @@ impl Steps {
         match said(&self.heard, &probe.to).and_then(|said| said.listeners.get(&probe.protocol)) {
             Some(Listener::Ours) => Ok(()),
             Some(Listener::Busy) => Err(None),
-            Some(Listener::Failed(why)) => Err(Some(format!("{} could not listen: {why}", probe.to))),
-            None => Err(Some(format!("{} did not listen: {}", probe.to, self.why(&probe.to)))),
+            Some(Listener::Failed(why)) => Err(Some(format!("nobody could listen there: {why}"))),
+            None => Err(Some(format!("nobody listened there: {}", self.why(&probe.to)))),
         }
     }
 

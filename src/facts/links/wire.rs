@@ -19,7 +19,8 @@ pub(super) struct Order {
     pub listen: Vec<(Protocol, IpAddr)>,
     pub to: Vec<(usize, Protocol, IpAddr)>,
     pub volleys: Vec<Volley>,
-    pub vip: Option<IpAddr>,
+    /// Looked for in the table of neighbours, after the try of this number, which is not waited for like others.
+    pub vip: Option<(usize, IpAddr)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,6 +50,9 @@ impl Order {
         };
         let mut text =
             format!("mode {mode}\ntoken {}\nlife {}\nlimit {CONNECT_LIMIT}\n", self.token, self.life);
+        if let Some((id, _)) = self.vip {
+            let _ = writeln!(text, "brief {id}");
+        }
         for (protocol, address) in &self.listen {
             let _ = writeln!(text, "listen {} {address}", words(*protocol));
         }
@@ -261,11 +265,11 @@ mod tests {
                 address: "192.0.2.1".parse().unwrap(),
                 sizes: vec![1500, 1280],
             }],
-            vip: None,
+            vip: Some((9, "192.0.2.100".parse().unwrap())),
         };
         assert_eq!(
             order.text(),
-            "mode connect\ntoken t\nlife 10\nlimit 1300\nlisten tcp 1 ::1\nto 3 ip 112 192.0.2.1\n\
+            "mode connect\ntoken t\nlife 10\nlimit 1300\nbrief 9\nlisten tcp 1 ::1\nto 3 ip 112 192.0.2.1\n\
              volley 4 8472 192.0.2.1 1500 1280\n"
         );
     }

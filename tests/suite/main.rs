@@ -24,6 +24,7 @@ mod help;
 mod host;
 mod join;
 mod kubeadm_parity;
+mod links;
 mod patches;
 mod pki;
 mod plan_check;

@@ -122,7 +122,7 @@ fn fleet(directory: &tempfile::TempDir, limit: usize) -> Fleet {
 
 /// Three control planes with a virtual address, and a worker.
 fn cluster(vip: &str) -> Cluster {
-    let hosts: String = NAMES
+    let hosts: Vec<String> = NAMES
         .iter()
         .enumerate()
         .map(|(index, (name, octet))| {
@@ -130,6 +130,7 @@ fn cluster(vip: &str) -> Cluster {
             format!("  - {{name: {name}, address: 10.77.0.{octet}, roles: [{role}]}}\n")
         })
         .collect();
+    let hosts = hosts.concat();
     let text = format!(
         "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  hosts:\n{hosts}  \
          endpoint: {{host: {vip}, port: 8443, provider: keepalived-haproxy}}\n  network: {{cni: {{provider: flannel}}}}\n"
@@ -177,8 +178,8 @@ fn told(report: &FleetReport) -> Vec<String> {
 
 /// `from>to protocol outcome` of all that is not open.
 fn blocked(links: &Links) -> Vec<String> {
-    let closed = links.reached.iter().filter(|reached| !matches!(reached.outcome, Outcome::Open(_)));
-    let mut lines: Vec<String> = closed
+    let others = links.reached.iter().filter(|reached| !matches!(reached.outcome, Outcome::Open(_)));
+    let mut lines: Vec<String> = others
         .map(|reached| {
             let probe = &reached.probe;
             let end = |name: &str| name.trim_start_matches("kwt-").to_owned();

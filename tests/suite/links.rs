@@ -47,8 +47,8 @@ impl Host for Namespace {
     }
 
     fn run(&self, command: &Command) -> Result<Output, HostError> {
-        let hidden: String =
-            self.without.iter().map(|path| format!("mount --bind /dev/null {path}; ")).collect();
+        let hide = |path: &&str| format!("mount --bind /dev/null {path}; ");
+        let hidden = self.without.iter().map(hide).collect::<Vec<_>>().concat();
         let mut inside =
             Command::query("ip").args(["netns", "exec", &self.name, "unshare", "-m", "sh", "-c"]);
         inside = inside.arg(format!("{hidden}exec {command}")).timeout(command.timeout);

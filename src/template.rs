@@ -20,8 +20,13 @@ macro_rules! embedded {
 const TEMPLATES: &[(&str, &str)] = &[
     embedded!("addons/coredns/Corefile"),
     embedded!("addons/kube-proxy/kubeconfig.conf"),
+    embedded!("etc/haproxy/haproxy.cfg"),
+    embedded!("etc/keepalived/check-endpoint.sh"),
+    embedded!("etc/keepalived/keepalived.conf"),
     embedded!("etc/modules-load.d/kubewright.conf"),
     embedded!("etc/sysctl.d/99-kubewright.conf"),
+    embedded!("etc/systemd/system/haproxy.service.d/kubewright.conf"),
+    embedded!("etc/systemd/system/keepalived.service.d/kubewright.conf"),
 ];
 
 /// A template that cannot be rendered: a mistake in the program, not in the operator's input.

@@ -81,6 +81,7 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
             unit: "kubelet".to_owned(),
             enabled: None,
             restart_on,
+            reload_on: Vec::new(),
             anew: anew(cx, node),
             best_effort: true,
         }),

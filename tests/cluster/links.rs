@@ -179,15 +179,15 @@ fn told(report: &FleetReport) -> Vec<String> {
 /// `from>to protocol outcome` of all that is not open.
 fn blocked(links: &Links) -> Vec<String> {
     let others = links.reached.iter().filter(|reached| !matches!(reached.outcome, Outcome::Open(_)));
-    let mut lines: Vec<String> = others
+    let mut told: Vec<String> = others
         .map(|reached| {
             let probe = &reached.probe;
             let end = |name: &str| name.trim_start_matches("kwt-").to_owned();
             format!("{}>{} {} {:?}", end(&probe.from), end(&probe.to), probe.protocol, reached.outcome)
         })
         .collect();
-    lines.sort();
-    lines
+    told.sort();
+    told
 }
 
 /// Sockets of ours that listen on a host.

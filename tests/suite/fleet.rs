@@ -68,6 +68,7 @@ impl Fleet {
         cluster.nodes = HOSTS.map(|(name, address, role)| node(name, address, role)).into();
         cluster.endpoint = Some(HostPort::new(VIP, 8443));
         cluster.site.endpoint_provider = EndpointProvider::KeepalivedHaproxy;
+        cluster.site.balancing = Some(fixture::keepalived(VIP, 8443));
         cluster.site.cni = CniProvider::Flannel;
         let hosts = cluster.nodes.iter().enumerate().map(|(index, node)| {
             let facts = host(index, &node.name, &node.advertise_address.to_string());
@@ -356,7 +357,7 @@ const CASES: &[Case] = &[
     ),
     (
         "vip-off-link",
-        |fleet| fleet.cluster.endpoint = Some(HostPort::new("198.51.100.100", 8443)),
+        |fleet| fleet.cluster.site.balancing = Some(fixture::keepalived("198.51.100.100", 8443)),
         &["E VIPSubnet"],
     ),
     (

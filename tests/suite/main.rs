@@ -15,6 +15,7 @@ mod config;
 mod cri;
 mod discovery;
 mod documents;
+mod endpoint;
 mod etcd_join;
 mod execution;
 mod facts;

@@ -4,6 +4,8 @@ use crate::cluster::Cluster;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
 use crate::cluster::Role;
+use crate::cluster::endpoint::Balancing;
+use crate::cluster::endpoint::KubeVipMode;
 use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
 use crate::facts::links::IP_IN_IP;
@@ -68,8 +70,8 @@ impl Matrix {
 }
 
 fn api(cluster: &Cluster, matrix: &mut Matrix) {
-    let clients = cluster.nodes.iter().filter(|node| node.runs_kubelet() || balances(cluster, node));
-    for from in clients {
+    let clients = cluster.nodes.iter().filter(|node| node.runs_kubelet());
+    for from in clients.chain(balancers(cluster)) {
         for to in cluster.control_planes() {
             matrix.add(from, to, Protocol::Tcp(to.bind_port), Purpose::ApiServer);
         }
@@ -109,19 +111,12 @@ fn kubelets(cluster: &Cluster, matrix: &mut Matrix) {
     }
 }
 
-/// Whether a host holds the endpoint for others.
-fn balances(cluster: &Cluster, node: &Node) -> bool {
-    let dedicated = cluster.nodes.iter().any(|node| node.roles.contains(&Role::LoadBalancer));
-    match cluster.site.endpoint_provider {
-        EndpointProvider::KeepalivedHaproxy if dedicated => node.roles.contains(&Role::LoadBalancer),
-        EndpointProvider::KeepalivedHaproxy | EndpointProvider::KubeVip => node.is_control_plane(),
-        EndpointProvider::NodeLocal | EndpointProvider::External | EndpointProvider::None => false,
-    }
-}
-
-/// The hosts that hold the endpoint for others, one at a time.
+/// The hosts that hold the endpoint for others, one at a time; a balancer that serves its own host is none.
 pub fn balancers(cluster: &Cluster) -> Vec<&Node> {
-    cluster.nodes.iter().filter(|node| balances(cluster, node)).collect()
+    match &cluster.site.balancing {
+        Some(Balancing::Keepalived(_) | Balancing::KubeVip(_)) => cluster.balancers(),
+        Some(Balancing::NodeLocal(_)) | None => Vec::new(),
+    }
 }
 
 fn endpoint(cluster: &Cluster, matrix: &mut Matrix) {
@@ -131,7 +126,7 @@ fn endpoint(cluster: &Cluster, matrix: &mut Matrix) {
         for from in cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
             matrix.add(from, to, Protocol::Tcp(endpoint.port), Purpose::Balancer);
         }
-        if cluster.site.endpoint_provider == EndpointProvider::KeepalivedHaproxy {
+        if matches!(cluster.site.balancing, Some(Balancing::Keepalived(_))) {
             for from in &balancers {
                 matrix.add(from, to, VRRP, Purpose::Vrrp);
             }
@@ -199,10 +194,15 @@ fn pairs<'a>(nodes: &[&'a Node]) -> Vec<(&'a Node, &'a Node)> {
     every.filter(|(from, to)| from.name != to.name && tried(from, to)).collect()
 }
 
+/// An address that is announced on a link. One that routers learn of may be known to them already.
 fn vip(cluster: &Cluster) -> Option<(HostPort, Vec<String>)> {
-    let endpoint = cluster.endpoint.as_ref()?;
-    endpoint.host.parse::<IpAddr>().ok()?;
-    let watchers: Vec<String> = balancers(cluster).into_iter().map(|node| node.name.clone()).collect();
-    let is_a_host = cluster.nodes.iter().any(|node| node.advertise_address.to_string() == endpoint.host);
-    (!watchers.is_empty() && !is_a_host).then(|| (endpoint.clone(), watchers))
+    let (address, port) = match cluster.site.balancing.as_ref()? {
+        Balancing::Keepalived(keepalived) => (keepalived.address.address, keepalived.port),
+        Balancing::KubeVip(kube_vip) if matches!(kube_vip.mode, KubeVipMode::Arp { .. }) => {
+            (kube_vip.address, kube_vip.port)
+        }
+        Balancing::KubeVip(_) | Balancing::NodeLocal(_) => return None,
+    };
+    let watchers = balancers(cluster).into_iter().map(|node| node.name.clone()).collect();
+    Some((HostPort::new(address.to_string(), port), watchers))
 }

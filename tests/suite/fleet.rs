@@ -361,6 +361,17 @@ const CASES: &[Case] = &[
         &["E VIPSubnet"],
     ),
     (
+        "host-off",
+        |fleet| {
+            let why = "192.0.2.13:22: no route to host".to_owned();
+            fleet.hosts.insert("cp3".into(), Err(Unreachable { why, repair: String::new() }));
+            fleet.outcome(&Outcome::Silent, |probe| probe.to == "cp3");
+            fleet.outcome(&Outcome::NotDone("cp3 was not reached".into()), |probe| probe.from == "cp3");
+            fleet.links().clocks.remove("cp3");
+        },
+        &["E HostReachable"],
+    ),
+    (
         "everything-at-once",
         |fleet| {
             clones(fleet);

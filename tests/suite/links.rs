@@ -176,6 +176,7 @@ fn measures_with_whatever_tool_a_host_has() {
         }
     }
     without_a_tool();
+    without_a_host();
     narrow_wire();
 }
 
@@ -192,6 +193,19 @@ fn without_a_tool() {
     }
     let udp = links.reached.iter().filter(|reached| reached.probe.protocol == Protocol::Udp(8472));
     assert!(udp.count() == 2 && links.mtus.is_empty());
+}
+
+/// A host that nobody connected to: what it does with packets proves nothing.
+fn without_a_host() {
+    let mut fleet = Fleet::new();
+    fleet.insert(Arc::new(Namespace {
+        name: NAMES[0].to_owned(),
+        without: &[],
+        machine: Local::new(NAMES[0]),
+    }));
+    let links = links::measure(&fleet, &BTreeMap::new(), &Wanted::of(&cluster(FOURTH)), 2, &System);
+    assert_eq!(links.reached.len(), 14);
+    assert!(links.reached.iter().all(|reached| matches!(reached.outcome, Outcome::NotDone(_))), "{links:#?}");
 }
 
 fn narrow_wire() {

@@ -3,6 +3,9 @@ use strict;
 use Socket;
 use POSIX ();
 
+# Whoever started us may have ignored it.
+$SIG{ALRM} = 'DEFAULT';
+
 my ($nopmtu, $df) = (10, 3);
 my ($mode, $token, $life, $limit, $brief, @listen, @to, %volley) = ('', '', 10, 1.3, '');
 while (my $line = <STDIN>) {

@@ -23,6 +23,9 @@ def opened(protocol, number, host):
     kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "ip": socket.SOCK_RAW}[protocol]
     return socket.socket(family, kind, number if protocol == "ip" else 0)
 
+# Whoever started us may have ignored it.
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
 def serve():
     tcp, datagrams = [], []
     for protocol, number, host in listen:

@@ -188,10 +188,12 @@ impl Run<'_> {
     }
 
     fn result(&self, steps: &Steps) -> Links {
-        let reached = self.wanted.probes.iter().enumerate().map(|(id, probe)| Reached {
-            probe: probe.clone(),
-            outcome: steps.outcome(id, probe, self.fleet.get(&probe.to).is_some()),
-        });
+        let reached = self
+            .wanted
+            .probes
+            .iter()
+            .enumerate()
+            .map(|(id, probe)| Reached { probe: probe.clone(), outcome: steps.outcome(id, probe) });
         let mut links = Links {
             reached: reached.collect(),
             mtus: self.mtus(steps),
@@ -263,14 +265,14 @@ impl Steps {
         listener == Some(&Listener::Ours)
     }
 
-    /// What became of a probe. `ours` says that its target is a host of the run, and not somebody else's.
-    fn outcome(&self, id: usize, probe: &Probe, ours: bool) -> Outcome {
+    /// What became of a probe.
+    fn outcome(&self, id: usize, probe: &Probe) -> Outcome {
         let end = match self.tried.get(&probe.from) {
             None => return Outcome::NotDone(format!("{} was not reached", probe.from)),
             Some((Err(why), _)) => return Outcome::NotDone(format!("{}: {why}", probe.from)),
             Some((Ok(said), _)) => said.ends.get(&id),
         };
-        let listener = self.listener(probe, ours);
+        let listener = self.listener(probe);
         match end {
             None => Outcome::NotDone(format!("{} did not try: {}", probe.from, self.why(&probe.from))),
             Some(End::Failed(why)) => Outcome::NotDone(format!("{}: {why}", probe.from)),
@@ -298,8 +300,8 @@ impl Steps {
     }
 
     /// Whether we listened: `Err(None)` where somebody else does, `Err(why)` where nobody does.
-    fn listener(&self, probe: &Probe, ours: bool) -> Result<(), Option<String>> {
-        if !ours {
+    fn listener(&self, probe: &Probe) -> Result<(), Option<String>> {
+        if probe.purpose == Purpose::Endpoint {
             return Err(None);
         }
         match said(&self.heard, &probe.to).and_then(|said| said.listeners.get(&probe.protocol)) {
@@ -318,7 +320,7 @@ impl Steps {
         };
         let mut answers =
             [&self.heard, &self.tried, &self.told].into_iter().filter_map(|step| step.get(name));
-        answers.find_map(reason).unwrap_or_else(|| "it said nothing".to_owned())
+        answers.find_map(reason).unwrap_or_else(|| "it was not asked".to_owned())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::preflight::fleet::Between;
 use crate::preflight::fleet::Found;
 use crate::preflight::fleet::listed;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// What happened, as far as it decides on words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +30,17 @@ pub(super) fn find(between: &Between, protocol: Option<Protocol>) -> Found {
     let mut blocked: BTreeMap<(&str, Purpose, How), Vec<&Reached>> = BTreeMap::new();
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
     let mut not_done: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut not_asked: BTreeSet<&str> = BTreeSet::new();
     for reached in of_protocol {
         let probe = &reached.probe;
+        // That such a host cannot be asked is told already, and what becomes of packets to it proves nothing.
+        let ends = [&probe.from, &probe.to];
+        let hosts = if probe.purpose == Purpose::Endpoint { &ends[..1] } else { &ends[..] };
+        let missing = hosts.iter().find(|name| !between.facts.contains_key(name.as_str()));
+        if let Some(missing) = missing {
+            not_asked.insert(missing);
+            continue;
+        }
         let how = match &reached.outcome {
             Outcome::Open(_) => {
                 *open.entry(&probe.to).or_default() += 1;
@@ -58,7 +68,12 @@ pub(super) fn find(between: &Between, protocol: Option<Protocol>) -> Found {
         hosts.dedup();
         format!("{} of {}: {why}", protocol, listed(&hosts))
     };
-    Found { problems, not_done: not_done.into_iter().map(told).collect() }
+    let mut not_done: Vec<String> = not_done.into_iter().map(told).collect();
+    if !not_asked.is_empty() {
+        let names: Vec<&str> = not_asked.into_iter().collect();
+        not_done.push(format!("not tried with {}, which nobody asked", listed(&names)));
+    }
+    Found { problems, not_done }
 }
 
 struct Blocked<'a> {

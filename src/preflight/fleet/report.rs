@@ -54,8 +54,8 @@ impl FleetReport {
         let mut text = section(&self.between);
         if !self.not_done.is_empty() {
             text += "NOT CHECKED\n";
-            for NotDone { check, why } in &self.not_done {
-                let _ = writeln!(text, "          {check}: {why}");
+            for (why, checks) in self.not_done_by_reason() {
+                let _ = writeln!(text, "          {}: {why}", checks.join(", "));
             }
             text += "\n";
         }
@@ -67,6 +67,18 @@ impl FleetReport {
             let _ = writeln!(text, "NOTHING TO TELL OF {}\n", names.join(", "));
         }
         text + &self.sum()
+    }
+
+    /// In the order in which the reasons came up.
+    fn not_done_by_reason(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for NotDone { check, why } in &self.not_done {
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, checks)) => checks.push(check),
+                None => reasons.push((why, vec![check])),
+            }
+        }
+        reasons
     }
 
     fn sum(&self) -> String {

@@ -1,13 +1,16 @@
 //! How large packets may be on their way, and how long they take.
 
+use crate::facts::Links;
 use crate::facts::links::PathMtu;
 use crate::facts::links::Protocol;
+use crate::facts::links::Purpose;
 use crate::facts::links::wanted;
 use crate::preflight::Problem;
 use crate::preflight::fleet::Between;
 use crate::preflight::fleet::Found;
 use crate::preflight::fleet::listed;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// etcd's `heartbeat-interval` unless the operator says otherwise, in milliseconds.
@@ -18,7 +21,8 @@ const SLOW: Duration = Duration::from_millis(10);
 /// Pod networks take the size of packets from the interface that a host uses, so that size must pass.
 pub(super) fn mtu(between: &Between, _: Option<Protocol>) -> Found {
     let Some(links) = between.links else { return not_done("nobody tried") };
-    if links.mtus.is_empty() {
+    let missing = untried(between, links);
+    if links.mtus.is_empty() && missing.is_empty() {
         return not_done("no pair has a UDP port of the pod network to send large packets to");
     }
     let mut narrow: BTreeMap<(&str, u32, u32), Vec<&str>> = BTreeMap::new();
@@ -42,7 +46,25 @@ pub(super) fn mtu(between: &Between, _: Option<Protocol>) -> Found {
             ))
             .between(from.iter().copied().chain([to]))
     };
-    narrow.into_iter().map(problem).collect::<Vec<_>>().into()
+    let told =
+        (!missing.is_empty()).then(|| format!("no large packets could be sent to {}", listed(&missing)));
+    Found { problems: narrow.into_iter().map(problem).collect(), not_done: told.into_iter().collect() }
+}
+
+/// Hosts of the pod network that somebody could not send large packets to, although both were asked.
+fn untried<'a>(between: &Between<'a>, links: &'a Links) -> Vec<&'a str> {
+    let known: BTreeSet<(&str, &str)> =
+        links.mtus.iter().map(|mtu| (mtu.from.as_str(), mtu.to.as_str())).collect();
+    let probes = links.reached.iter().map(|reached| &reached.probe);
+    let of_pods = probes.filter(|probe| {
+        matches!(probe.purpose, Purpose::PodNetwork | Purpose::PodNetworkMaybe)
+            && matches!(probe.protocol, Protocol::Udp(_))
+    });
+    let asked = |name: &String| between.facts.contains_key(name.as_str());
+    let open = of_pods
+        .filter(|probe| asked(&probe.from) && asked(&probe.to))
+        .filter(|probe| !known.contains(&(probe.from.as_str(), probe.to.as_str())));
+    open.map(|probe| probe.to.as_str()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// etcd's tuning guide: heartbeats about as often as a round trip between members takes, elections ten times that.

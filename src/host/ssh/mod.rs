@@ -53,6 +53,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -69,6 +70,8 @@ pub struct Ssh {
     marks: Marks,
     link: Mutex<Option<Arc<Link>>>,
     sudo_password: Mutex<Option<Zeroizing<String>>>,
+    /// The server is known to allow streams to local sockets.
+    local_streams: AtomicBool,
     /// What was written or removed and may not have reached the disk.
     unsettled: Mutex<BTreeSet<String>>,
 }
@@ -98,6 +101,7 @@ impl Ssh {
             answers: operator.answers.clone(),
             marks: marks(name)?,
             link: Mutex::new(Some(Arc::new(link))),
+            local_streams: AtomicBool::new(false),
             unsettled: Mutex::default(),
         })
     }

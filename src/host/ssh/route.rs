@@ -22,6 +22,9 @@ use zeroize::Zeroizing;
 /// How long one attempt to connect may take, where nobody says.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for a sign of life after a silence.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// Keys that are tried where none is named, as OpenSSH does.
 const USUAL_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
@@ -75,6 +78,8 @@ pub(super) struct Login {
     pub(super) known_hosts: Vec<PathBuf>,
     pub(super) key_alias: Option<String>,
     pub(super) connect_timeout: Duration,
+    /// After how long a silence the other side is asked for a sign of life.
+    pub(super) keepalive: Duration,
 }
 
 /// The way to a host.
@@ -276,6 +281,11 @@ fn login(
             .or_else(|| settings.connect_timeout.map(Duration::from_secs))
             .filter(|limit| !limit.is_zero())
             .unwrap_or(CONNECT_TIMEOUT),
+        // Zero means never, which would leave a dead host unnoticed.
+        keepalive: settings
+            .alive_interval
+            .filter(|seconds| *seconds > 0)
+            .map_or(KEEPALIVE, Duration::from_secs),
         host,
         port,
         user,

@@ -1,12 +1,12 @@
 //! `kubewright.dev/v1alpha1 Cluster`: what kubeadm has no word for.
 
-use crate::config::schema::PORT;
 use crate::config::schema::Schema;
 use crate::config::schema::Shape;
 use crate::config::schema::TEXT_MAP;
 use crate::config::schema::core::TAINT_EFFECTS;
 use crate::config::schema::endpoint::ENDPOINT;
 use crate::config::schema::field;
+use crate::config::schema::ssh::SSH;
 use crate::config::schema::v1beta4::ARG;
 
 pub const ROLES: &[&str] = &["control-plane", "worker", "load-balancer", "etcd"];
@@ -36,15 +36,6 @@ static SPEC: Schema = Schema {
         field("network", Shape::Object(&NETWORK), "the pod network"),
         field("prepare", Shape::Object(&PREPARE), "how hosts are prepared"),
         field("containerRuntime", Shape::Object(&RUNTIME), "the container runtime"),
-    ],
-};
-
-static SSH: Schema = Schema {
-    name: "Ssh",
-    fields: &[
-        field("user", Shape::Text, "user to log in as"),
-        field("port", PORT, "port of sshd"),
-        field("identityFile", Shape::Text, "private key on the operator's machine"),
     ],
 };
 

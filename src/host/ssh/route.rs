@@ -2,6 +2,7 @@
 //! is usual.
 #![expect(clippy::disallowed_methods, reason = "this is the seam: files of the operator's machine")]
 
+use crate::cluster::hop::Hop;
 use crate::cluster::site::Access;
 use crate::cluster::site::HostKeyChecking;
 use crate::cluster::site::Sudo;
@@ -125,13 +126,11 @@ pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<
     let mut target = login(name, access, &settings, operator)?;
     target.password =
         secret(name, access.password_file.as_deref(), operator)?.or_else(|| operator.password.clone());
-    let jumps = if access.bastions.is_empty() {
-        jumps(settings.proxy_jump.as_deref())
-    } else {
-        access.bastions.iter().map(String::as_str).flat_map(|jumps_text| jumps(Some(jumps_text))).collect()
-    };
     let mut hops = Vec::new();
-    add_hops(name, &jumps, access, operator, &mut hops)?;
+    let way = if access.bastions.is_empty() { settings.proxy_jump.as_deref() } else { None };
+    for text in access.bastions.iter().map(String::as_str).chain(way) {
+        add_hops(name, text, access, operator, 0, &mut hops)?;
+    }
     let sudo = match access.sudo {
         Sudo::Auto => target.user != "root",
         Sudo::Always => true,
@@ -143,31 +142,28 @@ pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<
     Ok(Route { hops, target, sudo, sudo_password })
 }
 
-/// A bastion is a host like others: the configuration may name a bastion of its own for it.
+/// A bastion is a host like others: the configuration may name a bastion of its own for the first one.
 fn add_hops(
     name: &str,
-    jumps_text: &[String],
+    text: &str,
     access: &Access,
     operator: &Operator,
+    depth: usize,
     hops: &mut Vec<Login>,
 ) -> Result<(), SshError> {
-    for (index, text) in jumps_text.iter().enumerate() {
-        if hops.len() >= MAX_HOPS {
-            return Err(SshError::new(name, Trouble::Settings, "the hosts on the way to it form a loop")
-                .hint("see `bastion` and `ProxyJump`"));
+    let settings_error = |message: String| SshError::new(name, Trouble::Settings, message);
+    let jumps = Hop::list(text).map_err(|error| settings_error(format!("on the way to it: {error}")))?;
+    for jump in jumps {
+        if hops.len().max(depth) >= MAX_HOPS {
+            let error = settings_error("the hosts on the way to it form a loop".to_owned());
+            return Err(error.hint("see `bastion` in the inventory and `ProxyJump` in the ssh configuration"));
         }
-        let Some(jump) = Jump::parse(text) else {
-            return Err(SshError::new(
-                name,
-                Trouble::Settings,
-                format!("the bastion `{text}` is not user@host:port"),
-            ));
-        };
         let settings = operator.config.of(&jump.host);
-        if index == 0 {
-            // The first one is reached directly, or through what the configuration says of it.
-            add_hops(name, &jumps(settings.proxy_jump.as_deref()), access, operator, hops)?;
+        let way = settings.proxy_jump.as_deref().filter(|_| hops.is_empty());
+        if let Some(way) = way {
+            add_hops(name, way, access, operator, depth + 1, hops)?;
         }
+        let label = format!("{name} (bastion {jump})");
         let jump = Access {
             host: jump.host,
             user: jump.user.or_else(|| settings.user.clone()).or_else(|| operator.user.clone()),
@@ -177,48 +173,11 @@ fn add_hops(
             connect_timeout: access.connect_timeout,
             ..Access::default()
         };
-        let label = format!("{name} (bastion {text})");
         let mut hop = login(&label, &jump, &settings, operator)?;
         hop.password.clone_from(&operator.password);
         hops.push(hop);
     }
     Ok(())
-}
-
-/// The words of `ProxyJump`, and of `bastion`.
-fn jumps(text: Option<&str>) -> Vec<String> {
-    let words = text.into_iter().flat_map(|text| text.split(','));
-    let words = words.map(str::trim).filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("none"));
-    words.map(str::to_owned).collect()
-}
-
-/// `[ssh://][user@]host[:port]`.
-#[derive(Debug, PartialEq, Eq)]
-struct Jump {
-    user: Option<String>,
-    host: String,
-    port: Option<u16>,
-}
-
-impl Jump {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix("ssh://").unwrap_or(text);
-        let (user, rest) = match text.rsplit_once('@') {
-            Some((user, rest)) => (Some(user.to_owned()).filter(|user| !user.is_empty()), rest),
-            None => (None, text),
-        };
-        let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, "")) => (host, None),
-            Some((host, port)) => (host, Some(port.strip_prefix(':')?)),
-            // A bare IPv6 address has more than one colon.
-            None => match rest.split_once(':') {
-                Some((host, port)) if !port.contains(':') => (host, Some(port)),
-                _ => (rest, None),
-            },
-        };
-        let port = port.map(str::parse).transpose().ok()?.filter(|port: &u16| *port > 0);
-        (!host.is_empty()).then(|| Self { user, host: host.to_owned(), port })
-    }
 }
 
 fn login(

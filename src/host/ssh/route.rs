@@ -7,12 +7,11 @@ use crate::cluster::site::Access;
 use crate::cluster::site::HostKeyChecking;
 use crate::cluster::site::Sudo;
 use crate::host::ssh::config::HostSettings;
-use crate::host::ssh::config::SshConfig;
 use crate::host::ssh::config::expand;
 use crate::host::ssh::config::with_home;
 use crate::host::ssh::error::SshError;
 use crate::host::ssh::error::Trouble;
-use crate::host::ssh::prompt::Answers;
+use crate::host::ssh::operator::Operator;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -31,32 +30,6 @@ const USUAL_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// More hosts on the way than this would be a loop.
 const MAX_HOPS: usize = 8;
-
-/// What the operator's machine contributes.
-#[derive(Clone)]
-pub struct Operator {
-    pub home: Option<PathBuf>,
-    /// The name of the user here.
-    pub user: Option<String>,
-    /// The agent's socket, `SSH_AUTH_SOCK`.
-    pub agent: Option<PathBuf>,
-    /// Of every user on every host that has no file for it.
-    pub password: Option<Zeroizing<String>>,
-    pub sudo_password: Option<Zeroizing<String>>,
-    /// Of every private key that has one.
-    pub passphrase: Option<Zeroizing<String>>,
-    pub config: SshConfig,
-    /// Known hosts, the file of the user first; where the configuration names others, they replace the first.
-    pub known_hosts: Vec<PathBuf>,
-    pub answers: Answers,
-}
-
-/// Tells nothing of the secrets.
-impl fmt::Debug for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operator").field("home", &self.home).field("user", &self.user).finish_non_exhaustive()
-    }
-}
 
 /// How to get into one host.
 #[derive(Clone)]

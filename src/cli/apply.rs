@@ -68,7 +68,7 @@ pub(super) fn run(command: &ApplyCommand, settings: &Settings) -> Result<Exit, C
     let parallel = usize::from(command.fleet.parallel);
     let ignore = Ignore::new(&command.fleet.ignore_preflight_errors, &loaded.ignore_preflight_errors)
         .or_exit(Exit::Usage)?;
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let options = Options { prepare: command.prepare, ..Options::default() };
     let session = FleetSession::open(loaded.cluster, connected, options, parallel, &reporter)?;
     let judged = session.preflight(command.prepare, &ignore);

@@ -35,6 +35,7 @@ mod reset_words;
 mod resolver;
 mod session;
 mod settings;
+mod terminal;
 mod token;
 mod tokens;
 mod version;

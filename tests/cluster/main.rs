@@ -34,5 +34,6 @@ mod reset;
 mod running;
 #[path = "../support/skip.rs"]
 mod skip;
+mod ssh;
 mod state;
 mod tokens;

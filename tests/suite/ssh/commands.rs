@@ -135,7 +135,7 @@ fn more_commands_at_once_than_sessions_wait_for_each_other() {
         let Some(server) = Server::with_lines(test, &format!("MaxSessions {sessions}")) else { return };
         let ssh = server.connect();
         thread::scope(|scope| {
-            let runs: Vec<_> = (0..30)
+            let runs: Vec<_> = (0..12)
                 .map(|n| {
                     let ssh = &ssh;
                     scope.spawn(move || ssh.run(&sh(&format!("sleep 0.05; echo {n}"))).unwrap().text())

@@ -55,6 +55,17 @@ pub enum RuntimeProvider {
     Docker,
 }
 
+impl RuntimeProvider {
+    /// Where the kubelet finds it.
+    pub fn socket(self) -> &'static str {
+        match self {
+            Self::Containerd => "unix:///var/run/containerd/containerd.sock",
+            Self::CriO => "unix:///var/run/crio/crio.sock",
+            Self::Docker => "unix:///var/run/cri-dockerd.sock",
+        }
+    }
+}
+
 /// How the operator's machine reaches a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {

@@ -4,7 +4,6 @@ use crate::cluster::HostPort;
 use crate::cluster::Layout;
 use crate::cluster::Networking;
 use crate::cluster::Role;
-use crate::cluster::SelinuxMode;
 use crate::cluster::kubeadm::Arg;
 use crate::cluster::kubeadm::NodeRegistration;
 use crate::cluster::kubeadm::Taint;
@@ -13,9 +12,9 @@ use crate::cluster::node::Node;
 use crate::cluster::site::Access;
 use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
-use crate::cluster::site::RuntimeProvider;
 use crate::cluster::site::Site;
 use crate::config::defaults;
+use crate::config::environment::CONTAINERD_SOCKET;
 use crate::config::environment::Environment;
 use crate::config::name;
 use crate::config::path::Path;
@@ -25,7 +24,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-const KIND: &str = "Cluster";
+mod prepare;
+
+pub(crate) const KIND: &str = "Cluster";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -48,8 +49,9 @@ pub(crate) struct Spec {
     endpoint: Option<Endpoint>,
     pki: Pki,
     network: Network,
-    prepare: Prepare,
-    container_runtime: Runtime,
+    prepare: prepare::Prepare,
+    container_runtime: prepare::Runtime,
+    artifacts: prepare::Artifacts,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,25 +102,13 @@ struct Cni {
     provider: CniProvider,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Prepare {
-    selinux: Option<SelinuxMode>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Runtime {
-    provider: Option<String>,
-}
-
 impl Declared {
     pub(crate) fn layout(&self) -> Option<Layout> {
         self.spec.pki.layout
     }
 
     pub(crate) fn prepare(&self) -> crate::cluster::Prepare {
-        crate::cluster::Prepare { selinux: self.spec.prepare.selinux }
+        prepare::meaning(&self.spec.prepare, &self.spec.container_runtime, &self.spec.artifacts)
     }
 
     pub(crate) fn site(&self) -> Site {
@@ -126,12 +116,7 @@ impl Declared {
             declared_hosts: !self.spec.hosts.is_empty(),
             endpoint_provider: self.provider(),
             cni: self.spec.network.cni.provider,
-            container_runtime: match self.spec.container_runtime.provider.as_deref() {
-                Some("containerd") => Some(RuntimeProvider::Containerd),
-                Some("cri-o") => Some(RuntimeProvider::CriO),
-                Some("docker") => Some(RuntimeProvider::Docker),
-                _ => None,
-            },
+            container_runtime: self.spec.container_runtime.provider(),
             ci_build: false,
         }
     }
@@ -165,6 +150,7 @@ impl Declared {
             report.error(&name_path, message).hint("lower-case letters, digits and `-`");
         }
         self.validate_endpoint(report);
+        prepare::validate(report, &self.spec.container_runtime, &self.spec.artifacts);
         ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
         for (index, host) in self.spec.hosts.iter().enumerate() {
@@ -275,7 +261,11 @@ impl Declared {
                     validate::socket(report, &socket, &path);
                     socket
                 }
-                None => common.cri_socket.clone(),
+                // The runtime that is yet to be installed does not answer at its socket.
+                None => match self.spec.container_runtime.socket() {
+                    Some(socket) if common.cri_socket == CONTAINERD_SOCKET => socket.to_owned(),
+                    _ => common.cri_socket.clone(),
+                },
             };
             nodes.push(self.node(host, common, address, bind_port, cri_socket));
         }

@@ -17,10 +17,12 @@ use crate::facts::question::SERVICES;
 use crate::facts::runtime;
 use crate::facts::sync;
 use crate::host::Command;
+use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::HostError;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -75,10 +77,21 @@ pub fn gather(host: &dyn Host, questions: &Questions) -> Result<HostFacts, HostE
     });
     let mut facts = interpret(&probe?.text(), questions);
     facts.checks.runtime = runtime;
+    facts.texts = texts(host, &questions.texts)?;
     if let Some(directory) = &questions.measure_sync {
         facts.checks.etcd_sync_micros = sync::latency(host, directory)?;
     }
     Ok(facts)
+}
+
+fn texts(host: &dyn Host, wanted: &BTreeSet<String>) -> Result<BTreeMap<String, String>, HostError> {
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let paths: Vec<String> = wanted.iter().cloned().collect();
+    let entries = host.read_many(&paths)?;
+    let text = |entry: Entry| entry.content().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Ok(paths.into_iter().zip(entries).filter_map(|(path, entry)| Some((path, text(entry?)?))).collect())
 }
 
 /// The one command that asks everything. It leaves the host as it was; only where no kernel configuration is to be
@@ -131,6 +144,8 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         existing_paths: checks.paths.keys().cloned().collect(),
         addresses: unique,
         accounts: accounts::accounts(&answers),
+        platform: system::platform(&answers),
+        texts: BTreeMap::new(),
         checks,
     }
 }

@@ -8,6 +8,7 @@ pub mod footprint;
 pub mod gather;
 mod local;
 mod parse;
+pub mod platform;
 pub mod question;
 pub mod runtime;
 pub mod swap;
@@ -17,6 +18,8 @@ pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
+pub use platform::Family;
+pub use platform::Platform;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
@@ -47,6 +50,11 @@ pub struct HostFacts {
     /// Users and groups; asked for only where the control plane is to run without root.
     #[serde(default)]
     pub accounts: Accounts,
+    #[serde(default)]
+    pub platform: Platform,
+    /// The text of files that a plan changes in part, by path; absent ones are missing.
+    #[serde(default)]
+    pub texts: BTreeMap<String, String>,
     /// What only preflight and host preparation ask.
     #[serde(default)]
     pub checks: PreflightFacts,
@@ -81,6 +89,8 @@ impl HostFacts {
             existing_paths: BTreeSet::new(),
             addresses: Vec::new(),
             accounts: Accounts::default(),
+            platform: Platform::default(),
+            texts: BTreeMap::new(),
             checks: PreflightFacts::default(),
         }
     }

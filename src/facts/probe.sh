@@ -29,6 +29,8 @@ if [ -n "$kubelet" ]; then
 fi
 
 read -r release </proc/sys/kernel/osrelease 2>/dev/null || release=$(uname -r)
+{ read -r machine </proc/sys/kernel/arch; } 2>/dev/null || machine=$(uname -m)
+printf 'machine:%s\n' "$machine"
 
 kernel_config() {
   for file in /proc/config.gz "/boot/config-$release" "/usr/src/linux-$release/.config" /usr/src/linux/.config \
@@ -189,7 +191,8 @@ answers=$answers$(grep -s '' /proc/swaps /proc/meminfo /proc/cgroups /proc/files
   /etc/systemd/zram-generator.conf /run/systemd/zram-generator.conf /usr/lib/systemd/zram-generator.conf \
   /sys/fs/selinux/enforce /etc/selinux/config /etc/ufw/ufw.conf /etc/default/ufw /etc/firewalld/firewalld.conf \
   /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/unified/cgroup.controllers \
-  /etc/machine-id /sys/class/dmi/id/product_uuid)$newline
+  /proc/sys/fs/inotify/max_user_instances /proc/sys/fs/inotify/max_user_watches \
+  /etc/os-release /usr/lib/os-release /etc/machine-id /sys/class/dmi/id/product_uuid)$newline
 
 # The larger ones, filtered: control groups and the kubelet's mounts, default routes, what firewalls let in.
 answers=$answers$(grep -sE 'cgroup| /var/lib/kubelet/|^(Cpus_allowed_list|Uid):|00000000	|^0{32} 00 |<(port|service) |^### tuple' \

@@ -141,6 +141,7 @@ fn owns(step: &Step) -> Option<String> {
         | Action::Directory { path, .. }
         | Action::Link { path, .. }
         | Action::Absent { path } => Some(path.clone()),
+        Action::Artifact(spec) => Some(spec.marker.clone()),
         Action::Object(spec) if spec.how != ApplyHow::MarkNode => {
             Some(ObjectRef::of(&spec.object.value)).map(|object| format!("{object:?}"))
         }
@@ -153,10 +154,12 @@ fn takes_over(step: &Step) -> bool {
 }
 
 fn writes(step: &Step, place: &Place, wanted: &str) -> bool {
-    let (Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. }) =
-        &step.action
-    else {
-        return false;
+    let path = match &step.action {
+        Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. } => {
+            path
+        }
+        Action::Artifact(spec) => &spec.marker,
+        _ => return false,
     };
     step.place == *place && path == wanted
 }

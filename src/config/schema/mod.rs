@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod core;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod prepare;
 pub mod v1beta3;
 pub mod v1beta4;
 

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod argv;
+mod artifacts;
 mod certs;
 mod cluster_record;
 mod completions;

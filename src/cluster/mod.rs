@@ -84,7 +84,7 @@ pub struct ComponentConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     /// `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kubeletconfiguration`,
-    /// `corednsdeployment`.
+    /// `corednsdeployment`, `containerd`.
     pub target: String,
     pub kind: PatchKind,
     pub value: Value,

@@ -150,7 +150,7 @@ impl Declared {
             report.error(&name_path, message).hint("lower-case letters, digits and `-`");
         }
         self.validate_endpoint(report);
-        prepare::validate(report, &self.spec.container_runtime, &self.spec.artifacts);
+        self.validate_prepare(report);
         ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
         for (index, host) in self.spec.hosts.iter().enumerate() {
@@ -164,6 +164,10 @@ impl Declared {
                 .error(&hosts, "no host has the role control-plane")
                 .hint("give at least one host roles: [control-plane]");
         }
+    }
+
+    pub(crate) fn validate_prepare(&self, report: &mut Report) {
+        prepare::validate(report, &self.spec.container_runtime, &self.spec.artifacts);
     }
 
     fn validate_endpoint(&self, report: &mut Report) {

@@ -95,6 +95,7 @@ pub const CLUSTER_PATHS: [&str; 9] = [
 pub const STATIC_PODS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
 
 pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+pub const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
 pub const HOSTS_FILE: &str = "/etc/hosts";
 
 /// Our own list of kernel modules.
@@ -188,6 +189,9 @@ fn texts(cluster: &Cluster) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
     if cluster.prepare.runtime.provider == Some(RuntimeProvider::Containerd) {
         texts.insert(CONTAINERD_CONFIG.to_owned());
+    }
+    if cluster.prepare.runtime.provider == Some(RuntimeProvider::Docker) {
+        texts.insert(DOCKER_CONFIG.to_owned());
     }
     if cluster.prepare.etc_hosts {
         texts.insert(HOSTS_FILE.to_owned());

@@ -31,9 +31,10 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     let mut undo = Vec::new();
     if cx.options.prepare {
-        for node in cx.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
-            steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
+        for node in cx.cluster.nodes.iter().filter(|node| cx.facts.contains_key(&node.name)) {
+            steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node))?);
         }
+        by_phase(&mut steps);
     }
     if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
         for node in cx.cluster.control_planes() {
@@ -65,6 +66,13 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         lines(&flaws)
     );
     Ok(plan)
+}
+
+/// The same phase of all hosts together, so that they are prepared side by side; within a host the order stays.
+fn by_phase(steps: &mut [Step]) {
+    let order = prepare::PHASES;
+    let place = |step: &Step| order.iter().position(|phase| step.phase == format!("prepare/{phase}"));
+    steps.sort_by_key(place);
 }
 
 /// How a phase is taken back on a node.

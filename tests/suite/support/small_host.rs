@@ -124,7 +124,10 @@ fn condition(words: &[String], files: &Files) -> Output {
     let holds = if script.contains("/sys/module") {
         items.into_iter().all(|item| files.contains_key(&format!("/sys/module/{item}")))
     } else if script.contains("/proc/sys/") {
-        items.into_iter().all(|item| text(files, &format!("/proc/sys/{item}")) == "1")
+        items.into_iter().all(|item| {
+            let (name, value) = item.split_once('=').unwrap();
+            text(files, &format!("/proc/sys/{name}")) == value
+        })
     } else if script.contains("/proc/swaps") {
         !text(files, "/proc/swaps").contains("\n/")
     } else if script.contains("LoadState") {

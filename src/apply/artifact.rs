@@ -18,8 +18,6 @@ use std::io::Read;
 use std::time::Duration;
 
 const SCRIPT: &str = include_str!("artifact.sh");
-/// Where downloads wait until they are verified.
-const DOWNLOADS: &str = "/var/lib/kubewright/download";
 /// A slow line and a large file.
 const LIMIT: Duration = Duration::from_mins(30);
 /// What is pushed at a time, in bytes: memory stays small, however many hosts are pushed to.
@@ -40,12 +38,12 @@ pub(crate) fn place(run: &Run<'_>, spec: &ArtifactSpec, site: &mut Site) -> Resu
     let diff = (run.world.options.diff || run.world.options.dry_run).then(|| diff(spec));
     if !run.world.options.dry_run {
         site.before_replacing(&spec.marker)?;
-        let part = part(&spec.sha256);
+        let part = part(run, &spec.sha256);
         obtain(run, &spec.supply, &spec.sha256, &part, site.host.as_ref())?;
         unpack(spec, &part, site.host.as_ref())?;
     }
     site.changed.push(spec.marker.clone());
-    Ok(Done { digest, diff, ..Done::new(run.changed()).detail(spec.name.clone()) })
+    Ok(Done { diff, digest, ..Done::new(run.changed()).detail(spec.name.clone()) })
 }
 
 fn in_place(spec: &ArtifactSpec, host: &dyn Host) -> Result<bool, StepError> {
@@ -60,8 +58,11 @@ fn in_place(spec: &ArtifactSpec, host: &dyn Host) -> Result<bool, StepError> {
         })
 }
 
-fn part(sha256: &str) -> String {
-    format!("{DOWNLOADS}/{sha256}.part")
+/// Where a download waits until it is verified: beside the receipt.
+fn part(run: &Run<'_>, sha256: &str) -> String {
+    let receipt = run.world.options.receipt.as_deref().unwrap_or(crate::apply::receipt::PATH);
+    let directory = receipt.rsplit_once('/').map_or("", |(directory, _)| directory);
+    format!("{directory}/download/{sha256}.part")
 }
 
 fn script(words: &[&str]) -> Command {
@@ -115,10 +116,10 @@ fn not_obtained(url: &str, output: &Output) -> StepError {
 /// Pushes a stream, and goes on where an earlier push of the same bytes ended.
 fn push(mut reader: Box<dyn Read + Send>, size: u64, part: &str, host: &dyn Host) -> Result<(), StepError> {
     let begin = r#"mkdir -p "${1%/*}" && chmod 0700 "${1%/*}" && touch "$1" && stat -c %s "$1""#;
-    let output = must(host, Command::change("sh").args(["-c", begin, "sh", part]))?;
+    let output = must(host, &Command::change("sh").args(["-c", begin, "sh", part]))?;
     let mut there: u64 = output.text().trim().parse().unwrap_or_default();
     if there > size {
-        must(host, Command::change("truncate").args(["-s", "0", part]))?;
+        must(host, &Command::change("truncate").args(["-s", "0", part]))?;
         there = 0;
     }
     let unread = |error| StepError::new(FailureKind::Content, anyhow::Error::new(error));
@@ -131,14 +132,14 @@ fn push(mut reader: Box<dyn Read + Send>, size: u64, part: &str, host: &dyn Host
         }
         must(
             host,
-            Command::change("sh").args(["-c", r#"cat >>"$1""#, "sh", part]).stdin(chunk).timeout(LIMIT),
+            &Command::change("sh").args(["-c", r#"cat >>"$1""#, "sh", part]).stdin(chunk).timeout(LIMIT),
         )?;
     }
 }
 
-fn must(host: &dyn Host, command: Command) -> Result<Output, StepError> {
-    let output = host.run(&command)?;
-    if output.success() { Ok(output) } else { Err(StepError::command(&command, &output)) }
+fn must(host: &dyn Host, command: &Command) -> Result<Output, StepError> {
+    let output = host.run(command)?;
+    if output.success() { Ok(output) } else { Err(StepError::command(command, &output)) }
 }
 
 fn unpack(spec: &ArtifactSpec, part: &str, host: &dyn Host) -> Result<(), StepError> {
@@ -191,11 +192,11 @@ pub(crate) fn load_images(run: &Run<'_>, spec: &ImageArchiveSpec, site: &Site) -
     let lacking = missing.join(", ");
     if !run.world.options.dry_run {
         let name = spec.references.join(" ");
-        let part = part(&crate::apply::receipt::sha256(name.as_bytes())["sha256:".len()..]);
+        let part = part(run, &crate::apply::receipt::sha256(name.as_bytes())["sha256:".len()..]);
         // One that an earlier push left may be of another build of the image, which no digest would tell.
         host.remove(&part)?;
         obtain(run, &spec.supply, "", &part, host)?;
-        let loaded = must(host, import(&spec.cri_socket, &part));
+        let loaded = must(host, &import(&spec.cri_socket, &part));
         host.remove(&part)?;
         loaded.map_err(|error| error.hint("is it an archive of `docker save` or `ctr images export`?"))?;
     }

@@ -43,7 +43,11 @@ impl Ledger {
         };
         for step in steps {
             match &step.action {
-                Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. } => {
+                Action::File(_)
+                | Action::Directory { .. }
+                | Action::Link { .. }
+                | Action::Absent { .. }
+                | Action::Key(_) => {
                     ledger.paths.insert(step.subject());
                 }
                 // Another program makes it, because of what we do.

@@ -3,16 +3,57 @@
 use crate::apply::failure::StepError;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
+use crate::apply::site::Site;
 use crate::host::Command;
 use crate::host::Host;
+use crate::plan::KeySpec;
 use crate::plan::Package;
 use crate::plan::PackageManager;
 use crate::plan::PackageSpec;
+use crate::report::FailureKind;
 use crate::report::Outcome;
 use std::time::Duration;
 
 /// A slow mirror and many packages.
 const LIMIT: Duration = Duration::from_mins(20);
+
+/// Whether the key is there, is the one that is meant, and has not expired.
+const KEY_IS_THERE: &str = r#"[ -s "$1" ] || exit 1
+command -v gpg >/dev/null 2>&1 || exit 0
+gpg --batch --show-keys --with-colons "$1" 2>/dev/null |
+  awk -F: -v wanted="$2" '$1 == "pub" { over = over || $2 == "e" } $1 == "fpr" && (wanted == "" || $10 == wanted) { found = 1 } END { exit over || !found }'"#;
+
+/// Fetches a key, and keeps it only when it is the one that is meant.
+const FETCH_KEY: &str = r#"set -eu
+mkdir -p "${1%/*}"
+new=$1.new
+if command -v curl >/dev/null 2>&1; then curl -fsSL --retry 2 --connect-timeout 15 -o "$new" -- "$3"; else wget -q -O "$new" -- "$3"; fi
+if [ -n "$2" ]; then
+  command -v gpg >/dev/null 2>&1 || { rm -f "$new"; echo "gpg is not on this host, so nobody can tell whose key $3 is" >&2; exit 1; }
+  gpg --batch --show-keys --with-colons "$new" 2>/dev/null | grep -q "^fpr:.*:$2:" || { rm -f "$new"; echo "the key at $3 is not $2" >&2; exit 1; }
+fi
+chmod 0644 "$new"
+mv -f "$new" "$1""#;
+
+/// Puts a repository's key in place.
+pub(crate) fn key(run: &Run<'_>, spec: &KeySpec, site: &mut Site) -> Result<Done, StepError> {
+    let fingerprint = spec.fingerprint.as_deref().unwrap_or_default();
+    let there = Command::query("sh").args(["-c", KEY_IS_THERE, "sh", &spec.path, fingerprint]);
+    if site.host.run(&there)?.success() {
+        return Ok(Done::new(Outcome::Ok));
+    }
+    if !run.world.options.dry_run {
+        site.before_path(&spec.path)?;
+    }
+    let fetch = Command::change("sh").args(["-c", FETCH_KEY, "sh", &spec.path, fingerprint, &spec.url]);
+    let output = site.host.run(&fetch)?;
+    if !output.success() {
+        let cause = anyhow::anyhow!("cannot get the key of the package repository from {}", spec.url);
+        return Err(StepError::new(FailureKind::Command, cause).detail("output", output.error_tail()));
+    }
+    site.changed.push(spec.path.clone());
+    Ok(Done::new(run.changed()))
+}
 
 /// Installs what is missing or has another version.
 pub(crate) fn install(run: &Run<'_>, spec: &PackageSpec, host: &dyn Host) -> Result<Done, StepError> {

@@ -480,6 +480,7 @@ fn builds_on_files(action: &Action) -> bool {
         | Action::Link { .. }
         | Action::Absent { .. }
         | Action::Image(_)
+        | Action::Key(_)
         | Action::Artifact(_)
         | Action::ImageArchive(_)
         | Action::Clear(_)

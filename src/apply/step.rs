@@ -61,6 +61,7 @@ fn on_host(run: &Run<'_>, action: &Action, site: &mut Site) -> Result<Done, Step
         Action::Image(spec) => image(run, spec, site.host.as_ref()),
         Action::Artifact(spec) => artifact::place(run, spec, site),
         Action::Package(spec) => package::install(run, spec, site.host.as_ref()),
+        Action::Key(spec) => package::key(run, spec, site),
         Action::ImageArchive(spec) => artifact::load_images(run, spec, site),
         Action::Clear(spec) => clear::clear(run, spec, site),
         Action::Stop(spec) => service::stop(run, spec, site),

@@ -62,7 +62,12 @@ pub fn choose(cluster: &Cluster, name: Name, arch: Arch) -> anyhow::Result<Optio
     let known = known(artifacts, name, &version, arch);
     let chosen =
         |from, sha256: &str| Chosen { name, version: version.clone(), arch, from, sha256: sha256.to_owned() };
-    match artifacts.source {
+    let source = match artifacts.source {
+        // No distribution has a package of it.
+        Source::Packages if name == Name::CriDockerd => Source::Download,
+        source => source,
+    };
+    match source {
         Source::Packages | Source::None => Ok(None),
         Source::Download => match known {
             Some(sha256) => Ok(Some(chosen(From::Url(mirrored(artifacts, &url)), sha256))),

@@ -145,6 +145,14 @@ fn kubeconfigs(variable: Option<String>, home: Option<String>) -> Vec<String> {
     listed.into_iter().chain(home).chain(["/etc/kubernetes/admin.conf".to_owned()]).collect()
 }
 
+/// Where this machine keeps what it downloaded for hosts.
+pub(super) fn cache_directory() -> std::path::PathBuf {
+    let named = |variable: &str| std::env::var_os(variable).filter(|path| !path.is_empty());
+    let base = named("XDG_CACHE_HOME").map(std::path::PathBuf::from);
+    let base = base.or_else(|| Some(std::path::PathBuf::from(named("HOME")?).join(".cache")));
+    base.unwrap_or_else(|| "/var/cache".into()).join("kubewright")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,12 +178,4 @@ mod tests {
         let found = proxies(variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())));
         assert_eq!(found.keys().collect::<Vec<_>>(), ["HTTPS_PROXY", "no_proxy"]);
     }
-}
-
-/// Where this machine keeps what it downloaded for hosts.
-pub(super) fn cache_directory() -> std::path::PathBuf {
-    let named = |variable: &str| std::env::var_os(variable).filter(|path| !path.is_empty());
-    let base = named("XDG_CACHE_HOME").map(std::path::PathBuf::from);
-    let base = base.or_else(|| Some(std::path::PathBuf::from(named("HOME")?).join(".cache")));
-    base.unwrap_or_else(|| "/var/cache".into()).join("kubewright")
 }

@@ -118,7 +118,8 @@ pub enum RuntimeRepository {
 }
 
 /// The files of a directory for hosts that reach nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
 pub struct Stock {
     /// By name: `kubelet`, `containerd-2.3.4-linux-amd64.tar.gz`.
     pub files: BTreeMap<String, StockFile>,
@@ -126,7 +127,8 @@ pub struct Stock {
 }
 
 /// A file of the operator's machine.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
 pub struct StockFile {
     pub path: String,
     /// Bytes.
@@ -136,7 +138,8 @@ pub struct StockFile {
 }
 
 /// A file that `ctr images import` takes, and the images in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
 pub struct ImageArchive {
     pub path: String,
     /// Bytes.

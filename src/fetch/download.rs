@@ -70,7 +70,7 @@ impl Downloads {
     pub fn get(&self, url: &str, sha256: &str) -> Result<(File, u64), FetchError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = self.directory.join(sha256);
-        if !self.is_kept(&kept, sha256) {
+        if !is_kept(&kept, sha256) {
             fs::create_dir_all(&self.directory).map_err(|source| self.cache_error(source))?;
             let part = self.directory.join(format!("{sha256}.part"));
             self.bring(url, sha256, &part)?;
@@ -91,10 +91,6 @@ impl Downloads {
             200 => answer.body_mut().read_to_string().map_err(transfer),
             status => Err(FetchError::Status { url: url.to_owned(), status }),
         }
-    }
-
-    fn is_kept(&self, path: &Path, sha256: &str) -> bool {
-        path.is_file() && sha256_of(path).is_ok_and(|found| found == sha256)
     }
 
     fn bring(&self, url: &str, sha256: &str, part: &Path) -> Result<(), FetchError> {
@@ -142,6 +138,10 @@ impl Downloads {
     fn cache_error(&self, source: io::Error) -> FetchError {
         FetchError::Cache { path: self.directory.display().to_string(), source }
     }
+}
+
+fn is_kept(path: &Path, sha256: &str) -> bool {
+    path.is_file() && sha256_of(path).is_ok_and(|found| found == sha256)
 }
 
 /// Opens a file of this machine; its size comes with it.

@@ -96,7 +96,7 @@ fn format(value: &Value, reads_v3: bool) -> anyhow::Result<&'static Names> {
 /// Docker's package turns the interface for Kubernetes off.
 fn enable(value: &mut Value) {
     let Some(disabled) = value.get_mut("disabled_plugins").and_then(Value::as_array_mut) else { return };
-    let is_cri = |name: &Value| name.as_str().is_some_and(|name| name == "cri" || name.ends_with(".cri"));
+    let is_cri = |name: &Value| name.as_str().is_some_and(|name| name.rsplit('.').next() == Some("cri"));
     disabled.retain(|name| !is_cri(name));
 }
 

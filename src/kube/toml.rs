@@ -76,7 +76,7 @@ fn update(table: &mut Table, old: &Map<String, Value>, new: &Map<String, Value>)
     for (key, wanted) in new.iter().filter(|(key, wanted)| old.get(*key) != Some(*wanted)) {
         match (table.get_mut(key), old.get(key), wanted) {
             (Some(Item::Table(inner)), Some(Value::Object(old)), Value::Object(new)) => {
-                update(inner, old, new)
+                update(inner, old, new);
             }
             (Some(Item::Value(there)), _, wanted) if !wanted.is_object() => {
                 // The comment behind the value stays.

@@ -60,6 +60,15 @@ pub enum PackageManager {
     Zypper,
 }
 
+/// The key that a repository's packages are signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySpec {
+    pub path: String,
+    pub url: String,
+    /// As `gpg` prints it; `None` takes the key that comes.
+    pub fingerprint: Option<String>,
+}
+
 /// An archive of images that are loaded where the runtime lacks one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageArchiveSpec {

@@ -142,6 +142,7 @@ fn owns(step: &Step) -> Option<String> {
         | Action::Link { path, .. }
         | Action::Absent { path } => Some(path.clone()),
         Action::Artifact(spec) => Some(spec.marker.clone()),
+        Action::Key(spec) => Some(spec.path.clone()),
         Action::Object(spec) if spec.how != ApplyHow::MarkNode => {
             Some(ObjectRef::of(&spec.object.value)).map(|object| format!("{object:?}"))
         }

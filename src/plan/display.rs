@@ -135,6 +135,7 @@ fn verb(action: &Action) -> &'static str {
         Action::Image(_) => "image",
         Action::Artifact(_) => "binary",
         Action::Package(_) => "package",
+        Action::Key(_) => "key",
         Action::ImageArchive(_) => "images",
         Action::Clear(_) => "clear",
         Action::Stop(_) => "stop",
@@ -160,6 +161,10 @@ fn note(action: &Action) -> Option<String> {
             format!("{} sha256:{} to {}", spec.supply, spec.sha256, spec.places().join(" and "))
         }
         Action::Package(spec) => format!("with {}", spec.manager.as_str()),
+        Action::Key(spec) => match &spec.fingerprint {
+            Some(fingerprint) => format!("{} with the fingerprint {fingerprint}", spec.url),
+            None => format!("{} as it comes", spec.url),
+        },
         Action::ImageArchive(spec) => format!("from {}", spec.supply),
         Action::Member(spec) => format!("at most {}", spec.limit),
         Action::Object(spec) => match spec.how {
@@ -229,6 +234,9 @@ fn action(action: &Action) -> Value {
             "packages": spec.packages.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "held": spec.packages.iter().filter(|one| one.held).map(|one| &one.name).collect::<Vec<_>>(),
         }),
+        Action::Key(spec) => {
+            json!({"kind": "key", "path": spec.path, "url": spec.url, "fingerprint": spec.fingerprint})
+        }
         Action::ImageArchive(spec) => json!({
             "kind": "image-archive", "from": supply(&spec.supply), "references": spec.references,
             "criSocket": spec.cri_socket,

@@ -13,6 +13,7 @@ pub mod wait;
 
 pub use artifact::ArtifactSpec;
 pub use artifact::ImageArchiveSpec;
+pub use artifact::KeySpec;
 pub use artifact::Package;
 pub use artifact::PackageManager;
 pub use artifact::PackageSpec;

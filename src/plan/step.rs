@@ -3,6 +3,7 @@
 use crate::host::Command;
 use crate::plan::artifact::ArtifactSpec;
 use crate::plan::artifact::ImageArchiveSpec;
+use crate::plan::artifact::KeySpec;
 use crate::plan::artifact::PackageSpec;
 use crate::plan::content::Content;
 use crate::plan::gone::ClearSpec;
@@ -65,6 +66,8 @@ pub enum Action {
     Artifact(ArtifactSpec),
     /// Packages of the host's package manager.
     Package(PackageSpec),
+    /// The key of a package repository.
+    Key(KeySpec),
     /// Images from an archive.
     ImageArchive(ImageArchiveSpec),
     /// A directory without what a cluster put there.
@@ -177,6 +180,7 @@ impl Step {
             // Whoever restarts when it changes names the marker.
             Action::Artifact(spec) => spec.marker.clone(),
             Action::Package(spec) => spec.subject(),
+            Action::Key(spec) => spec.path.clone(),
             Action::ImageArchive(spec) => spec.references.join(" "),
             Action::Clear(clear) => clear.path.clone(),
             Action::Stop(stop) => stop.unit.clone(),

@@ -64,9 +64,8 @@ impl Preparing<'_> {
                 // No distribution has a package of it.
                 names.push(Name::CriDockerd);
             }
-            Some(_) => {}
             None if bring => names.push(Name::CniPlugins),
-            None => {}
+            _ => {}
         }
         names
     }

@@ -151,12 +151,11 @@ impl Preparing<'_> {
     pub(super) fn firewall(&self) -> Vec<Step> {
         let (firewalld, ufw) = (self.checks.is_active("firewalld"), self.checks.firewall.ufw_enabled);
         match self.cluster.prepare.firewall {
-            FirewallMode::None => Vec::new(),
             FirewallMode::Off if firewalld => vec![self.firewalld_off()],
             FirewallMode::Off if ufw => vec![self.ufw_off()],
             FirewallMode::Open if firewalld => self.firewalld(),
             FirewallMode::Open if ufw => vec![self.ufw()],
-            FirewallMode::Off | FirewallMode::Open => Vec::new(),
+            FirewallMode::Off | FirewallMode::Open | FirewallMode::None => Vec::new(),
         }
     }
 
@@ -192,7 +191,7 @@ impl Preparing<'_> {
             }))
             .collect();
         let words: Vec<&str> = rules.iter().map(String::as_str).collect();
-        let add = r#"for it; do ufw $it comment kubewright >/dev/null || exit 1; done"#;
+        let add = "for it; do ufw $it comment kubewright >/dev/null || exit 1; done";
         let command = Command::change("sh").args(["-c", add, "sh"]).args(words.clone());
         let there = r#"added=$(ufw show added) || exit 1
 for it; do case "$added

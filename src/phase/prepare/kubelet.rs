@@ -9,10 +9,12 @@ use crate::cluster::Node;
 use crate::cluster::prepare::Source;
 use crate::facts::Family;
 use crate::facts::HostFacts;
+use crate::plan::Action;
 use crate::plan::Step;
 use serde::Serialize;
 
 const UNIT: &str = "/etc/systemd/system/kubelet.service";
+const DROP_INS: &str = "/etc/systemd/system/kubelet.service.d";
 /// The same name as in kubeadm's package, whose file it hides.
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
 
@@ -36,7 +38,15 @@ impl Preparing<'_> {
             let name = path.rsplit('/').next().unwrap_or(path);
             self.step("kubelet", format!("kubelet's {name}"), reason, file(path, text))
         };
-        self.files().into_iter().map(step).collect()
+        let files: Vec<Step> = self.files().into_iter().map(step).collect();
+        let directory = Action::Directory { path: DROP_INS.to_owned(), mode: 0o755 };
+        let made = self.step(
+            "kubelet",
+            "directory of the kubelet's drop-ins",
+            "a reset takes it away again",
+            directory,
+        );
+        if files.is_empty() { files } else { std::iter::once(made).chain(files).collect() }
     }
 
     /// A package brings the unit, and only kubeadm's package the rest.

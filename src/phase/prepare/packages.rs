@@ -11,6 +11,7 @@ use crate::facts::Family;
 use crate::facts::checks::TimeSync;
 use crate::host::Command;
 use crate::plan::Action;
+use crate::plan::KeySpec;
 use crate::plan::Package;
 use crate::plan::PackageManager;
 use crate::plan::PackageSpec;
@@ -77,24 +78,6 @@ const KUBERNETES_KEY: &str = "DE15B14486CD377B9E876E1A234654DA9A296436";
 /// Of Docker's repositories for Debian and Ubuntu, and for the others.
 const DOCKER_DEB_KEY: &str = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88";
 const DOCKER_RPM_KEY: &str = "060A61C51B558A7F742B77AAC52FEB6B621E9F35";
-
-/// Whether the key is there, is the one that is meant, and has not expired.
-const KEY_IS_THERE: &str = r#"[ -s "$1" ] || exit 1
-command -v gpg >/dev/null 2>&1 || exit 0
-gpg --batch --show-keys --with-colons "$1" 2>/dev/null |
-  awk -F: -v wanted="$2" '$1 == "pub" { over = over || $2 == "e" } $1 == "fpr" && (wanted == "" || $10 == wanted) { found = 1 } END { exit over || !found }'"#;
-
-/// Fetches a key, and keeps it only when it is the one that is meant.
-const FETCH_KEY: &str = r#"set -eu
-mkdir -p "${1%/*}"
-new=$1.new
-if command -v curl >/dev/null 2>&1; then curl -fsSL --retry 2 --connect-timeout 15 -o "$new" -- "$3"; else wget -q -O "$new" -- "$3"; fi
-if [ -n "$2" ]; then
-  command -v gpg >/dev/null 2>&1 || { rm -f "$new"; echo "gpg is not on this host, so nobody can tell whose key $3 is" >&2; exit 1; }
-  gpg --batch --show-keys --with-colons "$new" 2>/dev/null | grep -q "^fpr:.*:$2:" || { rm -f "$new"; echo "the key at $3 is not $2" >&2; exit 1; }
-fi
-chmod 0644 "$new"
-mv -f "$new" "$1""#;
 
 /// A package repository.
 struct Repository {
@@ -181,14 +164,14 @@ impl Preparing<'_> {
             None => package,
         };
         Some(match self.cluster.prepare.runtime.provider? {
-            RuntimeProvider::Containerd if self.from_docker(family) => {
+            RuntimeProvider::Containerd if self.is_dockers(family) => {
                 vec![at(Package::any("containerd.io"), "containerd")]
             }
             RuntimeProvider::Containerd => {
                 vec![at(Package::any("containerd").or("containerd.io"), "containerd")]
             }
             RuntimeProvider::CriO => vec![at(Package::any("cri-o"), "cri-o")],
-            RuntimeProvider::Docker if self.from_docker(family) => {
+            RuntimeProvider::Docker if self.is_dockers(family) => {
                 ["docker-ce", "docker-ce-cli", "containerd.io"].map(Package::any).into()
             }
             RuntimeProvider::Docker if family == Family::Debian => {
@@ -199,7 +182,7 @@ impl Preparing<'_> {
     }
 
     /// The RHEL family has neither containerd nor Docker of its own, Fedora has.
-    fn from_docker(&self, family: Family) -> bool {
+    fn is_dockers(&self, family: Family) -> bool {
         self.cluster.prepare.artifacts.runtime_repository == RuntimeRepository::Docker
             || family == Family::RedHat && self.facts.platform.id != "fedora"
     }
@@ -232,7 +215,7 @@ impl Preparing<'_> {
                 None,
                 "",
             )),
-            Some(RuntimeProvider::Containerd | RuntimeProvider::Docker) if self.from_docker(family) => {
+            Some(RuntimeProvider::Containerd | RuntimeProvider::Docker) if self.is_dockers(family) => {
                 all.push(self.docker_repository(family));
             }
             _ => {}
@@ -296,9 +279,11 @@ impl Preparing<'_> {
             }
             None => "packages are signed with it; its fingerprint is published nowhere".to_owned(),
         };
-        let fetch = Command::change("sh").args(["-c", FETCH_KEY, "sh", &key, fingerprint, &repository.key]);
-        let there = Command::query("sh").args(["-c", KEY_IS_THERE, "sh", &key, fingerprint]);
-        let action = super::run(fetch, there, Vec::new());
+        let action = Action::Key(KeySpec {
+            path: key.clone(),
+            url: repository.key.clone(),
+            fingerprint: repository.fingerprint.map(str::to_owned),
+        });
         let mut steps = vec![
             self.step("packages", format!("key of the repository {name}"), &reason, action),
             self.step(

@@ -53,7 +53,7 @@ struct Nothing {}
 
 /// Files of a runtime, and why; changes of those that it reads only when it starts restart it.
 struct Files {
-    files: Vec<(String, String)>,
+    settings: Vec<(String, String)>,
     /// Also restarts it.
     markers: Vec<String>,
     /// Read at every use.
@@ -71,7 +71,7 @@ impl Preparing<'_> {
         let mut steps = self.labels();
         let reason = "what Kubernetes needs of the container runtime";
         let mut restart_on = files.markers;
-        for (path, text) in files.files {
+        for (path, text) in files.settings {
             steps.push(self.step("runtime", path.clone(), reason, file(&path, text)));
             restart_on.push(path);
         }
@@ -120,7 +120,7 @@ impl Preparing<'_> {
             let path = format!("{}/{registry}/hosts.toml", containerd::REGISTRIES);
             (path, containerd::hosts_toml(registry, urls))
         });
-        Ok(Files { files, markers, live: live.collect() })
+        Ok(Files { settings: files, markers, live: live.collect() })
     }
 
     fn crio(&self) -> Files {
@@ -153,7 +153,7 @@ impl Preparing<'_> {
             }
             files.push((REGISTRIES.to_owned(), text));
         }
-        Files { files, markers, live: Vec::new() }
+        Files { settings: files, markers, live: Vec::new() }
     }
 
     fn docker(&self) -> anyhow::Result<Files> {
@@ -178,7 +178,7 @@ impl Preparing<'_> {
             existing.filter(|text| serde_json::from_str::<Value>(text).is_ok_and(|there| there == value));
         let mut files = vec![(DOCKER_CONFIG.to_owned(), same.cloned().unwrap_or(text))];
         files.extend(self.proxy("docker"));
-        Ok(Files { files, markers: Vec::new(), live: Vec::new() })
+        Ok(Files { settings: files, markers: Vec::new(), live: Vec::new() })
     }
 
     fn cri_dockerd(&self) -> Vec<Step> {

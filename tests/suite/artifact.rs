@@ -177,11 +177,12 @@ impl Site {
 }
 
 fn said(report: &Report) -> String {
-    report
-        .failures
-        .iter()
-        .map(|failure| format!("{:?} {:?} {:?}", failure.causes, failure.details, failure.hints))
-        .collect()
+    let lines = report.failures.iter().map(|failure| {
+        let causes = failure.causes.join("; ");
+        let details = failure.details.iter().map(|(label, text)| format!("{label}: {text}"));
+        format!("{causes}\n{}\n{}", details.collect::<Vec<_>>().join("\n"), failure.hints.join("\n"))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn supplies(url: &str) -> [Supply; 2] {

@@ -25,6 +25,9 @@ const TEMPLATES: &[(&str, &str)] = &[
     embedded!("etc/crio/crio.conf.d/10-kubewright.conf"),
     embedded!("etc/firewalld/policies/kubewright-pods.xml"),
     embedded!("etc/firewalld/policies/kubewright.xml"),
+    embedded!("etc/haproxy/haproxy.cfg"),
+    embedded!("etc/keepalived/check-endpoint.sh"),
+    embedded!("etc/keepalived/keepalived.conf"),
     embedded!("etc/modules-load.d/kubewright.conf"),
     embedded!("etc/sysctl.d/99-kubewright.conf"),
     embedded!("etc/systemd/system/containerd.service"),
@@ -32,6 +35,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     embedded!("etc/systemd/system/cri-docker.service"),
     embedded!("etc/systemd/system/cri-docker.socket"),
     embedded!("etc/systemd/system/crio.service"),
+    embedded!("etc/systemd/system/haproxy.service.d/kubewright.conf"),
+    embedded!("etc/systemd/system/keepalived.service.d/kubewright.conf"),
     embedded!("etc/systemd/system/kubelet.service"),
     embedded!("etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
 ];

@@ -4,6 +4,7 @@
 //! began is finished. The record on each host ([`receipt`]) is written before an error is returned.
 
 mod artifact;
+mod batch;
 mod clear;
 pub mod compare;
 pub mod diff;
@@ -14,7 +15,9 @@ mod member;
 mod object;
 mod package;
 mod pod;
+mod progress;
 pub mod receipt;
+mod record;
 mod rules;
 mod run;
 mod schedule;
@@ -195,8 +198,7 @@ impl Pods for NoPods {
 
 /// Makes a plan true.
 ///
-/// Steps of one phase on different hosts run side by side, everything else in the order of the plan. A host that
-/// fails stops; the others finish the phase; then the run ends.
+/// What runs side by side says [`Plan::order`].
 pub fn execute(plan: &Plan, world: &World<'_>) -> Report {
     run::Run::new(plan, world).go()
 }

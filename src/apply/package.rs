@@ -1,6 +1,7 @@
 //! Packages: installed at the wanted version, and held there.
 
 use crate::apply::failure::StepError;
+use crate::apply::receipt::Before;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::site::Site;
@@ -43,7 +44,7 @@ pub(crate) fn key(run: &Run<'_>, spec: &KeySpec, site: &mut Site) -> Result<Done
         return Ok(Done::new(Outcome::Ok));
     }
     if !run.world.options.dry_run {
-        site.before_path(&spec.path)?;
+        remember(spec, site)?;
     }
     let fetch = Command::change("sh").args(["-c", FETCH_KEY, "sh", &spec.path, fingerprint, &spec.url]);
     let output = site.host.run(&fetch)?;
@@ -53,6 +54,11 @@ pub(crate) fn key(run: &Run<'_>, spec: &KeySpec, site: &mut Site) -> Result<Done
     }
     site.changed.push(spec.path.clone());
     Ok(Done::new(run.changed()))
+}
+
+fn remember(spec: &KeySpec, site: &mut Site) -> Result<(), StepError> {
+    let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
+    ledger.before(host.as_ref(), &spec.path, || Ok(Before::of(host.read(&spec.path)?.as_ref())))
 }
 
 /// Installs what is missing or has another version.

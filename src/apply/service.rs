@@ -1,4 +1,4 @@
-//! Services: running, enabled as wanted, and restarted when one of their files changed.
+//! Services: running, enabled as wanted, and restarted or reloaded when one of their files changed.
 
 use crate::apply::failure::StepError;
 use crate::apply::receipt::Before;
@@ -60,7 +60,7 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
     let Some(manager) = find(site.host.as_ref())? else {
         return nobody(dry_run, spec);
     };
-    let reason = restart_reason(spec, site);
+    let why = reason(spec, site);
     let active = succeeds(site.host.as_ref(), &manager.is_active(&spec.unit))?;
     let enabled = match spec.enabled {
         None => None,
@@ -72,14 +72,22 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         said.push(if wanted { "enabled" } else { "disabled" }.to_owned());
         commands.push(manager.enable(&spec.unit, wanted));
     }
-    let restarted = !active || reason.is_some() || spec.anew;
-    if restarted {
-        said.push(match reason {
-            Some(path) => format!("restarted, since {path} changed"),
-            None if active => "restarted, so that it tries again at once".to_owned(),
-            None => "started".to_owned(),
-        });
-        commands.extend(manager.restart(&spec.unit, active));
+    let begun = !active || spec.anew || why.is_some();
+    if begun {
+        let (words, next) = match why {
+            Some(Reason::Reload(path)) if active && !spec.anew => {
+                (format!("reloaded, since {path} changed"), vec![manager.reload(&spec.unit)])
+            }
+            Some(Reason::Restart(path) | Reason::Reload(path)) => {
+                (format!("restarted, since {path} changed"), manager.restart(&spec.unit, active))
+            }
+            None if active => {
+                ("restarted, so that it tries again at once".to_owned(), manager.restart(&spec.unit, active))
+            }
+            None => ("started".to_owned(), manager.restart(&spec.unit, active)),
+        };
+        said.push(words);
+        commands.extend(next);
     }
     if commands.is_empty() {
         return Ok(Done::new(Outcome::Ok));
@@ -94,7 +102,7 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
             return Err(error.hint(manager.look_at(&spec.unit)));
         }
     }
-    if restarted {
+    if begun {
         site.known.insert(spec.unit.clone(), site.changed.len());
         if let Some(ledger) = site.ledger.as_mut() {
             ledger.restarted(&spec.unit);
@@ -111,13 +119,23 @@ fn nobody(dry_run: bool, spec: &ServiceSpec) -> Result<Done, StepError> {
     Err(StepError::new(FailureKind::Host, cause).hint(format!("start {} by other means", spec.unit)))
 }
 
-/// The file because of which a unit must be restarted: one that changed in this run, or one of which an earlier run
-/// wrote down that it was about to change.
-fn restart_reason(spec: &ServiceSpec, site: &Site) -> Option<String> {
+/// What a unit must do because of a file: one that changed in this run, or one of which an earlier run wrote down that
+/// it was about to change.
+enum Reason {
+    Restart(String),
+    Reload(String),
+}
+
+fn reason(spec: &ServiceSpec, site: &Site) -> Option<Reason> {
     let known = site.known.get(&spec.unit).copied().unwrap_or_default();
-    let changed = spec.restart_on.iter().find(|path| site.changed[known..].contains(path));
-    let pending = || site.ledger.as_ref()?.pending(&spec.unit)?.iter().next();
-    changed.or_else(pending).cloned()
+    let changed = |paths: &[String]| paths.iter().find(|path| site.changed[known..].contains(path)).cloned();
+    let pending = || site.ledger.as_ref()?.pending(&spec.unit);
+    let restarts = || pending()?.iter().find(|path| !spec.reload_on.contains(path)).cloned();
+    let reloads = || pending()?.iter().find(|path| spec.reload_on.contains(path)).cloned();
+    changed(&spec.restart_on)
+        .or_else(restarts)
+        .map(Reason::Restart)
+        .or_else(|| changed(&spec.reload_on).or_else(reloads).map(Reason::Reload))
 }
 
 fn remember(manager: Manager, spec: &ServiceSpec, site: &mut Site, active: bool) -> Result<(), StepError> {
@@ -193,6 +211,13 @@ impl Manager {
                 Command::change("systemctl").arg("restart").arg(unit),
             ],
             Self::OpenRc => vec![Command::change("rc-service").arg(unit).arg(verb)],
+        }
+    }
+
+    fn reload(self, unit: &str) -> Command {
+        match self {
+            Self::Systemd => Command::change("systemctl").arg("reload").arg(unit),
+            Self::OpenRc => Command::change("rc-service").arg(unit).arg("reload"),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Only `config` makes one (and test builders). A phase never meets an `Option` that validation could settle.
 
 pub mod duration;
+pub mod endpoint;
 pub mod kubeadm;
 pub mod network;
 pub mod node;
@@ -13,6 +14,7 @@ pub mod token;
 pub mod version;
 
 pub use duration::GoDuration;
+pub use endpoint::Balancing;
 pub use network::HostPort;
 pub use network::Networking;
 pub use node::Node;

@@ -1,5 +1,6 @@
 //! What the `Cluster` document says beyond kubeadm's words.
 
+use crate::cluster::endpoint::Balancing;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -9,6 +10,8 @@ pub struct Site {
     /// Whether the nodes come from a `Cluster` document; otherwise the one node is this host.
     pub declared_hosts: bool,
     pub endpoint_provider: EndpointProvider,
+    /// What this program does for the endpoint; always what the provider says.
+    pub balancing: Option<Balancing>,
     pub cni: CniProvider,
     /// `None` leaves the runtime alone.
     pub container_runtime: Option<RuntimeProvider>,
@@ -32,6 +35,19 @@ pub enum EndpointProvider {
     External,
     #[default]
     None,
+}
+
+impl EndpointProvider {
+    /// As the document has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeepalivedHaproxy => "keepalived-haproxy",
+            Self::KubeVip => "kube-vip",
+            Self::NodeLocal => "node-local",
+            Self::External => "external",
+            Self::None => "none",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

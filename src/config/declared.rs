@@ -1,6 +1,7 @@
 //! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
 
-use crate::cluster::HostPort;
+mod endpoint;
+
 use crate::cluster::Layout;
 use crate::cluster::Networking;
 use crate::cluster::Role;
@@ -20,6 +21,8 @@ use crate::config::name;
 use crate::config::path::Path;
 use crate::config::report::Report;
 use crate::config::validate;
+use endpoint::Endpoint;
+use endpoint::Setting;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -68,20 +71,12 @@ pub(crate) struct Host {
     pub name: String,
     pub address: String,
     ssh_address: Option<String>,
-    roles: Vec<Role>,
+    pub roles: Vec<Role>,
     labels: BTreeMap<String, String>,
     taints: Option<Vec<Taint>>,
     cri_socket: Option<String>,
     kubelet_extra_args: Vec<Arg>,
     ssh: Ssh,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Endpoint {
-    host: String,
-    port: Option<u16>,
-    provider: Option<EndpointProvider>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -111,22 +106,24 @@ impl Declared {
         prepare::meaning(&self.spec.prepare, &self.spec.container_runtime, &self.spec.artifacts)
     }
 
-    pub(crate) fn site(&self) -> Site {
+    pub(crate) fn site(&self, bind_port: u16) -> Site {
         Site {
             declared_hosts: !self.spec.hosts.is_empty(),
             endpoint_provider: self.provider(),
+            balancing: self.setting(bind_port).and_then(|setting| setting.balancing()),
             cni: self.spec.network.cni.provider,
             container_runtime: self.spec.container_runtime.provider(),
             ci_build: false,
         }
     }
 
-    /// An endpoint that nobody is named for is somebody else's.
     fn provider(&self) -> EndpointProvider {
-        match &self.spec.endpoint {
-            Some(endpoint) => endpoint.provider.unwrap_or(EndpointProvider::External),
-            None => EndpointProvider::None,
-        }
+        self.spec.endpoint.as_ref().map_or(EndpointProvider::None, Endpoint::provider)
+    }
+
+    fn setting(&self, bind_port: u16) -> Option<Setting<'_>> {
+        let endpoint = self.spec.endpoint.as_ref()?;
+        Some(Setting { endpoint, hosts: &self.spec.hosts, bind_port })
     }
 
     pub(crate) fn first_control_plane(&self) -> Option<&Host> {
@@ -135,13 +132,11 @@ impl Declared {
 
     /// The endpoint, in the form of kubeadm's `controlPlaneEndpoint`.
     pub(crate) fn endpoint(&self, bind_port: u16) -> Option<String> {
-        let endpoint = self.spec.endpoint.as_ref().filter(|endpoint| !endpoint.host.is_empty())?;
-        let port = endpoint.port.filter(|port| *port > 0).unwrap_or(bind_port);
-        Some(HostPort::new(&endpoint.host, port).to_string())
+        self.setting(bind_port)?.control_plane_endpoint()
     }
 
     /// Everything that can be said without the networks.
-    pub(crate) fn validate(&self, report: &mut Report) {
+    pub(crate) fn validate(&self, report: &mut Report, bind_port: u16) {
         let name_path = Path::of(KIND, "metadata.name");
         if self.metadata.name.is_empty() {
             report.missing(&name_path, "the cluster has no name", "metadata: {name: prod}");
@@ -149,7 +144,9 @@ impl Declared {
             let message = format!("`{}` cannot be a cluster's name", self.metadata.name);
             report.error(&name_path, message).hint("lower-case letters, digits and `-`");
         }
-        self.validate_endpoint(report);
+        if let Some(setting) = self.setting(bind_port) {
+            setting.validate(report, &Path::of(KIND, "spec.endpoint"));
+        }
         self.validate_prepare(report);
         ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
@@ -168,38 +165,6 @@ impl Declared {
 
     pub(crate) fn validate_prepare(&self, report: &mut Report) {
         prepare::validate(report, &self.spec.container_runtime, &self.spec.artifacts);
-    }
-
-    fn validate_endpoint(&self, report: &mut Report) {
-        let path = Path::of(KIND, "spec.endpoint");
-        let Some(endpoint) = &self.spec.endpoint else { return };
-        let provider = self.provider();
-        let needs_host = !matches!(provider, EndpointProvider::None | EndpointProvider::NodeLocal);
-        if endpoint.host.is_empty() && needs_host {
-            report.missing(
-                &path.key("host"),
-                "the endpoint has no host",
-                "an address or a DNS name that all hosts reach",
-            );
-        } else if !endpoint.host.is_empty()
-            && !name::is_subdomain(&endpoint.host)
-            && name::parse_ip(&endpoint.host).is_none()
-        {
-            let message = format!("`{}` is neither an address nor a DNS name", endpoint.host);
-            report.error(&path.key("host"), message).hint("the port has a field of its own");
-        }
-        let floating = matches!(provider, EndpointProvider::KeepalivedHaproxy | EndpointProvider::KubeVip);
-        let address = name::parse_ip(&endpoint.host);
-        let taken =
-            self.spec.hosts.iter().find(|host| address.is_some() && name::parse_ip(&host.address) == address);
-        if let (true, Some(host)) = (floating, taken) {
-            report
-                .error(
-                    &path.key("host"),
-                    format!("the endpoint {} is the address of host {}", endpoint.host, host.name),
-                )
-                .hint("a virtual address must be free: it moves between hosts");
-        }
     }
 
     fn repeated(&self, report: &mut Report, host: &Host, index: usize, path: &Path) {
@@ -222,6 +187,9 @@ impl Declared {
     /// What the hosts' addresses and the other documents have to do with each other.
     pub(crate) fn validate_against(&self, report: &mut Report, networking: &Networking, endpoint: &str) {
         let hosts = Path::of(KIND, "spec.hosts");
+        if let Some(setting) = self.setting(0) {
+            setting.validate_against(report, networking, &Path::of(KIND, "spec.endpoint"));
+        }
         for (index, host) in self.spec.hosts.iter().enumerate() {
             let Some(address) = name::parse_ip(&host.address) else { continue };
             let path = hosts.index(index).key("address");

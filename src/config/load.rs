@@ -276,7 +276,7 @@ impl Draft<'_> {
         }
         validate::cluster::cluster(self.report, &self.cluster);
         if let Some(declared) = &self.declared {
-            declared.validate(self.report);
+            declared.validate(self.report, self.init.local_api_endpoint.bind_port);
             let networking = networking(&self.cluster);
             declared.validate_against(self.report, &networking, &self.cluster.control_plane_endpoint);
         }
@@ -332,10 +332,10 @@ impl Draft<'_> {
             return None;
         }
         let declared = self.declared.as_ref();
-        let mut site = declared.map(Declared::site).unwrap_or_default();
+        let bind_port = self.init.local_api_endpoint.bind_port;
+        let mut site = declared.map(|declared| declared.site(bind_port)).unwrap_or_default();
         site.ci_build = release.ci;
         let endpoint = name::parse_host_port(&self.cluster.control_plane_endpoint);
-        let bind_port = self.init.local_api_endpoint.bind_port;
         Some(Cluster {
             name: declared.map_or(&self.cluster.cluster_name, |declared| &declared.metadata.name).clone(),
             version: release.version,

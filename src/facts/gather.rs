@@ -2,6 +2,7 @@
 
 use crate::facts::CA_DIRECTORIES;
 use crate::facts::HostFacts;
+use crate::facts::InterfaceAddress;
 use crate::facts::PreflightFacts;
 use crate::facts::Questions;
 use crate::facts::RuntimeFacts;
@@ -132,7 +133,7 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
     }
     let checks = checks(&answers, questions, &addresses);
     let exists = |path: &&&str| checks.paths.contains_key(**path);
-    let mut unique: Vec<IpAddr> = addresses.into_iter().map(|(_, address)| address).collect();
+    let mut unique: Vec<IpAddr> = addresses.iter().map(|found| found.address).collect();
     unique.sort();
     unique.dedup();
     HostFacts {
@@ -143,14 +144,16 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         proxy_env: proxies(&questions.environment),
         existing_paths: checks.paths.keys().cloned().collect(),
         addresses: unique,
+        interface_addresses: addresses.into_iter().filter(|found| !found.interface.is_empty()).collect(),
         accounts: accounts::accounts(&answers),
         platform: system::platform(&answers),
         texts: BTreeMap::new(),
+        etcd_start: None,
         checks,
     }
 }
 
-fn checks(answers: &Answers, questions: &Questions, addresses: &[(String, IpAddr)]) -> PreflightFacts {
+fn checks(answers: &Answers, questions: &Questions, addresses: &[InterfaceAddress]) -> PreflightFacts {
     let default_routes = network::default_routes(answers);
     let nearest = system::nearest(answers);
     PreflightFacts {

@@ -1,8 +1,8 @@
 //! Facts of the machine we run on that the kernel tells without a command.
 
+use crate::facts::InterfaceAddress;
 use crate::facts::checks::DiskSpace;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 use sysinfo::Disks;
 use sysinfo::MemoryRefreshKind;
@@ -18,12 +18,16 @@ pub(super) fn memory() -> Option<u64> {
 }
 
 /// Every address and its interface.
-pub(super) fn addresses() -> Vec<(String, IpAddr)> {
+pub(super) fn addresses() -> Vec<InterfaceAddress> {
     let Ok(networks) = Networks::new_with_refreshed_list() else { return Vec::new() };
     let mut addresses = Vec::new();
     for (name, network) in &networks {
-        let name = name.to_string_lossy();
-        addresses.extend(network.ip_networks().iter().map(|network| (name.to_string(), network.addr)));
+        let interface = name.to_string_lossy();
+        addresses.extend(network.ip_networks().iter().map(|network| InterfaceAddress {
+            interface: interface.to_string(),
+            address: network.addr,
+            prefix: Some(network.prefix),
+        }));
     }
     addresses.sort();
     addresses

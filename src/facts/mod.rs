@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod baseline;
 pub mod checks;
 pub mod etcd;
+pub mod etcd_start;
 pub mod footprint;
 pub mod gather;
 mod local;
@@ -18,6 +19,7 @@ pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
+pub use etcd_start::EtcdStart;
 pub use platform::Family;
 pub use platform::Platform;
 pub use question::Questions;
@@ -47,6 +49,9 @@ pub struct HostFacts {
     pub existing_paths: BTreeSet<String>,
     /// Addresses on the host's interfaces.
     pub addresses: Vec<IpAddr>,
+    /// The same with their interfaces, where those are known.
+    #[serde(default)]
+    pub interface_addresses: Vec<InterfaceAddress>,
     /// Users and groups; asked for only where the control plane is to run without root.
     #[serde(default)]
     pub accounts: Accounts,
@@ -55,9 +60,23 @@ pub struct HostFacts {
     /// The text of files that a plan changes in part, by path; absent ones are missing.
     #[serde(default)]
     pub texts: BTreeMap<String, String>,
+    /// What the etcd of this host was started with, by its static pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd_start: Option<EtcdStart>,
     /// What only preflight and host preparation ask.
     #[serde(default)]
     pub checks: PreflightFacts,
+}
+
+/// An address, where it is, and its network.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceAddress {
+    pub interface: String,
+    pub address: IpAddr,
+    /// The length of the network's prefix, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +97,11 @@ pub const CA_DIRECTORIES: [&str; 5] = [
 ];
 
 impl HostFacts {
+    /// The interface that has an address, and the length of its network's prefix.
+    pub fn interface_of(&self, address: IpAddr) -> Option<&InterfaceAddress> {
+        self.interface_addresses.iter().find(|found| found.address == address)
+    }
+
     /// What is assumed of a host that nobody asked: systemd, no resolved, no optional directories, no proxy.
     pub fn assumed(hostname: &str) -> Self {
         Self {
@@ -88,9 +112,11 @@ impl HostFacts {
             proxy_env: BTreeMap::new(),
             existing_paths: BTreeSet::new(),
             addresses: Vec::new(),
+            interface_addresses: Vec::new(),
             accounts: Accounts::default(),
             platform: Platform::default(),
             texts: BTreeMap::new(),
+            etcd_start: None,
             checks: PreflightFacts::default(),
         }
     }
@@ -99,6 +125,8 @@ impl HostFacts {
 /// What the API of a running cluster says; empty where there is none yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClusterFacts {
+    /// Whether its API answered.
+    pub runs: bool,
     /// How many CoreDNS pods the operator wants by now.
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.

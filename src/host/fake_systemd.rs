@@ -12,6 +12,7 @@ pub struct Unit {
     pub enabled: bool,
     /// How often it was started or restarted.
     pub starts: usize,
+    pub reloads: usize,
 }
 
 /// Answers `systemctl` with these words.
@@ -35,6 +36,7 @@ pub(crate) fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> i
             unit.active = true;
             unit.starts += 1;
         }
+        "reload" if unit.active => unit.reloads += 1,
         "stop" => unit.active = false,
         "enable" => unit.enabled = true,
         "disable" => unit.enabled = false,

@@ -86,6 +86,7 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
             unit: "kubelet".to_owned(),
             enabled,
             restart_on,
+            reload_on: Vec::new(),
             anew: anew(cx, node),
             best_effort: true,
         }),

@@ -10,6 +10,7 @@ use crate::phase::addon;
 use crate::phase::bootstrap_token;
 use crate::phase::certs;
 use crate::phase::control_plane;
+use crate::phase::endpoint;
 use crate::phase::etcd;
 use crate::phase::kubeconfig;
 use crate::phase::kubelet_finalize;
@@ -127,6 +128,12 @@ const CONTROL_PLANE: Phase = Phase {
         leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan),
     ],
     ..BASE
+};
+
+/// Before anybody looks for the API at its endpoint.
+const ENDPOINT: Phase = Phase {
+    scope: Scope::Balancers,
+    ..leaf("endpoint", "Set up what keeps the API's endpoint alive", endpoint::plan)
 };
 
 const KUBELET_START: Phase = Phase {
@@ -249,6 +256,7 @@ pub const CLUSTER: &[Phase] = &[
     KUBECONFIG,
     ETCD,
     CONTROL_PLANE,
+    ENDPOINT,
     KUBELET_START,
     WAIT_CONTROL_PLANE,
     WORKERS,

@@ -315,6 +315,14 @@ impl Row {
                 names.add_ip(cluster.networking.service_address(1));
                 names.add_ip(node.advertise_address);
                 names.add_all(cluster.endpoint.iter().map(|endpoint| &endpoint.host));
+                for address in cluster.virtual_addresses() {
+                    names.add_ip(address);
+                }
+                if cluster.node_local().is_some() {
+                    names.add("localhost");
+                    names.add("127.0.0.1");
+                    names.add("::1");
+                }
                 names.add_all(&configuration.api_server.cert_sans);
             }
             CertName::EtcdServer => {

@@ -84,8 +84,10 @@ pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
             }
             Action::Service(service) => {
                 let made = |path: &&String| !plan.steps.iter().any(|other| writes(other, &step.place, path));
-                for path in service.restart_on.iter().filter(made) {
-                    flaw(format!("it is restarted when {path} changes, which no step of this host writes"));
+                for (verb, paths) in [("restarted", &service.restart_on), ("reloaded", &service.reload_on)] {
+                    for path in paths.iter().filter(made) {
+                        flaw(format!("it is {verb} when {path} changes, which no step of this host writes"));
+                    }
                 }
             }
             _ => {}

@@ -21,6 +21,8 @@ pub struct Step {
     /// `certs/apiserver`, in kubeadm's words.
     pub phase: String,
     pub place: Place,
+    /// For a step through the API: the host whose Node it is about; `None` when it is about the cluster as a whole.
+    pub about: Option<String>,
     /// What will be true: "static pod kube-apiserver".
     pub title: String,
     /// Why it is needed; shown when the plan is explained.
@@ -92,13 +94,15 @@ pub struct FileSpec {
     pub keep_existing: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceSpec {
     pub unit: String,
     /// Whether it also starts at boot; `None` leaves that alone.
     pub enabled: Option<bool>,
     /// Paths whose change in this run asks for a restart.
     pub restart_on: Vec<String>,
+    /// Paths whose change in this run only asks it to read its configuration again.
+    pub reload_on: Vec<String>,
     /// It is restarted whatever has changed: what it tries again and again it would try again ever later.
     pub anew: bool,
     /// A failure to restart is a warning, as it is to kubeadm.

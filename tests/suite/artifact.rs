@@ -142,6 +142,7 @@ impl Site {
         let step = Step {
             phase: "prepare/binaries".to_owned(),
             place: Place::Host("host".to_owned()),
+            about: None,
             title: "tool".to_owned(),
             reason: String::new(),
             action: Action::Artifact(spec),

@@ -100,7 +100,7 @@ fn fake(name: &'static str) -> Fake {
     let fake = Fake::new(name)
         .with("/etc/old.conf", Entry::file("old", 0o644))
         .with("/etc/sysctl.conf", Entry::file("as it was\n", 0o644))
-        .with_unit("kubelet", Unit { active: true, enabled: false, starts: 0 })
+        .with_unit("kubelet", Unit { active: true, enabled: false, starts: 0, ..Unit::default() })
         .on(&["sysctl", "-n", "net.ipv4.ip_forward"], said(0, "0\n"))
         .on_run(&["sysctl", "--load"], |_, files: &mut Files| {
             files.insert("/proc/forward".to_owned(), Entry::file("1", 0o644));
@@ -223,7 +223,7 @@ impl Stage {
 
 fn step(phase: &str, place: Place, action: Action) -> Step {
     let (title, reason) = (format!("a step of {phase}"), String::new());
-    Step { phase: phase.to_owned(), place, title, reason, action }
+    Step { phase: phase.to_owned(), place, about: None, title, reason, action }
 }
 
 fn text(path: &str, text: &str) -> Action {
@@ -271,6 +271,7 @@ fn on_host(name: &str) -> Vec<Step> {
         enabled: Some(true),
         restart_on: vec![CONFIG.into(), "/etc/default/kubelet".into()],
         anew: false,
+        reload_on: Vec::new(),
         best_effort: false,
     };
     let health = Probe::Http { tls: false, host: "127.0.0.1".into(), port: 10248, path: "/healthz".into() };
@@ -370,7 +371,10 @@ fn makes_everything_so() {
     assert_eq!((key.mode, key.owner), (0o600, Some((0, 0))));
     assert_eq!(files["/var/lib/kubelet"], Entry::directory(0o700));
     assert!(!files.contains_key("/etc/old.conf"));
-    assert_eq!(host.unit("kubelet"), Some(Unit { active: true, enabled: true, starts: 1 }));
+    assert_eq!(
+        host.unit("kubelet"),
+        Some(Unit { active: true, enabled: true, starts: 1, ..Unit::default() })
+    );
     stage.assert_kubelet_knows_its_configuration("undisturbed");
 
     let objects = stage.api.objects();
@@ -660,7 +664,14 @@ fn events_come_in_order_and_add_up() {
 fn services_converge_under_either_manager() {
     let service = |best_effort| {
         let (unit, restart_on) = ("crond".to_owned(), vec!["/etc/crontab".to_owned()]);
-        let service = ServiceSpec { unit, enabled: Some(true), restart_on, anew: false, best_effort };
+        let service = ServiceSpec {
+            unit,
+            enabled: Some(true),
+            restart_on,
+            anew: false,
+            reload_on: Vec::new(),
+            best_effort,
+        };
         step("prepare", Place::Host("cp1".into()), Action::Service(service))
     };
     let file = step("prepare", Place::Host("cp1".into()), text("/etc/crontab", "x"));
@@ -698,7 +709,14 @@ fn a_unit_is_restarted_once_for_each_change() {
     let service = || {
         let restart_on = vec!["/a".to_owned(), "/b".to_owned()];
         let unit = "kubelet".to_owned();
-        let service = ServiceSpec { unit, enabled: None, restart_on, anew: false, best_effort: false };
+        let service = ServiceSpec {
+            unit,
+            enabled: None,
+            restart_on,
+            anew: false,
+            reload_on: Vec::new(),
+            best_effort: false,
+        };
         step("s", here(), Action::Service(service))
     };
     let file = |path| step("f", here(), text(path, "x"));

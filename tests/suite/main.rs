@@ -17,6 +17,7 @@ mod containerd;
 mod cri;
 mod discovery;
 mod documents;
+mod endpoint;
 mod etcd_join;
 mod execution;
 mod facts;

@@ -93,6 +93,7 @@ fn execute(host: &Arc<dyn Host>, runtime: &Runtime, actions: Vec<Action>, dry_ru
     let step = |action| Step {
         phase: "cleanup".to_owned(),
         place: Place::Host("host".to_owned()),
+        about: None,
         title: "gone".to_owned(),
         reason: String::new(),
         action,
@@ -226,7 +227,7 @@ fn the_rest_goes_by_name_and_a_failure_stops_nothing() {
     let saved =
         "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-A - [0:0]\n-A INPUT -j KUBE-A\n-A INPUT -j THEIRS\nCOMMIT\n";
     let fake = Fake::new("host")
-        .with_unit("kubelet", Unit { active: true, enabled: true, starts: 1 })
+        .with_unit("kubelet", Unit { active: true, enabled: true, starts: 1, ..Unit::default() })
         .with("/rules", Entry::file(saved, 0o644))
         .on_run(&["iptables-save", "-t", "filter"], |_, files| {
             let rules = files["/rules"].content().unwrap().to_vec();
@@ -266,7 +267,10 @@ fn the_rest_goes_by_name_and_a_failure_stops_nothing() {
     assert_eq!(outcomes(&report), expected);
     assert!(report.success(), "what fails is told, and stops nothing");
     assert_eq!(*runtime.0.lock().unwrap(), [STUBBORN, "theirs"]);
-    assert_eq!(fake.unit("kubelet"), Some(Unit { active: false, enabled: false, starts: 1 }));
+    assert_eq!(
+        fake.unit("kubelet"),
+        Some(Unit { active: false, enabled: false, starts: 1, ..Unit::default() })
+    );
     let input = fake.read("/input").unwrap().unwrap();
     let expected = "*filter\n-D INPUT -j KUBE-A\n:KUBE-A - [0:0]\n-X KUBE-A\nCOMMIT\n";
     assert_eq!(input.content().unwrap(), expected.as_bytes());

@@ -5,6 +5,7 @@ use crate::config::schema::Schema;
 use crate::config::schema::Shape;
 use crate::config::schema::TEXT_MAP;
 use crate::config::schema::core::TAINT_EFFECTS;
+use crate::config::schema::endpoint::ENDPOINT;
 use crate::config::schema::field;
 use crate::config::schema::prepare::ARTIFACTS;
 use crate::config::schema::prepare::PREPARE;
@@ -12,7 +13,6 @@ use crate::config::schema::prepare::RUNTIME;
 use crate::config::schema::v1beta4::ARG;
 
 pub const ROLES: &[&str] = &["control-plane", "worker", "load-balancer", "etcd"];
-pub const ENDPOINT_PROVIDERS: &[&str] = &["keepalived-haproxy", "kube-vip", "node-local", "external", "none"];
 pub const LAYOUTS: &[&str] = &["five", "kubeadm"];
 pub const CNI_PROVIDERS: &[&str] = &["flannel", "calico", "canal", "cilium", "bridge", "none", "custom"];
 
@@ -71,15 +71,6 @@ static HOST_TAINT: Schema = Schema {
         field("key", Shape::Text, "the taint's key"),
         field("value", Shape::Text, "the taint's value"),
         field("effect", Shape::Enum(TAINT_EFFECTS), "what happens to pods that do not tolerate it"),
-    ],
-};
-
-static ENDPOINT: Schema = Schema {
-    name: "Endpoint",
-    fields: &[
-        field("host", Shape::Text, "address or name"),
-        field("port", PORT, "port; the API servers' by default"),
-        field("provider", Shape::Enum(ENDPOINT_PROVIDERS), "who keeps it alive"),
     ],
 };
 

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod core;
+pub mod endpoint;
 pub mod kube_proxy;
 pub mod kubelet;
 pub mod prepare;

@@ -2,6 +2,7 @@
 
 use super::Answers;
 use super::assigned;
+use crate::facts::InterfaceAddress;
 use crate::facts::checks::DefaultRoute;
 use crate::facts::checks::Firewall;
 use crate::facts::checks::Listener;
@@ -13,30 +14,44 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
 /// Every address and the interface that has it, where that is known.
-pub(in crate::facts) fn addresses(answers: &Answers) -> Vec<(String, IpAddr)> {
+pub(in crate::facts) fn addresses(answers: &Answers) -> Vec<InterfaceAddress> {
     let by_tool: Vec<_> = answers.all("ip").filter_map(ip_line).collect();
     if !by_tool.is_empty() {
         return by_tool;
     }
-    let interface_of = |address| interface_by_route(answers, address).unwrap_or_default();
-    let fourth = trie_addresses(answers).into_iter().map(|ip| (interface_of(ip), IpAddr::from(ip)));
+    let of_trie = |address: Ipv4Addr| {
+        let route = route_to(answers, address);
+        InterfaceAddress {
+            interface: route.as_ref().map(|route| route.interface.to_owned()).unwrap_or_default(),
+            address: address.into(),
+            prefix: route.map(|route| u8::try_from(route.mask.count_ones()).expect("an address has 32 bits")),
+        }
+    };
+    let fourth = trie_addresses(answers).into_iter().map(of_trie);
     fourth.chain(answers.all("/proc/net/if_inet6").filter_map(inet6_line)).collect()
 }
 
 /// `4: eth0    inet 192.0.2.2/24 brd … scope global eth0`.
-fn ip_line(line: &str) -> Option<(String, IpAddr)> {
+fn ip_line(line: &str) -> Option<InterfaceAddress> {
     let mut words = line.split_whitespace().skip(1);
     let interface = words.next()?;
     words.find(|word| word.starts_with("inet"))?;
-    let address = words.next()?;
-    Some((interface.to_owned(), address.split('/').next()?.parse().ok()?))
+    let word = words.next()?;
+    // An address of a point-to-point link is followed by its peer's, which has the length.
+    let (address, length) = word.split_once('/').unwrap_or((word, ""));
+    let (address, prefix) = (address.parse().ok()?, length.parse().ok());
+    Some(InterfaceAddress { interface: interface.to_owned(), address, prefix })
 }
 
 /// `fd000000000000000000000000000002 04 40 00 82     eth0`.
-fn inet6_line(line: &str) -> Option<(String, IpAddr)> {
+fn inet6_line(line: &str) -> Option<InterfaceAddress> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let address = u128::from_str_radix(words.first()?, 16).ok()?;
-    Some(((*words.get(5)?).to_owned(), Ipv6Addr::from_bits(address).into()))
+    Some(InterfaceAddress {
+        interface: (*words.get(5)?).to_owned(),
+        address: Ipv6Addr::from_bits(address).into(),
+        prefix: u8::from_str_radix(words.get(2)?, 16).ok(),
+    })
 }
 
 /// The kernel's routing trie names an address of the host by `/32 host LOCAL` below it.
@@ -72,12 +87,11 @@ fn route(line: &str) -> Option<Route<'_>> {
     })
 }
 
-fn interface_by_route(answers: &Answers, address: Ipv4Addr) -> Option<String> {
+fn route_to<'a>(answers: &Answers<'a>, address: Ipv4Addr) -> Option<Route<'a>> {
     let routes = answers.all("/proc/net/route").filter_map(route);
     routes
         .filter(|route| route.mask != 0 && address.to_bits() & route.mask == route.destination)
         .max_by_key(|route| route.mask)
-        .map(|route| route.interface.to_owned())
 }
 
 /// Default routes, the preferred ones first.
@@ -105,14 +119,16 @@ fn default_route6(line: &str) -> Option<DefaultRoute> {
 /// Addresses that others can use, of the interfaces with a default route.
 pub(in crate::facts) fn default_addresses(
     routes: &[DefaultRoute],
-    addresses: &[(String, IpAddr)],
+    addresses: &[InterfaceAddress],
 ) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for route in routes {
-        let of_route = addresses.iter().filter(|(interface, address)| {
-            *interface == route.interface && address.is_ipv6() == route.ipv6 && is_global(*address)
+        let of_route = addresses.iter().filter(|found| {
+            found.interface == route.interface
+                && found.address.is_ipv6() == route.ipv6
+                && is_global(found.address)
         });
-        found.extend(of_route.map(|(_, address)| *address));
+        found.extend(of_route.map(|found| found.address));
     }
     found.dedup();
     found

@@ -8,9 +8,9 @@ use super::sh;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Role;
+use crate::cluster::endpoint::Balancing;
 use crate::cluster::prepare::FirewallMode;
 use crate::cluster::site::CniProvider;
-use crate::cluster::site::EndpointProvider;
 use crate::facts::question::ETCD_CLIENT_PORT;
 use crate::facts::question::ETCD_PEER_PORT;
 use crate::facts::question::KUBELET_PORT;
@@ -82,19 +82,19 @@ pub fn openings(cluster: &Cluster, node: &Node) -> Vec<Opening> {
 
 /// Where several hosts share an address, they tell each other with VRRP who has it.
 fn balancer(cluster: &Cluster, node: &Node) -> Vec<Opening> {
-    if cluster.site.endpoint_provider != EndpointProvider::KeepalivedHaproxy {
+    if !cluster.balances(node) {
         return Vec::new();
     }
-    let own = cluster.nodes.iter().any(|other| other.roles.contains(&Role::LoadBalancer));
-    let balances = |other: &&Node| {
-        if own { other.roles.contains(&Role::LoadBalancer) } else { other.is_control_plane() }
-    };
-    if !balances(&node) {
-        return Vec::new();
+    match &cluster.site.balancing {
+        Some(Balancing::Keepalived(said)) => {
+            let mut all = from(cluster.balancers().into_iter(), "", "vrrp");
+            all.push(anybody(&said.port.to_string(), "tcp"));
+            all
+        }
+        Some(Balancing::KubeVip(said)) => vec![anybody(&said.port.to_string(), "tcp")],
+        // It listens on loopback.
+        Some(Balancing::NodeLocal(_)) | None => Vec::new(),
     }
-    let mut all = from(cluster.nodes.iter().filter(balances), "", "vrrp");
-    all.extend(cluster.endpoint.iter().map(|endpoint| anybody(&endpoint.port.to_string(), "tcp")));
-    all
 }
 
 /// What pod networks send between hosts. Of a network that nobody named, the usual ones.

@@ -42,6 +42,7 @@ impl Preparing<'_> {
                 unit: "NetworkManager".to_owned(),
                 enabled: None,
                 restart_on: vec![UNMANAGED.to_owned()],
+                reload_on: Vec::new(),
                 anew: false,
                 best_effort: true,
             });

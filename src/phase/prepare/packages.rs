@@ -2,10 +2,10 @@
 
 use super::Preparing;
 use super::file;
-use crate::cluster::Role;
+use crate::cluster::endpoint::Balancing;
+use crate::cluster::endpoint::RunAs;
 use crate::cluster::prepare::RuntimeRepository;
 use crate::cluster::prepare::Source;
-use crate::cluster::site::EndpointProvider;
 use crate::cluster::site::RuntimeProvider;
 use crate::facts::Family;
 use crate::facts::checks::TimeSync;
@@ -110,7 +110,7 @@ impl Preparing<'_> {
             let (_, names) = TOOLS.iter().find(|(of, _)| *of == family).expect("every family has a row");
             tools.extend(names.iter().map(|name| Package::any(name)));
         }
-        tools.extend(self.balancers().map(Package::any));
+        tools.extend(self.balancers().iter().map(|name| Package::any(name)));
         if self.checks.time == TimeSync::Nobody {
             tools.push(Package::any("chrony"));
         }
@@ -310,12 +310,15 @@ impl Preparing<'_> {
     }
 
     /// HAProxy and keepalived where the endpoint runs as host services.
-    fn balancers(&self) -> impl Iterator<Item = &'static str> {
-        let own = self.cluster.nodes.iter().any(|node| node.roles.contains(&Role::LoadBalancer));
-        let here =
-            if own { self.node.roles.contains(&Role::LoadBalancer) } else { self.node.is_control_plane() };
-        let wanted = here && self.cluster.site.endpoint_provider == EndpointProvider::KeepalivedHaproxy;
-        ["haproxy", "keepalived"].into_iter().filter(move |_| wanted)
+    fn balancers(&self) -> &'static [&'static str] {
+        if !self.cluster.balances(self.node) {
+            return &[];
+        }
+        match &self.cluster.site.balancing {
+            Some(Balancing::Keepalived(said)) if said.run_as == RunAs::Service => &["haproxy", "keepalived"],
+            Some(Balancing::NodeLocal(said)) if said.run_as == RunAs::Service => &["haproxy"],
+            _ => &[],
+        }
     }
 
     fn clock(&self, family: Family) -> Step {
@@ -324,6 +327,7 @@ impl Preparing<'_> {
             unit: unit.to_owned(),
             enabled: Some(true),
             restart_on: Vec::new(),
+            reload_on: Vec::new(),
             anew: false,
             best_effort: true,
         });

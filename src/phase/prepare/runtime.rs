@@ -267,6 +267,7 @@ fn service(unit: &str, restart_on: Vec<String>) -> Action {
         unit: unit.to_owned(),
         enabled: Some(true),
         restart_on,
+        reload_on: Vec::new(),
         anew: false,
         best_effort: false,
     })

@@ -111,6 +111,8 @@ pub(crate) fn new(name: &str) -> Fake {
         .with("/srv/etcd/client.crt", Entry::file("certificate", 0o644))
         .with("/srv/etcd/client.key", Entry::file("key", 0o600))
         .with_unit("kubelet", Unit::default())
+        .with_unit("haproxy", Unit::default())
+        .with_unit("keepalived", Unit::default())
         .on_run(&["systemctl", "daemon-reload"], |_, files| done(files, "reload"))
         .on_run(&["groupadd"], |command, files| {
             append(files, "/etc/group", &format!("{}:x:{}:", last(command), after(command, "--gid")))

@@ -1,0 +1,157 @@
+//! HAProxy's configuration, and the authority by which it knows the API servers.
+
+use super::drop_in;
+use super::file;
+use super::rendered;
+use crate::cluster::Cluster;
+use crate::cluster::GoDuration;
+use crate::cluster::HostPort;
+use crate::cluster::Node;
+use crate::cluster::endpoint::Haproxy;
+use crate::cluster::endpoint::Keepalived;
+use crate::cluster::endpoint::RunAs;
+use crate::cluster::endpoint::loopback;
+use crate::kube::args;
+use crate::phase::Context;
+use crate::phase::Draft;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::Part;
+use crate::plan::Action;
+use crate::plan::Content;
+use crate::plan::FileSpec;
+use serde::Serialize;
+
+const DIRECTORY: &str = "/etc/haproxy";
+const CONFIG: &str = "/etc/haproxy/haproxy.cfg";
+const CA: &str = "kubernetes-ca.crt";
+/// Where the image looks for its configuration.
+const DIRECTORY_IN_IMAGE: &str = "/usr/local/etc/haproxy";
+
+/// How often API servers are checked, by the few balancers of a cluster: one that dies without a word is out of the way
+/// before the address has moved (1 s, a connection that is not answered for 1 s, half a second, and 1 s again), and one
+/// that is ready is used within half a second.
+const FEW: &str = "inter 1s fastinter 500ms downinter 500ms rise 1 fall 2";
+
+/// One HAProxy.
+pub(super) struct Balancer<'a> {
+    pub haproxy: &'a Haproxy,
+    pub run_as: RunAs,
+    pub binds: Vec<String>,
+    pub pace: &'static str,
+}
+
+/// The template's variables.
+#[derive(Serialize)]
+struct Values {
+    max_connections: u32,
+    open_files: u32,
+    service: bool,
+    idle: String,
+    binds: Vec<String>,
+    expect: &'static str,
+    ca_file: String,
+    pace: &'static str,
+    servers: Vec<Server>,
+    monitor: String,
+    own: Option<String>,
+    stats: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Server {
+    name: String,
+    address: String,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    open_files: u32,
+}
+
+/// The HAProxy beside a keepalived. It listens at every address, since the virtual one comes and goes.
+pub(super) fn of_keepalived<'a>(cx: &Context<'_>, node: &Node, said: &'a Keepalived) -> Balancer<'a> {
+    let ipv6 = node.advertise_address.is_ipv6()
+        || cx.cluster.virtual_addresses().iter().any(std::net::IpAddr::is_ipv6);
+    let bind = if ipv6 { format!("[::]:{} v4v6", said.port) } else { format!("*:{}", said.port) };
+    Balancer { haproxy: &said.haproxy, run_as: said.run_as, binds: vec![bind], pace: FEW }
+}
+
+/// The files of an HAProxy.
+pub(super) fn files(cx: &Context<'_>, node: &Node, balancer: &Balancer<'_>) -> anyhow::Result<Vec<Draft>> {
+    let service = balancer.run_as == RunAs::Service;
+    let authority = FileSpec {
+        path: format!("{DIRECTORY}/{CA}"),
+        mode: 0o644,
+        owner: None,
+        content: Content::Pki {
+            node: node.name.clone(),
+            cert: CertName::Ca(Ca::Kubernetes),
+            part: Part::Certificate,
+        },
+        keep_existing: false,
+    };
+    let text = rendered("etc/haproxy/haproxy.cfg", &values(cx.cluster, node, balancer))?;
+    let mut drafts = vec![
+        Draft::new(
+            "HAProxy's copy of the Kubernetes CA",
+            "its health checks verify the API servers; HAProxy's user may not look into the PKI",
+            Action::File(authority),
+        ),
+        file(CONFIG, 0o644, "HAProxy's configuration", "shares connections between API servers", text),
+    ];
+    if service {
+        let limits = Limits { open_files: open_files(balancer.haproxy) };
+        drafts.extend(drop_in(cx, node, "haproxy", &limits)?);
+    }
+    Ok(drafts)
+}
+
+fn values(cluster: &Cluster, node: &Node, balancer: &Balancer<'_>) -> Values {
+    let service = balancer.run_as == RunAs::Service;
+    let haproxy = balancer.haproxy;
+    let server = |node: &Node| Server { name: node.name.clone(), address: api_server(node) };
+    Values {
+        max_connections: haproxy.max_connections,
+        open_files: open_files(haproxy),
+        service,
+        idle: seconds(haproxy.timeout),
+        binds: balancer.binds.clone(),
+        expect: expected(cluster),
+        ca_file: format!("{}/{CA}", if service { DIRECTORY } else { DIRECTORY_IN_IMAGE }),
+        pace: balancer.pace,
+        servers: cluster.control_planes().map(server).collect(),
+        monitor: monitor(haproxy, node).to_string(),
+        own: node.is_control_plane().then(|| node.name.clone()),
+        stats: haproxy.stats.as_ref().map(|(host, port)| HostPort::new(host, *port).to_string()),
+    }
+}
+
+fn api_server(node: &Node) -> String {
+    HostPort::new(node.advertise_address.to_string(), node.bind_port).to_string()
+}
+
+/// Where HAProxy tells how it is.
+pub(super) fn monitor(haproxy: &Haproxy, node: &Node) -> HostPort {
+    HostPort::new(loopback(node.advertise_address), haproxy.monitor_port)
+}
+
+/// Two for each connection, and some for checks and listeners.
+fn open_files(haproxy: &Haproxy) -> u32 {
+    haproxy.max_connections * 2 + 10_000
+}
+
+/// What a server that can be used answers. One that knows no anonymous users says 401 to everybody without a
+/// certificate; whether it is ready, it then does not tell.
+fn expected(cluster: &Cluster) -> &'static str {
+    let flags = &cluster.configuration.api_server.component.extra_args;
+    let told = args::last(flags, "anonymous-auth").is_some_and(|value| value != "true")
+        || args::last(flags, "authentication-config").is_some();
+    if told { "rstatus ^(200|401)$" } else { "status 200" }
+}
+
+/// HAProxy knows no `4h0m0s`.
+fn seconds(duration: GoDuration) -> String {
+    let seconds = duration.as_secs();
+    if seconds % 3600 == 0 { format!("{}h", seconds / 3600) } else { format!("{seconds}s") }
+}

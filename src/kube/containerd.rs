@@ -1,6 +1,6 @@
 //! containerd's `config.toml`: what Kubernetes needs, put into the one that is there.
 //!
-//! It is changed in place and not through `imports`: before containerd 2.1 an imported file replaces every plugin that
+//! It is changed in place and not through `imports`: with containerd 1.x an imported file replaces every plugin that
 //! it names, whole, and so would take away what the operator has set there.
 
 use crate::cluster::Cluster;

@@ -66,6 +66,16 @@ impl Host {
         host
     }
 
+    /// A host with a container runtime that is neither configured nor running, and with the program.
+    pub(crate) fn bare(name: &'static str, octet: u8) -> Self {
+        let _ = lab(&["down", name]);
+        let host = Self { name };
+        let made = lab(&["up", name, &octet.to_string()]);
+        assert_eq!(made.code, 0, "lab up {name}: {}", made.text());
+        host.put(Path::new(PROGRAM), "/usr/local/bin/kubewright");
+        host
+    }
+
     /// Runs a line of shell.
     pub(crate) fn run(&self, line: &str) -> Outcome {
         lab(&["sh", self.name, line])

@@ -25,6 +25,7 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
         return;
     }
     let host = Host::bare("kwt-p2", 87);
+    host.put(Path::new(env!("CARGO_BIN_EXE_kubewright")), "/usr/local/bin/kubewright");
     host.write("/root/cluster.yaml", &format!("{CLUSTER}{CONFIG}"));
     let init = "kubewright init --config cluster.yaml";
     host.ok("mkdir -p stock/images");

@@ -30,6 +30,19 @@ pub(in crate::facts) fn init_system(answers: &Answers) -> InitSystem {
     }
 }
 
+pub(in crate::facts) fn os(answers: &Answers) -> Option<String> {
+    assigned(answers.all("/etc/os-release"), "PRETTY_NAME").map(str::to_owned)
+}
+
+/// The type and the key of each line; what follows is only a comment.
+pub(in crate::facts) fn ssh_host_keys(answers: &Answers) -> BTreeSet<String> {
+    let keys = answers.under("/etc/ssh/ssh_host_").filter_map(|(_, line)| {
+        let mut words = line.split_whitespace();
+        Some(format!("{} {}", words.next()?, words.next()?))
+    });
+    keys.collect()
+}
+
 /// A unit as `systemctl show` prints it: `Name=value` lines.
 fn units<'a>(answers: &Answers<'a>) -> Vec<BTreeMap<&'a str, &'a str>> {
     let mut units: Vec<BTreeMap<&str, &str>> = Vec::new();

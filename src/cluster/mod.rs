@@ -142,19 +142,45 @@ impl Cluster {
         &self.configuration.certificates_dir
     }
 
-    /// The URL that clients outside the host use: `https://endpoint`, or the node's own API server; for a worker
-    /// that of the first control plane.
+    /// The URL that clients on `node` use: `https://endpoint`, or where there is none or every node has its own, the
+    /// balancer or the API server of the node itself; without either, that of the first control plane.
     pub fn control_plane_url(&self, node: &Node) -> String {
+        match (self.node_local(), &self.endpoint) {
+            _ if self.uses_own_server(node) => self.local_url(node),
+            (Some(local), _) => local.url(node),
+            (None, Some(endpoint)) => format!("https://{endpoint}"),
+            (None, None) => self.local_url(self.first_control_plane()),
+        }
+    }
+
+    fn uses_own_server(&self, node: &Node) -> bool {
+        node.is_control_plane() && (self.endpoint.is_none() || self.node_local().is_some())
+    }
+
+    /// The URL that everybody can use, also a host that is not in the cluster yet.
+    pub fn public_url(&self) -> String {
         match &self.endpoint {
             Some(endpoint) => format!("https://{endpoint}"),
-            None if node.is_control_plane() => self.local_url(node),
             None => self.local_url(self.first_control_plane()),
+        }
+    }
+
+    /// The URL that is right on every node, whatever it is for: pods of one kind run on all of them.
+    pub fn every_nodes_url(&self) -> String {
+        match self.node_local() {
+            Some(local) => local.url(self.first_control_plane()),
+            None => self.public_url(),
         }
     }
 
     /// The URL of the API server on `node` itself.
     pub fn local_url(&self, node: &Node) -> String {
-        format!("https://{}", HostPort::new(node.advertise_address.to_string(), node.bind_port))
+        format!("https://{}", self.local_host_port(node))
+    }
+
+    /// Where the API server of `node` listens for others.
+    pub fn local_host_port(&self, node: &Node) -> HostPort {
+        HostPort::new(node.advertise_address.to_string(), node.bind_port)
     }
 
     /// Where the images of the control plane and of kube-proxy come from.

@@ -37,9 +37,10 @@ pub struct Flaw {
 }
 
 /// A path that a later phase takes over from an earlier one.
-const TAKE_OVERS: [(&str, &str); 3] = [
+const TAKE_OVERS: [(&str, &str); 4] = [
     ("kubelet-finalize/enable-client-cert-rotation", "/kubelet.conf"),
     ("kubelet-wait-bootstrap", "/bootstrap-kubelet.conf"),
+    ("kube-vip-finalize", "/kube-vip.conf"),
     // What is left of a try that was withdrawn goes first.
     ("etcd-join", "/etcd.yaml"),
 ];

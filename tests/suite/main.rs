@@ -18,6 +18,7 @@ mod cri;
 mod discovery;
 mod documents;
 mod endpoint;
+mod endpoint_moves;
 mod etcd_join;
 mod execution;
 mod facts;

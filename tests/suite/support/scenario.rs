@@ -72,7 +72,7 @@ pub(crate) struct Scenario {
 /// All scenarios, each with the layout that its configuration says.
 pub(crate) fn all() -> Vec<Scenario> {
     let found: Vec<Scenario> = names().iter().map(|name| Scenario::load(name, None)).collect();
-    assert!(found.len() >= 17, "only {} scenarios", found.len());
+    assert!(found.len() >= 34, "only {} scenarios", found.len());
     found
 }
 

@@ -31,6 +31,7 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod prepare_bare;
 mod reset;
 mod running;
 #[path = "../support/skip.rs"]

@@ -3,6 +3,7 @@
 use super::Answers;
 use super::assigned;
 use crate::facts::InitSystem;
+use crate::facts::Platform;
 use crate::facts::checks::DiskSpace;
 use crate::facts::checks::Kubelet;
 use crate::facts::checks::Leftovers;
@@ -122,6 +123,22 @@ pub(in crate::facts) fn selinux(answers: &Answers) -> Selinux {
         enforcing: answers.first("/sys/fs/selinux/enforce").map(|value| value == "1"),
         config: answers.text("/etc/selinux/config"),
         container_policy: answers.first("selinux-policy").is_some(),
+    }
+}
+
+/// `/etc/os-release` hides the distribution's own file.
+pub(in crate::facts) fn platform(answers: &Answers) -> Platform {
+    let said = |name| {
+        let of = |file| assigned(answers.all(file), name);
+        let value = of("/etc/os-release").or_else(|| of("/usr/lib/os-release")).unwrap_or_default();
+        value.trim_matches('\'').to_owned()
+    };
+    Platform {
+        id: said("ID"),
+        like: said("ID_LIKE"),
+        version: said("VERSION_ID"),
+        codename: said("VERSION_CODENAME"),
+        machine: answers.first("machine").unwrap_or_default().to_owned(),
     }
 }
 

@@ -172,7 +172,7 @@ pub(in crate::facts) fn nearest(answers: &Answers) -> Vec<(String, String)> {
 pub(in crate::facts) fn disks(answers: &Answers) -> BTreeMap<String, DiskSpace> {
     let sizes = answers.all("disk").filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let kib = |at: usize| fields.get(at)?.parse::<u64>().ok().map(|kib| kib * 1024);
+        let kib = |at: usize| fields.get(at)?.parse::<u64>().ok()?.checked_mul(1024);
         Some(DiskSpace { total: kib(1)?, free: kib(3)? })
     });
     nearest(answers).into_iter().map(|(directory, _)| directory).zip(sizes).collect()

@@ -5,8 +5,10 @@
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::api::Selector;
+use crate::api::Through;
 use crate::api::resources::collection_path;
 use crate::api::resources::object_path;
+use crate::api::through;
 use crate::plan::ObjectRef;
 use http::Method;
 use http::Request;
@@ -47,6 +49,18 @@ impl KubeApi {
     /// # Errors
     /// The kubeconfig, or a certificate or key in it, cannot be used.
     pub fn connect(kubeconfig: &[u8], server: Option<&str>) -> Result<Self, ApiError> {
+        Self::connect_through(kubeconfig, server, None)
+    }
+
+    /// The same, over the network of a host where there is one.
+    ///
+    /// # Errors
+    /// As for [`Self::connect`].
+    pub fn connect_through(
+        kubeconfig: &[u8],
+        server: Option<&str>,
+        host: Option<&Through>,
+    ) -> Result<Self, ApiError> {
         let unusable = |why: &dyn fmt::Display| ApiError::Kubeconfig { why: why.to_string() };
         let text = std::str::from_utf8(kubeconfig).map_err(|error| unusable(&error))?;
         let mut parsed = Kubeconfig::from_yaml(text).map_err(|error| unusable(&error))?;
@@ -68,7 +82,10 @@ impl KubeApi {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = {
             let _inside = runtime.enter(); // the client starts a task of its own
-            Client::try_from(config).map_err(|error| unusable(&chain(&error)))?
+            match host {
+                Some(host) => through::client(&config, host, REQUEST_TIMEOUT)?,
+                None => Client::try_from(config).map_err(|error| unusable(&chain(&error)))?,
+            }
         };
         Ok(Self { server, client, runtime })
     }

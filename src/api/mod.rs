@@ -1,14 +1,17 @@
 //! The other seam: the Kubernetes API, in its own words.
 
 pub mod dry_run;
+pub mod failover;
 pub mod fake;
 pub mod kube;
 pub mod merge;
 pub mod provider;
 pub mod resources;
 pub mod select;
+pub mod through;
 
 pub use dry_run::DryRun;
+pub use failover::Failover;
 pub use fake::Fake;
 pub use kube::KubeApi;
 pub use provider::Access;
@@ -16,6 +19,7 @@ pub use provider::ApiProvider;
 pub use provider::Kubeconfigs;
 pub use provider::NoApi;
 pub use select::Selector;
+pub use through::Through;
 
 use crate::plan::ObjectRef;
 use serde_json::Value;

@@ -17,6 +17,15 @@ pub trait ApiProvider: Send + Sync {
     /// # Errors
     /// There are no credentials for it, or they cannot be used.
     fn client(&self, identity: Identity) -> Result<Arc<dyn Api>, ApiError>;
+
+    /// The same, asking the API server of this host and no other.
+    ///
+    /// # Errors
+    /// As for [`Self::client`].
+    fn client_at(&self, host: &str, identity: Identity) -> Result<Arc<dyn Api>, ApiError> {
+        let _ = host;
+        self.client(identity)
+    }
 }
 
 /// What a client is made from. It holds a key, so it does not print.

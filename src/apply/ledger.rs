@@ -8,6 +8,8 @@ use crate::apply::receipt::Before;
 use crate::apply::receipt::Receipt;
 use crate::apply::receipt::ReceiptError;
 use crate::apply::receipt::StepReceipt;
+use crate::host::Change;
+use crate::host::Entry;
 use crate::host::Host;
 use crate::plan::Action;
 use crate::plan::Probe;
@@ -64,28 +66,55 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// To be called before a path is changed. The first call of a run writes down all paths of the plan at once,
-    /// which costs one write instead of one for each.
-    pub(crate) fn before_path(&mut self, host: &dyn Host, path: &str) -> Result<(), StepError> {
-        if !self.receipt.knows_before(path) {
-            let paths: Vec<String> = self.paths.iter().cloned().chain([path.to_owned()]).collect();
-            for path in
-                paths.iter().filter(|path| !self.receipt.knows_before(path)).cloned().collect::<Vec<_>>()
-            {
-                self.receipt.remember(&path, &Before::of(host.read(&path)?.as_ref()));
+    /// To be called before paths are changed: what was there before, and which units will need a restart, go into the
+    /// receipt. The answer is the change that writes it, to be made first; [`Self::saved`] is to be called then. The
+    /// first call of a run notes all paths of the plan at once, which costs one write instead of one for each.
+    pub(crate) fn before_changing(
+        &mut self,
+        host: &dyn Host,
+        changes: &[Change],
+        found: &BTreeMap<String, Option<Entry>>,
+    ) -> Result<Option<Change>, StepError> {
+        self.remember_paths(host, changes, found)?;
+        for change in changes {
+            let Change::Write { path, .. } = change else { continue };
+            for unit in self.watchers.get(path).into_iter().flatten() {
+                let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
+                self.dirty |= files.insert(path.clone());
             }
-            self.dirty = true;
         }
-        self.save(host)
+        Ok(self.dirty.then(|| Change::Write { path: self.path.clone(), entry: self.receipt.entry() }))
     }
 
-    /// To be called before a path is written, after [`Self::before_path`]: its units must be restarted.
-    pub(crate) fn before_writing(&mut self, host: &dyn Host, path: &str) -> Result<(), StepError> {
-        for unit in self.watchers.get(path).into_iter().flatten() {
-            let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
-            self.dirty |= files.insert(path.to_owned());
+    fn remember_paths(
+        &mut self,
+        host: &dyn Host,
+        changes: &[Change],
+        found: &BTreeMap<String, Option<Entry>>,
+    ) -> Result<(), StepError> {
+        let paths = changes.iter().map(|change| match change {
+            Change::Write { path, .. } | Change::Remove { path } => path,
+        });
+        if paths.clone().all(|path| self.receipt.knows_before(path)) {
+            return Ok(());
         }
-        self.save(host)
+        let unknown = self.paths.iter().chain(paths).filter(|path| !self.receipt.knows_before(path));
+        let unknown: BTreeSet<String> = unknown.cloned().collect();
+        let (known, asked): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|path| found.contains_key(path));
+        let answers = host.read_many(&asked)?;
+        for path in &known {
+            self.receipt.remember(path, &Before::of(found[path].as_ref()));
+        }
+        for (path, entry) in asked.iter().zip(&answers) {
+            self.receipt.remember(path, &Before::of(entry.as_ref()));
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// The receipt is on the host as it is here.
+    pub(crate) fn saved(&mut self) {
+        self.dirty = false;
     }
 
     /// To be called before something else is changed; `state` is only asked the first time ever.

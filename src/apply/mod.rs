@@ -3,6 +3,7 @@
 //! A run can be interrupted at any moment, and repeated: what is as wanted is left alone, and what an earlier run
 //! began is finished. The record on each host ([`receipt`]) is written before an error is returned.
 
+mod batch;
 mod clear;
 pub mod compare;
 pub mod diff;
@@ -12,7 +13,9 @@ mod ledger;
 mod member;
 mod object;
 mod pod;
+mod progress;
 pub mod receipt;
+mod record;
 mod rules;
 mod run;
 mod schedule;
@@ -183,8 +186,7 @@ impl Pods for NoPods {
 
 /// Makes a plan true.
 ///
-/// Steps of one phase on different hosts run side by side, everything else in the order of the plan. A host that
-/// fails stops; the others finish the phase; then the run ends.
+/// What runs side by side says [`Plan::order`].
 pub fn execute(plan: &Plan, world: &World<'_>) -> Report {
     run::Run::new(plan, world).go()
 }

@@ -133,9 +133,14 @@ impl Receipt {
     /// # Errors
     /// The host cannot write it; the old one is then untouched.
     pub fn save(&self, host: &dyn Host, path: &str) -> Result<(), HostError> {
+        host.write(path, &self.entry())
+    }
+
+    /// The file that it is on the host.
+    pub fn entry(&self) -> Entry {
         let mut text = serde_json::to_string_pretty(self).expect("a receipt holds only text and numbers");
         text.push('\n');
-        host.write(path, &Entry::file(text, 0o600))
+        Entry::file(text, 0o600)
     }
 
     /// What was there before; `None` when it was never written down, or a newer program wrote it down.

@@ -4,27 +4,23 @@ use crate::api;
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::apply::World;
+use crate::apply::batch;
 use crate::apply::failure::StepError;
-use crate::apply::ledger::Ledger;
 use crate::apply::member::Announcements;
-use crate::apply::schedule::Group;
-use crate::apply::schedule::groups;
+use crate::apply::schedule::Board;
+use crate::apply::schedule::Turn;
 use crate::apply::site::Site;
 use crate::apply::step;
-use crate::apply::undo;
-use crate::apply::undo::Undone;
 use crate::etcd;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdError;
 use crate::host::DryRun;
 use crate::host::Host;
-use crate::host::fleet::side_by_side;
 use crate::plan::Action;
 use crate::plan::Identity;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
-use crate::plan::Undo;
 use crate::report::Event;
 use crate::report::Failure;
 use crate::report::FailureKind;
@@ -35,32 +31,43 @@ use crate::report::Totals;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+/// How soon a worker without work notices an interrupt.
+const WORKER_PAUSE: Duration = Duration::from_millis(200);
 
 /// The state of a run.
 pub(crate) struct Run<'a> {
     pub plan: &'a Plan,
     pub world: &'a World<'a>,
-    sites: BTreeMap<String, Mutex<Site>>,
+    pub(super) sites: BTreeMap<String, Mutex<Site>>,
+    pub(super) board: Mutex<Board<'a>>,
+    /// A lane has come further.
+    pub(super) moved: Condvar,
+    /// When each phase that was told to have begun did, by group; `None` when it was told to be over.
+    pub(super) phases: Mutex<BTreeMap<usize, Option<Duration>>>,
     /// Where steps through the API are written down: the first host of the plan, or of the fleet where the plan
     /// names none.
-    chronicler: Option<String>,
+    pub(super) chronicler: Option<String>,
     dry_api: OnceLock<Arc<api::DryRun>>,
     dry_super_api: OnceLock<Arc<api::DryRun>>,
     /// By position in the plan.
-    records: Mutex<BTreeMap<usize, Record>>,
-    failures: Mutex<Vec<Failure>>,
+    pub(super) records: Mutex<BTreeMap<usize, Record>>,
+    pub(super) failures: Mutex<Vec<Failure>>,
     /// The steps that were begun, by position in the plan.
-    begun: Mutex<BTreeSet<usize>>,
+    pub(super) begun: Mutex<BTreeSet<usize>>,
     pub announcements: Announcements,
     /// From now on nothing stops on an interrupt.
-    undoing: AtomicBool,
-    undone: Mutex<Vec<Record>>,
+    pub(super) undoing: AtomicBool,
+    pub(super) undone: Mutex<Vec<Record>>,
 }
 
 /// What a step came to.
@@ -100,6 +107,9 @@ impl<'a> Run<'a> {
             plan,
             world,
             sites: sites.collect(),
+            board: Mutex::new(Board::new(plan)),
+            moved: Condvar::new(),
+            phases: Mutex::default(),
             chronicler,
             dry_api: OnceLock::new(),
             dry_super_api: OnceLock::new(),
@@ -120,12 +130,14 @@ impl<'a> Run<'a> {
             dry_run: self.world.options.dry_run,
         });
         self.open_ledgers();
-        for group in groups(self.plan) {
-            if self.failed() || self.interrupted() {
-                break;
-            }
-            self.perform(&group);
+        if !self.failed() {
+            let workers = self.world.options.parallel.clamp(1, self.sites.len() + 1);
+            thread::scope(|scope| {
+                (1..workers).for_each(|_| drop(scope.spawn(|| self.work())));
+                self.work();
+            });
         }
+        self.tell_blocked();
         self.undo();
         self.close_ledgers();
         self.warn_of_silence();
@@ -136,96 +148,103 @@ impl<'a> Run<'a> {
         self.into_report(interrupted, elapsed_ms)
     }
 
-    /// Does the steps of a group, each host on its own thread.
-    fn perform(&self, group: &Group<'a>) {
-        let start = self.world.clock.monotonic();
-        let mut places: Vec<(&Place, Vec<(usize, &Step)>)> = Vec::new();
-        for &(index, step) in &group.steps {
-            match places.iter_mut().find(|(place, _)| **place == step.place) {
-                Some((_, steps)) => steps.push((index, step)),
-                None => places.push((&step.place, vec![(index, step)])),
-            }
+    /// Does what may begin, until nothing is left or nothing goes on.
+    fn work(&self) {
+        while let Some(turn) = self.next_turn() {
+            turn.steps.iter().for_each(|index| self.begin_phase(*index));
+            let (done, failed) = self.perform(&turn);
+            self.board().give_back(&turn, done, failed);
+            self.end_phases();
+            self.moved.notify_all();
         }
-        let hosts = places.iter().filter_map(|(place, _)| host_of(place)).collect();
-        let steps = group.steps.len();
-        self.tell(Event::PhaseStarted { phase: group.phase.to_owned(), hosts, steps });
-        side_by_side(places, self.world.options.parallel, |(place, steps)| self.perform_at(place, &steps));
-        let totals = {
-            let records = self.records();
-            Totals::of(group.steps.iter().filter_map(|(index, _)| records.get(index)))
-        };
-        let elapsed_ms = self.millis_since(start);
-        self.tell(Event::PhaseFinished { phase: group.phase.to_owned(), totals, elapsed_ms });
+        self.moved.notify_all();
     }
 
-    /// Does the steps of one place in order, until one fails.
-    fn perform_at(&self, place: &Place, steps: &[(usize, &Step)]) {
-        let name = match place {
-            Place::Host(name) => Some(name),
-            Place::Cluster => self.chronicler.as_ref(),
+    fn next_turn(&self) -> Option<Turn> {
+        let mut board = self.board();
+        loop {
+            if self.interrupted() {
+                return None;
+            }
+            if let Some(turn) = board.take() {
+                return Some(turn);
+            }
+            if !board.is_busy() {
+                return None;
+            }
+            board = self.moved.wait_timeout(board, WORKER_PAUSE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Does the steps of a turn until one fails: how many were done, and whether one failed.
+    fn perform(&self, turn: &Turn) -> (usize, Option<String>) {
+        let steps: Vec<(usize, &Step)> =
+            turn.steps.iter().map(|index| (*index, &self.plan.steps[*index])).collect();
+        let done = match &steps[0].1.place {
+            Place::Cluster => self.perform_through_api(steps[0]),
+            Place::Host(name) => match self.sites.get(name).map(lock) {
+                Some(mut site) => self.perform_at(&steps, &mut site),
+                None => 0,
+            },
         };
-        let mut site = name.and_then(|name| self.sites.get(name)).map(lock);
-        for &(index, step) in steps {
-            if self.interrupted() || !self.perform_step(index, step, site.as_deref_mut()) {
+        (done, (done < steps.len()).then(String::new))
+    }
+
+    /// A step through the API holds no host: others may work on the one that keeps the record.
+    fn perform_through_api(&self, (index, step): (usize, &'a Step)) -> usize {
+        let start = self.begin(index, step);
+        let site = || self.chronicler.as_ref().and_then(|name| self.sites.get(name)).map(lock);
+        let settled = if builds_on_files(&step.action) { site().map(|mut site| site.settle()) } else { None };
+        let settled = if self.record_is_lost() { Ok(()) } else { settled.unwrap_or(Ok(())) };
+        let result = settled.and_then(|()| step::perform(self, step, None));
+        let result = match (result, site()) {
+            (Ok(done), Some(mut site)) if !self.record_is_lost() => {
+                self.write_down(step, &done, &mut site).map(|()| done)
+            }
+            (result, _) => result,
+        };
+        usize::from(self.finish(index, step, start, result, site().as_deref_mut()))
+    }
+
+    /// Whether the host that keeps the record of what goes through the API has failed: its record is then not worth
+    /// stopping the others for.
+    fn record_is_lost(&self) -> bool {
+        let board = self.board();
+        self.chronicler.as_ref().is_some_and(|name| board.has_failed(name))
+    }
+
+    /// Does the steps of one host in order, until one fails; how many were done.
+    fn perform_at(&self, steps: &[(usize, &'a Step)], site: &mut Site) -> usize {
+        let starts: Vec<Duration> = steps.iter().map(|(index, step)| self.begin(*index, step)).collect();
+        let results = if let [(_, step)] = steps {
+            vec![self.perform_alone(step, site)]
+        } else {
+            let steps: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
+            batch::perform(self, &steps, site)
+        };
+        let mut done = 0;
+        for ((index, step), (start, result)) in steps.iter().zip(starts.into_iter().zip(results)) {
+            let written = result.and_then(|done| self.write_down(step, &done, site).map(|()| done));
+            if !self.finish(*index, step, start, written, Some(site)) {
                 break;
             }
+            done += 1;
         }
+        done
     }
 
-    /// Does one step, tells and writes down what came of it; whether to go on.
-    fn perform_step(&self, index: usize, step: &Step, mut site: Option<&mut Site>) -> bool {
-        let (start, host) = (self.world.clock.monotonic(), host_of(&step.place));
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
-        let (phase, title, subject) = (step.phase.clone(), step.title.clone(), step.subject());
-        self.tell(Event::StepStarted {
-            phase: phase.clone(),
-            host: host.clone(),
-            title: title.clone(),
-            subject: subject.clone(),
-        });
-        let begun = match site.as_deref_mut() {
-            Some(site) if builds_on_files(&step.action) => site.settle(),
-            _ => Ok(()),
-        };
-        let result = begun.and_then(|()| step::perform(self, step, site.as_deref_mut())).and_then(|done| {
-            if let Some(site) = site.as_deref_mut() {
-                self.write_down(step, &done, site)?;
-            }
-            Ok(done)
-        });
-        let elapsed_ms = self.millis_since(start);
-        let (done, error) = match result {
-            Ok(done) => (done, None),
-            Err(error) if error.kind == FailureKind::Interrupted => {
-                (Done::new(Outcome::Skipped).detail("interrupted"), Some(error))
-            }
-            Err(error) if self.world.options.keep_going => {
-                (Done::new(Outcome::Warned).detail(error.line()), None)
-            }
-            Err(error) => (Done::new(Outcome::Failed).detail(error.line()), Some(error)),
-        };
-        let Done { outcome, detail, diff, .. } = done;
-        let record = Record {
-            phase: phase.clone(),
-            host: host.clone(),
-            title: title.clone(),
-            subject: subject.clone(),
-            outcome,
-            detail: detail.clone(),
-            elapsed_ms,
-        };
-        if outcome != Outcome::Skipped || error.is_none() {
-            self.records().insert(index, record);
+    fn perform_alone(&self, step: &Step, site: &mut Site) -> Result<Done, StepError> {
+        if builds_on_files(&step.action) {
+            site.settle()?;
         }
-        self.tell(Event::StepFinished { phase, host, title, subject, outcome, detail, diff, elapsed_ms });
-        let go_on = error.is_none();
-        if let Some(error) = error {
-            self.stop(step, error, site);
-        }
-        go_on
+        step::perform(self, step, Some(site))
     }
 
-    fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
+    pub(super) fn board(&self) -> MutexGuard<'_, Board<'a>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
         let told = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
         if !told || self.world.options.dry_run || matches!(step.action, Action::Wait(_)) {
             return Ok(());
@@ -243,7 +262,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the record, then keeps the failure.
-    fn stop(&self, step: &Step, error: StepError, site: Option<&mut Site>) {
+    pub(super) fn stop(&self, step: &Step, error: StepError, site: Option<&mut Site>) {
         let mut error = error;
         if let Some(Err(unwritten)) = site.map(Site::save) {
             error = error.detail("receipt", format!("not written: {}", unwritten.line()));
@@ -257,120 +276,6 @@ impl<'a> Run<'a> {
             self.tell(Event::Failed { failure: failure.clone() });
         }
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
-    }
-
-    /// Takes back every phase that began and did not come to its end, the last one first.
-    fn undo(&self) {
-        if self.world.options.dry_run || !(self.failed() || self.was_interrupted()) {
-            return;
-        }
-        self.undoing.store(true, Ordering::Relaxed);
-        for undo in self.plan.undo.iter().rev() {
-            let undone = if self.is_unfinished(undo) { self.undo_one(undo) } else { Undone::default() };
-            self.tell_undone(undo, undone);
-        }
-    }
-
-    fn undo_one(&self, undo: &Undo) -> Undone {
-        self.tell(Event::Warning {
-            host: host_of(&undo.place),
-            message: format!("undoing {}, which did not come to its end", undo.phase),
-            hint: None,
-        });
-        let site = match &undo.place {
-            Place::Host(name) => self.sites.get(name),
-            Place::Cluster => None,
-        };
-        undo::perform(self, undo, site.map(lock).as_deref_mut())
-    }
-
-    /// Whether a phase began at its place and did not come to its end there.
-    fn is_unfinished(&self, undo: &Undo) -> bool {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = self.records();
-        let steps = || self.plan.steps.iter().enumerate().filter(|(_, step)| undo.concerns(step));
-        let finished = |index| records.get(&index).is_some_and(|record| record.outcome != Outcome::Failed);
-        steps().any(|(index, _)| begun.contains(&index)) && !steps().all(|(index, _)| finished(index))
-    }
-
-    /// Adds what was undone to the failure because of which it was, or warns of it after an interrupt.
-    fn tell_undone(&self, undo: &Undo, undone: Undone) {
-        let Undone { lines, failed, records } = undone;
-        let by_hand = mend(undo, records.len());
-        self.undone.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
-        let mut details = Vec::new();
-        let mut hints = Vec::new();
-        if !lines.is_empty() {
-            details.push(("undone".to_owned(), lines.join("\n")));
-        }
-        if let Some(failed) = failed {
-            details.push(("not undone".to_owned(), failed));
-            hints.push(format!(
-                "to give up instead of going on, do by hand what could not be undone: {by_hand}"
-            ));
-        }
-        let host = host_of(&undo.place);
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_phase = |failure: &&mut Failure| failure.phase == undo.phase && failure.host == host;
-        if let Some(failure) = failures.iter_mut().find(of_phase) {
-            failure.details.extend(details);
-            failure.hints.splice(0..0, hints);
-            self.tell(Event::Failed { failure: failure.clone() });
-        } else if !details.is_empty() {
-            let said = details.iter().map(|(label, text)| format!("{label}: {}", text.replace('\n', "; ")));
-            let message =
-                format!("{} did not come to its end; {}", undo.phase, said.collect::<Vec<_>>().join("; "));
-            self.tell(Event::Warning { host, message, hint: hints.pop() });
-        }
-    }
-
-    fn open_ledgers(&self) {
-        let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
-        for step in &self.plan.steps {
-            if let Some(name) = self.written_down_at(step) {
-                first.entry(name).or_insert(step);
-            }
-        }
-        side_by_side(first.into_iter().collect(), self.world.options.parallel, |(name, step)| {
-            if let Err(error) = self.open_ledger(name) {
-                self.stop(step, error, None);
-            }
-        });
-    }
-
-    fn open_ledger(&self, name: &str) -> Result<(), StepError> {
-        let site =
-            self.sites.get(name).ok_or_else(|| StepError::plan(format!("no host is called {name}")))?;
-        let Some(path) = &self.world.options.receipt else { return Ok(()) };
-        let here = |step: &&Step| matches!(&step.place, Place::Host(host) if host == name);
-        let steps: Vec<&Step> = self.plan.steps.iter().filter(here).collect();
-        let mut site = lock(site);
-        site.ledger = Some(Ledger::open(site.host.as_ref(), path, &steps)?);
-        Ok(())
-    }
-
-    fn close_ledgers(&self) {
-        if self.world.options.dry_run {
-            return;
-        }
-        let failed: BTreeSet<Option<String>> = {
-            let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-            failures.iter().map(|failure| failure.host.clone()).collect()
-        };
-        for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
-            let last = self.plan.steps.iter().rev().find(|step| self.written_down_at(step) == Some(name));
-            if let (Err(error), Some(step)) = (lock(site).settle(), last) {
-                self.stop(step, error, None);
-            }
-        }
-    }
-
-    /// The host whose receipt knows of a step.
-    fn written_down_at<'s>(&'s self, step: &'s Step) -> Option<&'s String> {
-        match &step.place {
-            Place::Host(name) => Some(name),
-            Place::Cluster => self.chronicler.as_ref(),
-        }
     }
 
     fn warn_of_silence(&self) {
@@ -403,6 +308,18 @@ impl<'a> Run<'a> {
         Ok(Arc::clone(dry) as Arc<dyn Api>)
     }
 
+    /// A client that only looks; of the API server of `host` where there is one.
+    pub(crate) fn client_at(
+        &self,
+        host: Option<&dyn Host>,
+        identity: Identity,
+    ) -> Result<Arc<dyn Api>, ApiError> {
+        match host {
+            Some(host) => self.world.api.client_at(host.name(), identity),
+            None => self.client(identity),
+        }
+    }
+
     /// The cluster's own etcd; in a dry run one that changes nothing.
     pub(crate) fn etcd(&self) -> Result<Arc<dyn Etcd>, EtcdError> {
         let real = self.world.etcd.client()?;
@@ -418,11 +335,11 @@ impl<'a> Run<'a> {
         self.was_interrupted() && !self.undoing.load(Ordering::Relaxed)
     }
 
-    fn was_interrupted(&self) -> bool {
+    pub(super) fn was_interrupted(&self) -> bool {
         self.world.interrupt.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn millis_since(&self, start: std::time::Duration) -> u64 {
+    pub(crate) fn millis_since(&self, start: Duration) -> u64 {
         let passed = self.world.clock.monotonic().saturating_sub(start);
         u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
     }
@@ -432,11 +349,11 @@ impl<'a> Run<'a> {
         if self.world.options.dry_run { Outcome::WouldChange } else { Outcome::Changed }
     }
 
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         !self.failures.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    fn records(&self) -> MutexGuard<'_, BTreeMap<usize, Record>> {
+    pub(super) fn records(&self) -> MutexGuard<'_, BTreeMap<usize, Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -452,12 +369,6 @@ impl<'a> Run<'a> {
             elapsed_ms,
         }
     }
-}
-
-/// How to do by hand what undoing did not get to: the last of so many steps that were tried, and those after it.
-fn mend(undo: &Undo, tried: usize) -> String {
-    let left = undo.mend.iter().skip(tried.saturating_sub(1));
-    left.filter(|line| !line.is_empty()).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether what was written so far must be on the disk before such a step.
@@ -476,11 +387,11 @@ fn builds_on_files(action: &Action) -> bool {
     }
 }
 
-fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
+pub(super) fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
     site.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn host_of(place: &Place) -> Option<String> {
+pub(super) fn host_of(place: &Place) -> Option<String> {
     match place {
         Place::Host(name) => Some(name.clone()),
         Place::Cluster => None,

@@ -2,6 +2,8 @@
 
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
+use crate::host::Change;
+use crate::host::Entry;
 use crate::host::Host;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,20 +23,22 @@ impl Site {
         Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None }
     }
 
-    /// To be called before a path is changed.
-    pub(crate) fn before_path(&mut self, path: &str) -> Result<(), StepError> {
+    /// To be called before paths are changed; the answer, where there is one, is to be changed before them, and
+    /// [`Self::recorded`] called when it is.
+    pub(crate) fn before_changing(
+        &mut self,
+        changes: &[Change],
+        found: &BTreeMap<String, Option<Entry>>,
+    ) -> Result<Option<Change>, StepError> {
         match &mut self.ledger {
-            Some(ledger) => ledger.before_path(self.host.as_ref(), path),
-            None => Ok(()),
+            Some(ledger) => ledger.before_changing(self.host.as_ref(), changes, found),
+            None => Ok(None),
         }
     }
 
-    /// To be called before a path is written.
-    pub(crate) fn before_writing(&mut self, path: &str) -> Result<(), StepError> {
-        self.before_path(path)?;
-        match &mut self.ledger {
-            Some(ledger) => ledger.before_writing(self.host.as_ref(), path),
-            None => Ok(()),
+    pub(crate) fn recorded(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.saved();
         }
     }
 

@@ -1,8 +1,8 @@
 //! One match from what a plan can ask for to how it is done.
 
+use crate::apply::batch;
 use crate::apply::clear;
 use crate::apply::failure::StepError;
-use crate::apply::file;
 use crate::apply::member;
 use crate::apply::object;
 use crate::apply::pod;
@@ -14,7 +14,6 @@ use crate::apply::service;
 use crate::apply::site::Site;
 use crate::apply::wait;
 use crate::host::Command;
-use crate::host::Entry;
 use crate::host::Host;
 use crate::host::HostError;
 use crate::plan::Action;
@@ -36,24 +35,22 @@ pub(crate) fn perform(run: &Run<'_>, step: &Step, site: Option<&mut Site>) -> Re
             wait::hold(run, step, wait, host)
         }
         Action::Member(spec) => member::change(run, step, spec),
-        action => {
-            let site = site.filter(|_| step.place != Place::Cluster);
-            let site = site.ok_or_else(|| StepError::plan(format!("`{}` needs a host", step.subject())))?;
-            on_host(run, action, site)
-        }
+        _ => on_host(run, step, of_host(step, site)?),
     }
 }
 
-fn on_host(run: &Run<'_>, action: &Action, site: &mut Site) -> Result<Done, StepError> {
-    match action {
-        Action::File(spec) => file::file(run, spec, site),
-        Action::Directory { path, mode } => file::directory(run, path, *mode, site),
-        Action::Link { path, target } => {
-            let wanted = Entry::link(target.clone());
-            let there = site.host.read(path)?.is_some_and(|entry| entry.kind == wanted.kind);
-            if there { Ok(Done::new(Outcome::Ok)) } else { file::put(run, path, &wanted, site) }
+/// The step's own host.
+pub(crate) fn of_host<'s>(step: &Step, site: Option<&'s mut Site>) -> Result<&'s mut Site, StepError> {
+    let site = site.filter(|_| step.place != Place::Cluster);
+    site.ok_or_else(|| StepError::plan(format!("`{}` needs a host", step.subject())))
+}
+
+fn on_host(run: &Run<'_>, step: &Step, site: &mut Site) -> Result<Done, StepError> {
+    match &step.action {
+        Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. } => {
+            let done = batch::perform(run, &[step], site).pop();
+            done.unwrap_or_else(|| Err(StepError::plan("nothing came of it".to_owned())))
         }
-        Action::Absent { path } => file::absent(run, path, site),
         Action::Service(spec) => service::converge(run, spec, site),
         Action::Run(spec) => command(run, spec, site),
         Action::Image(spec) => image(run, spec, site.host.as_ref()),

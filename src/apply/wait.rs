@@ -131,7 +131,7 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
             Ok(ask_http(host, *tls, address, *port, path))
         }
         Probe::Api { path, identity } => Ok(run
-            .client(*identity)
+            .client_at(host, *identity)
             .and_then(|api| api.raw(path))
             .map(drop)
             .map_err(|error| error.to_string())),

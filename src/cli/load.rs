@@ -30,6 +30,7 @@ use crate::pki::random::SystemRandom;
 use crate::report::Event;
 use crate::report::Reporter;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
@@ -88,6 +89,34 @@ pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, Cli
     load(Some(file), &Overrides::default(), Purpose::Render, reporter)
 }
 
+/// Loads a cluster whose hosts are reached over SSH. Nothing of the machine that this runs on plays a part.
+///
+/// # Errors
+/// The configuration has problems, all of them listed; or it names no hosts.
+pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let bytes = read_file(file)?;
+    let name = file.display().to_string();
+    let file = File { name: &name, bytes: &bytes };
+    let overrides = Overrides::default();
+    let env = Environment {
+        tokens: fresh_tokens(),
+        version_labels: labels(Some(file), &overrides),
+        ..Environment::default()
+    };
+    let mut loaded = load_with(Some(file), &env, &overrides, Purpose::Render, reporter)?;
+    if !loaded.cluster.site.declared_hosts {
+        let error = anyhow::anyhow!("{name} names no hosts");
+        return Err(CliError::new(Exit::Configuration, error).hint(
+            "add a document `kind: Cluster` with `spec.hosts`; `kubewright config print cluster` shows one",
+        ));
+    }
+    if loaded.token_is_new {
+        // Hosts that are reached over SSH join without a token.
+        loaded.cluster.tokens.clear();
+    }
+    Ok(loaded)
+}
+
 /// Loads the cluster that `config print cluster` prints.
 ///
 /// # Errors
@@ -137,8 +166,17 @@ fn load_file(
     purpose: Purpose,
     reporter: &Reporter,
 ) -> Result<Loaded, CliError> {
-    let env = environment(file, overrides)?;
-    let loaded = config::load(file, &env, overrides, Strictness::Lenient, purpose)
+    load_with(file, &environment(file, overrides)?, overrides, purpose, reporter)
+}
+
+fn load_with(
+    file: Option<File<'_>>,
+    env: &Environment,
+    overrides: &Overrides,
+    purpose: Purpose,
+    reporter: &Reporter,
+) -> Result<Loaded, CliError> {
+    let loaded = config::load(file, env, overrides, Strictness::Lenient, purpose)
         .map_err(|issues| refused(&issues))?;
     for warning in &loaded.warnings {
         reporter.tell(&told(warning));
@@ -261,11 +299,6 @@ const FRESH_TOKENS: usize = 8;
 pub(super) fn environment(file: Option<File<'_>>, overrides: &Overrides) -> Result<Environment, CliError> {
     let basics = basics()?;
     let addresses = &basics.default_addresses;
-    let fresh = |_| {
-        let (id, secret) = random::token(&mut SystemRandom);
-        Secret::new(format!("{id}.{}", secret.expose()))
-    };
-    let label = config::version_label(file, overrides);
     Ok(Environment {
         default_address_v4: addresses
             .iter()
@@ -277,9 +310,23 @@ pub(super) fn environment(file: Option<File<'_>>, overrides: &Overrides) -> Resu
         loopback_address: None,
         cri_sockets: basics.cri_sockets,
         running_layout: running_layout(),
-        tokens: (0..FRESH_TOKENS).map(fresh).collect(),
-        version_labels: label.and_then(|label| Some((label.clone(), look_up(&label)?))).into_iter().collect(),
+        tokens: fresh_tokens(),
+        version_labels: labels(file, overrides),
     })
+}
+
+fn fresh_tokens() -> Vec<Secret> {
+    let fresh = |_| {
+        let (id, secret) = random::token(&mut SystemRandom);
+        Secret::new(format!("{id}.{}", secret.expose()))
+    };
+    (0..FRESH_TOKENS).map(fresh).collect()
+}
+
+/// What the version label of a configuration stands for, where it has one.
+fn labels(file: Option<File<'_>>, overrides: &Overrides) -> BTreeMap<String, String> {
+    let label = config::version_label(file, overrides);
+    label.and_then(|label| Some((label.clone(), look_up(&label)?))).into_iter().collect()
 }
 
 /// Only an API server of five chains has an authority for kubelets.

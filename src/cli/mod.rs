@@ -1,6 +1,7 @@
 //! What can be typed, and what happens then.
 
 mod access;
+mod apply;
 pub mod argv;
 mod certs;
 mod cluster_record;
@@ -9,6 +10,7 @@ mod config;
 mod control_planes;
 pub mod error;
 pub mod exit;
+mod fleet;
 mod images;
 mod init;
 mod init_args;
@@ -62,6 +64,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Apply(apply::ApplyCommand),
     Init(Box<init::InitCommand>),
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
@@ -116,6 +119,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
     match command {
+        Command::Apply(command) => apply::run(&command, settings),
         Command::Init(command) => init::run(*command, settings),
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),

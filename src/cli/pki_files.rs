@@ -3,9 +3,11 @@
 use crate::apply::receipt::Before;
 use crate::apply::receipt::Receipt;
 use crate::cluster::Cluster;
+use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::HostError;
+use crate::host::read_many_through;
 use crate::host::read_through;
 use crate::pki::Bundle;
 use crate::pki::Ca;
@@ -47,10 +49,19 @@ pub(super) fn read_paths(
     host: &dyn Host,
     paths: impl IntoIterator<Item = String>,
 ) -> Result<Inventory, HostError> {
+    let paths: Vec<String> = paths.into_iter().collect();
     let mut found = Inventory::default();
-    for path in paths {
-        let state = state(host, &path)?;
-        found.insert(path, state);
+    // What cannot be read together is looked at one by one, so that each trouble belongs to its file.
+    if let Ok(mut entries) = read_many_through(host, &paths) {
+        for path in paths {
+            let entry = entries.remove(&path).flatten();
+            found.insert(path, state_of(entry));
+        }
+    } else {
+        for path in paths {
+            let state = state(host, &path)?;
+            found.insert(path, state);
+        }
     }
     Ok(found)
 }
@@ -77,19 +88,20 @@ fn is_unfinished(inventory: &Inventory, receipt: &Receipt, key: &str, certificat
 
 /// The kubelet's store consists of links; one counts as what it leads to.
 fn state(host: &dyn Host, path: &str) -> Result<FileState, HostError> {
-    let entry = match read_through(host, path) {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(FileState::Absent),
-        Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => return Err(error),
-        Err(error @ HostError::File { .. }) => return Ok(FileState::Unreadable(reason(&error))),
-        Err(error) => return Err(error),
-    };
+    match read_through(host, path) {
+        Ok(entry) => Ok(state_of(entry)),
+        Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Err(error),
+        Err(error @ HostError::File { .. }) => Ok(FileState::Unreadable(reason(&error))),
+        Err(error) => Err(error),
+    }
+}
+
+fn state_of(entry: Option<Entry>) -> FileState {
+    let Some(entry) = entry else { return FileState::Absent };
     let mode = entry.mode;
     match entry.kind {
-        EntryKind::File(content) => Ok(FileState::present(content, mode)),
-        EntryKind::Directory | EntryKind::Link(_) => {
-            Ok(FileState::Unreadable("it is a directory".to_owned()))
-        }
+        EntryKind::File(content) => FileState::present(content, mode),
+        EntryKind::Directory | EntryKind::Link(_) => FileState::Unreadable("it is a directory".to_owned()),
     }
 }
 

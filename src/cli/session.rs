@@ -369,12 +369,13 @@ impl Session {
     }
 }
 
-fn cluster_facts(api: &dyn Api) -> ClusterFacts {
+pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let of = |api_version, kind| ObjectRef::new(api_version, kind, "kube-system", "coredns");
     let Ok(deployment) = api.get(&of("apps/v1", "Deployment")) else { return ClusterFacts::default() };
     let replicas = deployment.and_then(|object| object.pointer("/spec/replicas")?.as_u64());
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     ClusterFacts {
+        runs: true,
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
         ..ClusterFacts::default()

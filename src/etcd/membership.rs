@@ -38,6 +38,14 @@ impl Membership {
         self.health.iter().filter(|one| one.error.is_none()).count() * 2 > self.health.len()
     }
 
+    /// The same without the member with this peer URL.
+    pub fn forget(&mut self, url: &str) {
+        let mut voters = self.members.iter().filter(|member| !member.is_learner);
+        let gone = voters.position(|member| member.has_peer_url(url)).filter(|at| *at < self.health.len());
+        gone.map(|at| self.health.remove(at));
+        self.members.retain(|member| !member.has_peer_url(url));
+    }
+
     /// The member with this peer URL.
     pub fn by_peer_url(&self, url: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.has_peer_url(url))

@@ -100,6 +100,11 @@ impl Member {
     pub fn has_started(&self) -> bool {
         !self.name.is_empty() || !self.is_learner
     }
+
+    /// Whether it ever served clients. A voter of a new cluster that the others still wait for has not.
+    pub fn has_run(&self) -> bool {
+        !self.client_urls.is_empty()
+    }
 }
 
 /// `cp2 (https://192.0.2.2:2380, 8e9e05c52164694d)`.

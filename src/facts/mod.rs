@@ -4,8 +4,10 @@ pub mod accounts;
 pub mod baseline;
 pub mod checks;
 pub mod etcd;
+pub mod etcd_start;
 pub mod footprint;
 pub mod gather;
+pub mod links;
 mod local;
 mod parse;
 pub mod question;
@@ -17,6 +19,8 @@ pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
+pub use etcd_start::EtcdStart;
+pub use links::Links;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
@@ -50,6 +54,9 @@ pub struct HostFacts {
     /// Users and groups; asked for only where the control plane is to run without root.
     #[serde(default)]
     pub accounts: Accounts,
+    /// What the etcd of this host was started with, by its static pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd_start: Option<EtcdStart>,
     /// What only preflight and host preparation ask.
     #[serde(default)]
     pub checks: PreflightFacts,
@@ -101,6 +108,7 @@ impl HostFacts {
             addresses: Vec::new(),
             interface_addresses: Vec::new(),
             accounts: Accounts::default(),
+            etcd_start: None,
             checks: PreflightFacts::default(),
         }
     }
@@ -109,6 +117,8 @@ impl HostFacts {
 /// What the API of a running cluster says; empty where there is none yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClusterFacts {
+    /// Whether its API answered.
+    pub runs: bool,
     /// How many CoreDNS pods the operator wants by now.
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.

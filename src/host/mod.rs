@@ -10,6 +10,7 @@ pub mod fake;
 mod fake_systemd;
 pub mod fleet;
 pub mod http;
+pub mod links;
 pub mod local;
 mod process;
 
@@ -20,6 +21,8 @@ pub use dry_run::DryRun;
 pub use error::HostError;
 pub use fake::Fake;
 pub use fleet::Fleet;
+pub use links::read_many_through;
+pub use links::read_through;
 pub use local::Local;
 
 use std::fmt;
@@ -147,33 +150,6 @@ impl<H: Host + ?Sized> Host for Arc<H> {
     fn settle(&self) -> Result<(), HostError> {
         (**self).settle()
     }
-}
-
-/// More links in a row than this would be a loop.
-const MAX_LINKS: usize = 16;
-
-/// Reads what is at `path`, following symbolic links.
-///
-/// # Errors
-/// A path on the way cannot be read, or the links never end.
-pub fn read_through(host: &dyn Host, path: &str) -> Result<Option<Entry>, HostError> {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        match host.read(&path)? {
-            Some(Entry { kind: EntryKind::Link(target), .. }) if target.starts_with('/') => path = target,
-            Some(Entry { kind: EntryKind::Link(target), .. }) => {
-                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-                path = format!("{directory}/{target}");
-            }
-            other => return Ok(other),
-        }
-    }
-    Err(HostError::File {
-        host: host.name().to_owned(),
-        action: "read",
-        path,
-        source: std::io::Error::other("its links never end"),
-    })
 }
 
 /// What stands at a path.

@@ -4,14 +4,17 @@ use crate::cluster::Node;
 use crate::kube::objects::admins;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::Scope;
 use crate::phase::UndoDraft;
 use crate::phase::objects;
+use crate::phase::pace;
 use crate::phase::prepare;
 use crate::phase::rootless;
 use crate::phase::select::Selected;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Identity;
+use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Probe;
@@ -31,12 +34,13 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     let mut undo = Vec::new();
     if cx.options.prepare {
-        for node in cx.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        let here = |node: &&Node| node.runs_kubelet() && cx.begins_with(node);
+        for node in cx.cluster.nodes.iter().filter(here) {
             steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
         }
     }
     if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
-        for node in cx.cluster.control_planes() {
+        for node in cx.cluster.control_planes().filter(|node| cx.begins_with(node)) {
             let drafts = rootless::accounts(&cx.facts_of(node).accounts)
                 .with_context(|| format!("cannot plan system accounts for {}", node.name))?;
             steps.extend(drafts.into_iter().map(|draft| settle(draft, rootless::PHASE, node)));
@@ -44,20 +48,23 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     }
     for one in selected {
         let Some(plan_phase) = one.phase.plan else { continue };
-        for node in one.phase.nodes(cx.cluster) {
+        for node in one.phase.nodes(cx) {
             let drafts = plan_phase(cx, node, one.phase.name)
                 .with_context(|| format!("cannot plan phase `{}` for {}", one.name, node.name))?;
             if !drafts.is_empty() {
                 undo.extend(undoing(cx, one, node));
             }
-            steps.extend(drafts.into_iter().map(|draft| settle(draft, &one.name, node)));
+            steps.extend(drafts.into_iter().map(|draft| settle_in(draft, one, node)));
         }
     }
     once_each(&mut steps);
     if !cx.cluster.joining {
         grant_admin_rights(cx, &mut steps);
     }
-    let plan = Plan { steps, undo };
+    // A host that works on itself has nobody to wait for.
+    let alone = cx.cluster.joining || cx.cluster.nodes.len() < 2;
+    let order = if alone { Order::Listed } else { pace::order(&steps) };
+    let plan = Plan { steps, order, undo };
     let flaws = check::contradictions(&plan, cx.cluster);
     ensure!(
         flaws.is_empty(),
@@ -91,13 +98,27 @@ fn once_each(steps: &mut Vec<Step>) {
     });
 }
 
+/// A step of a phase; what a phase does through the API for each node is about that node.
+fn settle_in(draft: Draft, one: &Selected, node: &Node) -> Step {
+    let step = settle(draft, &one.name, node);
+    let about_node = step.place == Place::Cluster && one.phase.scope != Scope::FirstControlPlane;
+    Step { about: about_node.then(|| node.name.clone()), ..step }
+}
+
 fn settle(draft: Draft, phase: &str, node: &Node) -> Step {
     let place = match &draft.action {
         Action::Object(_) => Place::Cluster,
         Action::Wait(wait) if matches!(wait.probe, Probe::NodeRegistered { .. }) => Place::Cluster,
         _ => Place::Host(node.name.clone()),
     };
-    Step { phase: phase.to_owned(), place, title: draft.title, reason: draft.reason, action: draft.action }
+    Step {
+        phase: phase.to_owned(),
+        place,
+        about: None,
+        title: draft.title,
+        reason: draft.reason,
+        action: draft.action,
+    }
 }
 
 /// Binds the administrators' group to its role before the first object is written. Since kubeadm 1.29 `admin.conf`

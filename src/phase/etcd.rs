@@ -17,13 +17,27 @@ use crate::plan::Action;
 /// known before the first one starts, so they can all start at once.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let Some(local) = local(cx) else { return Ok(Vec::new()) };
-    let initial = InitialCluster::new(cx.cluster.control_planes());
+    let initial = initial(cx, node);
     let rootless = cx.rootless(node)?;
     let site = site(cx, node, rootless.as_ref());
     let pod = manifest(cx, Target::Etcd, static_pod::etcd(&site, &initial))?;
     let mut drafts = data_directory(cx, node, local)?;
     drafts.extend([manifests_directory(), pod]);
     Ok(drafts)
+}
+
+/// A member that has data goes on with what it was started with: etcd looks at it no more, and a change of the static
+/// pod would restart it for nothing. One that has not waits for the others that start with the cluster, which a member
+/// that has data knows.
+fn initial(cx: &Context<'_>, node: &Node) -> InitialCluster {
+    let founders = || cx.cluster.control_planes().filter(|node| !cx.options.joiners.contains(&node.name));
+    let start = |node: &Node| cx.facts.get(&node.name).and_then(|facts| facts.etcd_start.as_ref());
+    let founding = || founders().filter_map(start).find(|start| !start.existing);
+    let kept = start(node).or_else(|| founding().filter(|_| cx.running.runs || cx.running.etcd.is_some()));
+    match kept {
+        Some(start) => InitialCluster::kept(&start.members, start.existing),
+        None => InitialCluster::new(founders()),
+    }
 }
 
 /// How the cluster's own etcd is configured; `None` when somebody else runs etcd.

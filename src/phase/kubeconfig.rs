@@ -64,10 +64,17 @@ pub const ENTRIES: [Entry; 5] = [
 
 /// Plans the kubeconfig file that the sub-phase is named after.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
-    let entry = ENTRIES.iter().find(|entry| entry.phase == phase);
+    let entry = ENTRIES.iter().find(|entry| entry.phase == phase).filter(|entry| wanted(cx, node, entry));
     let rootless = cx.rootless(node)?;
     let rights = |entry: &Entry| rootless::rights(rootless.as_ref(), entry.cert, Part::Key, 0o600);
     Ok(entry.map(|entry| draft(cx, node, entry, rights(entry))).into_iter().collect())
+}
+
+/// The one that bypasses RBAC comes with the cluster, on its first control plane. Whoever has put it away from a
+/// cluster that runs does not want it back.
+fn wanted(cx: &Context<'_>, node: &Node, entry: &Entry) -> bool {
+    let there = || cx.exists(node, &format!("{}/{}", cx.kubeconfig_dir(), entry.cert));
+    entry.cert != CertName::SuperAdmin || (cx.cluster.begins_on(node) && !cx.running.runs) || there()
 }
 
 fn draft(cx: &Context<'_>, node: &Node, entry: &Entry, rights: Rights) -> Draft {

@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod etcd;
 pub mod etcd_join;
 pub mod etcd_leave;
+pub mod growth;
 pub mod join;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
@@ -20,6 +21,7 @@ pub mod kubelet_start;
 pub mod mark_control_plane;
 pub mod mark_workers;
 pub mod objects;
+pub mod pace;
 pub mod preflight;
 pub mod prepare;
 pub mod reset;
@@ -131,6 +133,10 @@ pub struct Context<'a> {
 pub struct Options {
     /// Where kubeconfig files go; `/etc/kubernetes` unless a phase is asked for another directory.
     pub kubeconfig_dir: Option<String>,
+    /// The hosts that the operator wants to be changed; all of them without it.
+    pub only: Option<BTreeSet<String>>,
+    /// Control planes that join a cluster that runs, which is planned apart.
+    pub joiners: BTreeSet<String>,
     /// Repair what can be repaired on the hosts.
     pub prepare: bool,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
@@ -168,6 +174,16 @@ impl Context<'_> {
         rootless::ids(&self.facts_of(node).accounts).map(Some)
     }
 
+    /// Whether the run is about this host.
+    pub fn includes_host(&self, name: &str) -> bool {
+        self.options.only.as_ref().is_none_or(|only| only.contains(name))
+    }
+
+    /// Whether the run is about this node, and it does not join one that runs.
+    pub fn begins_with(&self, node: &Node) -> bool {
+        self.includes_host(&node.name) && !self.options.joiners.contains(&node.name)
+    }
+
     /// Whether the host has something at this path, as far as the facts were asked.
     pub fn exists(&self, node: &Node, path: &str) -> bool {
         self.facts_of(node).existing_paths.contains(path)
@@ -176,13 +192,19 @@ impl Context<'_> {
 
 impl Phase {
     /// Nodes on which this phase plans steps.
-    pub fn nodes<'a>(&self, cluster: &'a Cluster) -> Vec<&'a Node> {
+    pub fn nodes<'a>(&self, cx: &Context<'a>) -> Vec<&'a Node> {
+        let cluster = cx.cluster;
+        let nodes = cluster.nodes.iter().filter(|node| cx.begins_with(node));
         match self.scope {
-            Scope::AllNodes => cluster.nodes.iter().filter(|node| node.runs_kubelet()).collect(),
-            Scope::Workers => cluster.workers().collect(),
-            Scope::ControlPlanes => cluster.control_planes().collect(),
-            Scope::Balancers => cluster.balancers(),
-            Scope::FirstControlPlane => vec![cluster.first_control_plane()],
+            Scope::AllNodes => nodes.filter(|node| node.runs_kubelet()).collect(),
+            Scope::Workers => nodes.filter(|node| node.runs_kubelet() && !node.is_control_plane()).collect(),
+            Scope::ControlPlanes => nodes.filter(|node| node.is_control_plane()).collect(),
+            // The balancers of a cluster know all its control planes, those that are about to join as well.
+            Scope::Balancers => {
+                let balancers = cluster.balancers().into_iter();
+                balancers.filter(|node| cx.includes_host(&node.name)).collect()
+            }
+            Scope::FirstControlPlane => nodes.filter(|node| node.is_control_plane()).take(1).collect(),
         }
     }
 }

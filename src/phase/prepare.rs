@@ -52,6 +52,7 @@ impl Preparing<'_> {
         Step {
             phase: format!("prepare/{phase}"),
             place: Place::Host(self.node.name.clone()),
+            about: None,
             title: title.into(),
             reason: reason.to_owned(),
             action,

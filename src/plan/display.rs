@@ -8,9 +8,11 @@ use crate::plan::ClearSpec;
 use crate::plan::ClientCredential;
 use crate::plan::Content;
 use crate::plan::Fill;
+use crate::plan::Gate;
 use crate::plan::Hole;
 use crate::plan::Identity;
 use crate::plan::JoiningManifest;
+use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::ServiceSpec;
@@ -53,7 +55,7 @@ fn lines(plan: &Plan, detail: Detail, lead: impl Fn(usize) -> String) -> String 
         let next = format!("{}: {place}", step.phase);
         if next != heading {
             let gap = if heading.is_empty() { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}{next}");
+            let _ = writeln!(text, "{gap}{next}{}", waits(plan, step));
             heading = next;
         }
         let _ = writeln!(text, "  {}{}", lead(index), line(step));
@@ -65,6 +67,15 @@ fn lines(plan: &Plan, detail: Detail, lead: impl Fn(usize) -> String) -> String 
         }
     }
     text
+}
+
+/// What the steps of this phase wait for here, where every host goes at its own pace.
+fn waits(plan: &Plan, step: &Step) -> String {
+    let Order::Paced(gates) = &plan.order else { return String::new() };
+    let there = |gate: &&Gate| plan.steps.iter().any(|other| gate.is_opened_by(other, step));
+    let gates: Vec<String> =
+        gates.iter().filter(|gate| gate.concerns(step)).filter(there).map(ToString::to_string).collect();
+    if gates.is_empty() { String::new() } else { format!(" (after {})", gates.join(", ")) }
 }
 
 /// Whether this is the last step that `undo` takes back.
@@ -84,7 +95,7 @@ fn undone(undo: &Undo, detail: Detail) -> String {
 }
 
 /// The plan as JSON: `schema`, and `steps` with `phase`, `host`, `title`, `reason`, `subject` and an `action` whose
-/// `kind` says what else is in it. `undo` says for a `phase` on a `host` which `steps` follow when it does not come to
+/// `kind` says what else is in it. `gates` say for a `phase` what it comes `after`, where every host goes at its own pace. `undo` says for a `phase` on a `host` which `steps` follow when it does not come to
 /// its end, and what to do by hand (`mend`) when they fail.
 pub fn json(plan: &Plan) -> Value {
     let steps = |steps: &[Step]| steps.iter().map(json_step).collect::<Vec<_>>();
@@ -92,7 +103,12 @@ pub fn json(plan: &Plan) -> Value {
         let host = undo.steps.first().and_then(place);
         json!({"phase": undo.phase, "host": host, "steps": steps(&undo.steps), "mend": undo.mend})
     });
-    json!({"schema": SCHEMA, "steps": steps(&plan.steps), "undo": undo.collect::<Vec<_>>()})
+    let mut value = json!({"schema": SCHEMA, "steps": steps(&plan.steps), "undo": undo.collect::<Vec<_>>()});
+    if let Order::Paced(gates) = &plan.order {
+        let gates = gates.iter().map(|gate| json!({"phase": gate.phase, "after": gate.to_string()}));
+        value["gates"] = gates.collect();
+    }
+    value
 }
 
 fn json_step(step: &Step) -> Value {
@@ -309,6 +325,7 @@ mod tests {
         let step = |phase: &str, title: &str, action| Step {
             phase: phase.to_owned(),
             place: Place::Host("cp1".to_owned()),
+            about: None,
             title: title.to_owned(),
             reason: "because".to_owned(),
             action,
@@ -320,6 +337,7 @@ mod tests {
         let file =
             FileSpec { path: "/a.key".into(), mode: 0o600, owner: None, content: key, keep_existing: true };
         Plan {
+            order: crate::plan::Order::Listed,
             steps: vec![
                 step("one", "the key", Action::File(file)),
                 step("two", "the tool", Action::Run(run)),

@@ -6,6 +6,7 @@ pub mod display;
 pub mod gone;
 pub mod member;
 pub mod object;
+pub mod order;
 pub mod step;
 pub mod undo;
 pub mod wait;
@@ -25,6 +26,10 @@ pub use object::Fill;
 pub use object::Hole;
 pub use object::Object;
 pub use object::ObjectRef;
+pub use order::At;
+pub use order::Gate;
+pub use order::Lane;
+pub use order::Order;
 pub use step::Action;
 pub use step::ApplyHow;
 pub use step::FileSpec;
@@ -41,10 +46,12 @@ pub use wait::Container;
 pub use wait::Probe;
 pub use wait::Wait;
 
-/// Steps in order. Steps of one phase on different hosts may run side by side; everything else runs as listed.
+/// Steps in the order in which a reader, or one worker, goes through them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// What may run side by side.
+    pub order: Order,
     /// What is taken back when a phase does not come to its end.
     pub undo: Vec<Undo>,
 }

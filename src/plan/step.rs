@@ -17,6 +17,8 @@ pub struct Step {
     /// `certs/apiserver`, in kubeadm's words.
     pub phase: String,
     pub place: Place,
+    /// For a step through the API: the host whose Node it is about; `None` when it is about the cluster as a whole.
+    pub about: Option<String>,
     /// What will be true: "static pod kube-apiserver".
     pub title: String,
     /// Why it is needed; shown when the plan is explained.

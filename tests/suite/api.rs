@@ -373,6 +373,7 @@ fn object_step(object: Object, how: ApplyHow) -> Step {
     Step {
         phase: "addon".to_owned(),
         place: Place::Cluster,
+        about: None,
         title: ObjectRef::of(&object.value).to_string(),
         reason: String::new(),
         action: Action::Object(ObjectSpec { object, how, identity: Identity::SuperAdmin }),
@@ -431,7 +432,7 @@ fn a_plan_is_applied_once(server: &Server) {
 fn wait_step(place: Place, probe: Probe) -> Step {
     let wait = Wait { probe, limit: GoDuration::from_secs(1), advice: Vec::new(), container: None };
     let (phase, title, reason) = ("wait".to_owned(), String::new(), String::new());
-    Step { phase, place, title, reason, action: Action::Wait(wait) }
+    Step { phase, place, about: None, title, reason, action: Action::Wait(wait) }
 }
 
 /// What the real kubeadm uploads, where its recorded output is at hand.

@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     // A plan names certificates, and the bundle gives them out as a plan names them.
     ("pki", &["cluster", "plan"]),
     ("plan", &["cluster", "host", "pki"]),
-    ("api", &["plan"]),
+    ("api", &["grpc", "host", "plan"]),
     ("kube", &["cluster", "facts", "pki", "plan", "template"]),
     // What is fetched is read by `config`; credentials are written as `pki` and `kube` write them.
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),

@@ -747,7 +747,10 @@ fn reset_removes_the_member_and_is_never_stopped_by_it() {
         let Draft { title, reason, action } =
             etcd_leave::removal(&stage.cluster, &stage.cluster.nodes[0]).unwrap();
         let (phase, place) = ("remove-etcd-member".to_owned(), Place::Host("cp2".to_owned()));
-        let plan = Plan { steps: vec![Step { phase, place, title, reason, action }], ..Plan::default() };
+        let plan = Plan {
+            steps: vec![Step { phase, place, about: None, title, reason, action }],
+            ..Plan::default()
+        };
         let report = stage.run(&plan, false);
         assert!(report.success(), "{name}");
         assert_eq!(report.records[0].outcome, outcome, "{name}: {:?}", report.records);

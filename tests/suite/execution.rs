@@ -223,7 +223,7 @@ impl Stage {
 
 fn step(phase: &str, place: Place, action: Action) -> Step {
     let (title, reason) = (format!("a step of {phase}"), String::new());
-    Step { phase: phase.to_owned(), place, title, reason, action }
+    Step { phase: phase.to_owned(), place, about: None, title, reason, action }
 }
 
 fn text(path: &str, text: &str) -> Action {

@@ -93,6 +93,7 @@ fn execute(host: &Arc<dyn Host>, runtime: &Runtime, actions: Vec<Action>, dry_ru
     let step = |action| Step {
         phase: "cleanup".to_owned(),
         place: Place::Host("host".to_owned()),
+        about: None,
         title: "gone".to_owned(),
         reason: String::new(),
         action,

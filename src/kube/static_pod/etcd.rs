@@ -60,6 +60,11 @@ impl InitialCluster {
         Self { value: joined(members), existing: true }
     }
 
+    /// What a member was started with, and what it does not look at any more since it has data.
+    pub fn kept(value: &str, existing: bool) -> Self {
+        Self { value: value.to_owned(), existing }
+    }
+
     /// The same before etcd has listed its members: `hole` stands for them.
     pub fn joining(hole: &str) -> Self {
         Self { value: hole.to_owned(), existing: true }

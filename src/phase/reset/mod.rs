@@ -166,6 +166,7 @@ pub fn plan(facts: &Facts, selected: &[Selected]) -> Plan {
     let step = |phase: &str, draft: Draft| Step {
         phase: phase.to_owned(),
         place: Place::Host(facts.host.clone()),
+        about: None,
         title: draft.title,
         reason: draft.reason,
         action: draft.action,

@@ -1,0 +1,63 @@
+//! The receipts of a run's hosts: opened before anything is done, written at the latest when it ends.
+
+use crate::apply::failure::StepError;
+use crate::apply::ledger::Ledger;
+use crate::apply::run::Run;
+use crate::apply::run::lock;
+use crate::host::fleet::side_by_side;
+use crate::plan::Place;
+use crate::plan::Step;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+impl Run<'_> {
+    pub(super) fn open_ledgers(&self) {
+        let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
+        for step in &self.plan.steps {
+            if let Some(name) = self.written_down_at(step) {
+                first.entry(name).or_insert(step);
+            }
+        }
+        side_by_side(first.into_iter().collect(), self.world.options.parallel, |(name, step)| {
+            if let Err(error) = self.open_ledger(name) {
+                self.stop(step, error, None);
+            }
+        });
+    }
+
+    pub(super) fn open_ledger(&self, name: &str) -> Result<(), StepError> {
+        let site =
+            self.sites.get(name).ok_or_else(|| StepError::plan(format!("no host is called {name}")))?;
+        let Some(path) = &self.world.options.receipt else { return Ok(()) };
+        let here = |step: &&Step| matches!(&step.place, Place::Host(host) if host == name);
+        let steps: Vec<&Step> = self.plan.steps.iter().filter(here).collect();
+        let mut site = lock(site);
+        site.ledger = Some(Ledger::open(site.host.as_ref(), path, &steps)?);
+        Ok(())
+    }
+
+    pub(super) fn close_ledgers(&self) {
+        if self.world.options.dry_run {
+            return;
+        }
+        let failed: BTreeSet<Option<String>> = {
+            let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.iter().map(|failure| failure.host.clone()).collect()
+        };
+        for (name, site) in self.sites.iter().filter(|(name, _)| !failed.contains(&Some((*name).clone()))) {
+            let last = self.plan.steps.iter().rev().find(|step| self.written_down_at(step) == Some(name));
+            if let (Err(error), Some(step)) = (lock(site).settle(), last) {
+                self.stop(step, error, None);
+            }
+        }
+    }
+
+    /// The host whose receipt knows of a step.
+    pub(super) fn written_down_at<'s>(&'s self, step: &'s Step) -> Option<&'s String> {
+        match &step.place {
+            Place::Host(name) => Some(name),
+            Place::Cluster => self.chronicler.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The cluster's own etcd, from a control plane that runs a member.
+
+use crate::cluster::Cluster;
+use crate::cluster::HostPort;
+use crate::cluster::Node;
+use crate::etcd::Client;
+use crate::etcd::Etcd;
+use crate::etcd::Tls;
+use crate::facts::HostFacts;
+use crate::facts::question::ETCD_CLIENT_PORT;
+use crate::host::Fleet;
+use crate::pki::Bundle;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::Part;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A client of the members that have been started; `None` where there is none, or nothing to ask it with.
+pub(super) fn client(
+    cluster: &Cluster,
+    hosts: &Fleet,
+    facts: &BTreeMap<String, HostFacts>,
+    bundle: &Bundle,
+) -> Option<Arc<dyn Etcd>> {
+    if !cluster.has_local_etcd() {
+        return None;
+    }
+    let started = |node: &&Node| facts.get(&node.name).is_some_and(|facts| facts.etcd_start.is_some());
+    let members: Vec<&Node> = cluster.control_planes().filter(started).collect();
+    let from = members.first()?;
+    let part = |cert, part| bundle.part(&from.name, cert, part);
+    let client = CertName::EtcdHealthcheckClient;
+    let tls = Tls::new(
+        &part(CertName::Ca(Ca::Etcd), Part::Certificate)?,
+        &part(client, Part::Certificate)?,
+        &part(client, Part::Key)?,
+    )
+    .ok()?;
+    let url = |node: &&Node| {
+        format!("https://{}", HostPort::new(node.advertise_address.to_string(), ETCD_CLIENT_PORT))
+    };
+    let endpoints = members.iter().map(url).collect();
+    let host = Arc::clone(hosts.get(&from.name)?);
+    Some(Arc::new(Client::new(host, endpoints, tls).ok()?))
+}

@@ -1,0 +1,245 @@
+//! Everything that is known of a cluster before planning, and what is done with it.
+
+use crate::api::ApiProvider as _;
+use crate::apply;
+use crate::apply::World;
+use crate::cli::error::CliError;
+use crate::cli::error::OrExit;
+use crate::cli::exit::Exit;
+use crate::cli::fleet::api::FleetApi;
+use crate::cli::fleet::ask;
+use crate::cli::fleet::ask::Answers;
+use crate::cli::fleet::etcd;
+use crate::cli::images::CriImages;
+use crate::cli::interrupt;
+use crate::cli::pki_files;
+use crate::cli::pods::CriPods;
+use crate::cli::resolver::Resolver;
+use crate::cli::session::cluster_facts;
+use crate::clock::Clock as _;
+use crate::clock::System;
+use crate::cluster::Cluster;
+use crate::cluster::Secret;
+use crate::etcd::Etcd;
+use crate::etcd::EtcdProvider;
+use crate::etcd::Known;
+use crate::etcd::Membership;
+use crate::etcd::NoEtcd;
+use crate::facts::ClusterFacts;
+use crate::facts::baseline;
+use crate::host::Fleet;
+use crate::host::HostError;
+use crate::host::fleet::side_by_side;
+use crate::phase::Context;
+use crate::phase::Options;
+use crate::phase::growth;
+use crate::phase::select::Selected;
+use crate::pki::Bundle;
+use crate::pki::Ca;
+use crate::pki::CertName;
+use crate::pki::CertSpec;
+use crate::pki::decide;
+use crate::pki::decide::Request;
+use crate::pki::inventory;
+use crate::pki::inventory::FileState;
+use crate::pki::random;
+use crate::pki::random::SystemRandom;
+use crate::plan::Identity;
+use crate::plan::Plan;
+use crate::report::Event;
+use crate::report::Report;
+use crate::report::Reporter;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use time::OffsetDateTime;
+
+/// What it takes to ask a cluster and its etcd.
+const ASKING: [CertName; 3] = [CertName::Admin, CertName::EtcdHealthcheckClient, CertName::Ca(Ca::Etcd)];
+
+/// What is wanted of a cluster, and what is so on all its hosts.
+pub(in crate::cli) struct FleetSession {
+    pub cluster: Cluster,
+    pub hosts: Fleet,
+    answers: Answers,
+    pub running: ClusterFacts,
+    etcd: Option<Arc<dyn Etcd>>,
+    parallel: usize,
+    external: BTreeSet<Ca>,
+    options: Options,
+    ttl_token: (String, Secret),
+    now: OffsetDateTime,
+    interrupt: Arc<AtomicBool>,
+}
+
+impl FleetSession {
+    /// Asks all hosts, and where a cluster runs, the cluster.
+    ///
+    /// # Errors
+    /// A host cannot be asked.
+    pub(in crate::cli) fn open(
+        mut cluster: Cluster,
+        hosts: Fleet,
+        mut options: Options,
+        parallel: usize,
+        reporter: &Reporter,
+    ) -> Result<Self, CliError> {
+        let answers = ask::all(&cluster, &hosts, parallel)?;
+        if let Some(found) =
+            answers.inventories.values().find_map(|one| inventory::found_layout(&cluster, one))
+        {
+            cluster.layout = found;
+        }
+        let now = System.now();
+        let external = pki_files::external(&cluster, &answers.inventories, now);
+        let ttl_token = random::token(&mut SystemRandom);
+        options.ttl_token_id.clone_from(&ttl_token.0);
+        let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+        let running = ClusterFacts::default();
+        let mut session = Self {
+            cluster,
+            hosts,
+            answers,
+            running,
+            etcd: None,
+            parallel,
+            external,
+            options,
+            ttl_token,
+            now,
+            interrupt,
+        };
+        session.ask_cluster(reporter)?;
+        Ok(session)
+    }
+
+    /// The plan of the selected phases. Pure.
+    ///
+    /// # Errors
+    /// The configuration cannot be rendered.
+    pub(in crate::cli) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
+        let context = Context {
+            cluster: &self.cluster,
+            facts: &self.answers.facts,
+            running: &self.running,
+            external: &self.external,
+            downloaded: &BTreeSet::new(),
+            ours: &BTreeSet::new(),
+            options: &self.options,
+        };
+        let ours = self.answers.receipts.iter().map(|(host, receipt)| (host.clone(), receipt.ours()));
+        growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
+    }
+
+    /// Decides on the identities that a plan names and that a run over the cluster needs, and makes what is missing;
+    /// in a dry run only what it takes to ask a cluster that runs.
+    ///
+    /// # Errors
+    /// What is on the hosts contradicts itself or the cluster; all problems are listed.
+    pub(in crate::cli) fn bundle(
+        &self,
+        plan: &Plan,
+        dry_run: bool,
+        reporter: &Reporter,
+    ) -> Result<Arc<Bundle>, CliError> {
+        let mut specs = pki_files::named_by(plan, &self.cluster);
+        pki_files::add(&mut specs, &self.cluster, &ASKING);
+        self.complete(&specs, dry_run, reporter).map(Arc::new)
+    }
+
+    fn complete(&self, specs: &[CertSpec], dry_run: bool, reporter: &Reporter) -> Result<Bundle, CliError> {
+        let request =
+            Request { cluster: &self.cluster, specs, inventories: &self.answers.inventories, now: self.now };
+        let decisions = decide::decide(&request);
+        for warning in &decisions.warnings {
+            reporter.tell(&Event::Warning {
+                host: None,
+                message: warning.message.clone(),
+                hint: Some(warning.hint.clone()).filter(|hint| !hint.is_empty()),
+            });
+        }
+        pki_files::bundle(&self.cluster, specs, decisions, self.now, dry_run).or_exit(Exit::Pki)
+    }
+
+    /// What a plan's references stand for.
+    pub(in crate::cli) fn resolver(&self, bundle: Arc<Bundle>, dry_run: bool) -> Resolver<'_> {
+        let first = &self.cluster.first_control_plane().name;
+        let host = self.hosts.get(first).expect("every host was asked");
+        Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &**host, dry_run)
+    }
+
+    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
+    /// change ever of a host, how it is now is written down for `reset`.
+    ///
+    /// # Errors
+    /// A host cannot write that down.
+    pub(in crate::cli) fn execute(
+        &self,
+        plan: &Plan,
+        resolver: &Resolver<'_>,
+        options: &apply::Options,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Result<Report, CliError> {
+        if !options.dry_run {
+            self.record_baselines().or_exit(Exit::Host)?;
+        }
+        let api = self.api(Arc::clone(&resolver.bundle));
+        let etcd = self.etcd.clone().map(Known);
+        let world = World {
+            hosts: &self.hosts,
+            api: &api,
+            etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
+            resolver,
+            images: &CriImages,
+            pods: &CriPods,
+            clock: &System,
+            events,
+            interrupt: &self.interrupt,
+            options,
+        };
+        Ok(apply::execute(plan, &world))
+    }
+
+    fn record_baselines(&self) -> Result<(), HostError> {
+        let all: Vec<_> = self.answers.untouched.iter().collect();
+        let written = side_by_side(all, self.parallel, |(name, untouched)| match self.hosts.get(name) {
+            Some(host) => baseline::record(&**host, untouched.clone(), self.now),
+            None => Ok(()),
+        });
+        written.into_iter().collect()
+    }
+
+    fn api(&self, bundle: Arc<Bundle>) -> FleetApi {
+        FleetApi::new(self.cluster.clone(), self.hosts.clone(), bundle)
+    }
+
+    /// What a cluster that runs already says. Where no control plane has an authority, or none answers, there is none.
+    fn ask_cluster(&mut self, reporter: &Reporter) -> Result<(), CliError> {
+        if !self.has_authority() {
+            return Ok(());
+        }
+        let mut specs = Vec::new();
+        pki_files::add(&mut specs, &self.cluster, &ASKING);
+        let bundle = Arc::new(self.complete(&specs, false, reporter)?);
+        let client = self.api(Arc::clone(&bundle)).client(Identity::Admin);
+        self.running = client.map(|api| cluster_facts(&*api)).unwrap_or_default();
+        if let Some(etcd) = etcd::client(&self.cluster, &self.hosts, &self.answers.facts, &bundle) {
+            match Membership::gather(&*etcd) {
+                Ok(members) => self.running.etcd = Some(members),
+                Err(error) => self.running.etcd_trouble = Some(error.to_string()),
+            }
+            self.etcd = Some(etcd);
+        }
+        Ok(())
+    }
+
+    /// Whether a control plane has the cluster's authority, so that there is, or was, a cluster.
+    pub(in crate::cli) fn has_authority(&self) -> bool {
+        let path = format!("{}/ca.crt", self.cluster.certificates_dir());
+        let there = |name: &String| {
+            let inventory = self.answers.inventories.get(name);
+            inventory.is_some_and(|one| !matches!(one.get(&path), None | Some(FileState::Absent)))
+        };
+        self.cluster.control_planes().any(|node| there(&node.name))
+    }
+}

@@ -1,0 +1,72 @@
+//! What waits for what when the hosts of a cluster go at their own pace.
+
+use crate::plan::At;
+use crate::plan::Gate;
+use crate::plan::Lane;
+use crate::plan::Order;
+use crate::plan::Step;
+
+/// Comes to its end on a host when the API server of that host answers.
+const API_ANSWERS: &str = "wait-control-plane";
+/// Comes to its end on a host that keeps the endpoint alive when it does.
+const BALANCES: &str = "endpoint";
+/// Start the kubelet, without which there is no Node to ask for.
+const KUBELET_STARTS: [&str; 2] = ["kubelet-start", WORKERS_START];
+/// A kubelet without static pods that starts before an API server answers backs off, and costs twenty seconds.
+const WORKERS_START: &str = "workers/kubelet-start";
+
+/// Asks from a worker for the API at its endpoint.
+const WORKERS_LOOK: &str = "workers/endpoint";
+/// Takes rights away that are only for the time before the first thing is written.
+const RIGHTS_END: &str = "kube-vip-finalize";
+
+/// The order of a cluster's steps: control planes start at the same time, workers and whatever goes through the API
+/// when the first of them answers.
+pub fn order(steps: &[Step]) -> Order {
+    let mut gates = Vec::new();
+    if steps.iter().any(|step| step.phase == WORKERS_LOOK) {
+        gates.push(gate(WORKERS_LOOK, None, API_ANSWERS, At::AnyHost));
+    }
+    if steps.iter().any(|step| step.phase == WORKERS_START) {
+        gates.push(gate(WORKERS_START, None, API_ANSWERS, At::AnyHost));
+        // Control planes that balance have set that up before they start.
+        let apart = |step: &Step| step.phase == BALANCES && !answers_at(steps, Lane::of(step).host());
+        if steps.iter().any(apart) {
+            gates.push(gate(WORKERS_START, None, BALANCES, At::AnyHost));
+        }
+    }
+    let first = steps.iter().find(|step| Lane::of(step) == Lane::Api).map(|step| step.phase.as_str());
+    if let Some(first) = first {
+        gates.push(gate(first, Some(Lane::Api), API_ANSWERS, At::AnyHost));
+        if steps.iter().any(|step| step.phase == RIGHTS_END) {
+            gates.push(gate(RIGHTS_END, None, first, At::Api));
+        }
+    }
+    for phase in phases_about_nodes(steps) {
+        gates.push(gate(phase, None, API_ANSWERS, At::AnyHost));
+        // The first thing written gives the administrator its rights.
+        gates.extend(first.map(|first| gate(phase, None, first, At::Api)));
+        gates.extend(KUBELET_STARTS.map(|start| gate(phase, None, start, At::SameHost)));
+    }
+    Order::Paced(gates)
+}
+
+/// Whether an API server is waited for on this host.
+fn answers_at(steps: &[Step], host: Option<&str>) -> bool {
+    steps.iter().any(|step| step.phase == API_ANSWERS && Lane::of(step).host() == host)
+}
+
+/// The phases that ask or write something through the API for one Node each.
+fn phases_about_nodes(steps: &[Step]) -> Vec<&str> {
+    let mut phases: Vec<&str> = Vec::new();
+    for step in steps.iter().filter(|step| matches!(Lane::of(step), Lane::ApiFor(_))) {
+        if !phases.contains(&step.phase.as_str()) {
+            phases.push(&step.phase);
+        }
+    }
+    phases
+}
+
+fn gate(phase: &str, lane: Option<Lane>, after: &str, at: At) -> Gate {
+    Gate { phase: phase.to_owned(), lane, after: after.to_owned(), at }
+}

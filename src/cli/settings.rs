@@ -76,6 +76,8 @@ pub(super) struct Settings {
     pub terminal: bool,
     /// Variables whose name ends in `_proxy`, in any case, that are not empty.
     pub proxy_env: BTreeMap<String, String>,
+    /// The operator's home directory.
+    pub home: Option<String>,
     /// Where a kubeconfig is looked for when none is named.
     pub kubeconfigs: Vec<String>,
 }
@@ -122,6 +124,7 @@ impl Settings {
                 When::Auto => terminal && !no_color,
             },
             terminal,
+            home: std::env::var("HOME").ok().filter(|home| !home.is_empty()),
             proxy_env: proxies(std::env::vars()),
             kubeconfigs: kubeconfigs(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
         }

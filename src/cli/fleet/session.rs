@@ -3,12 +3,14 @@
 use crate::api::ApiProvider as _;
 use crate::apply;
 use crate::apply::World;
+use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::fleet::api::FleetApi;
 use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
+use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
@@ -26,13 +28,19 @@ use crate::etcd::Known;
 use crate::etcd::Membership;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
+use crate::facts::EtcdVersions;
+use crate::facts::HostFacts;
 use crate::facts::baseline;
+use crate::facts::etcd::versions as etcd_versions;
+use crate::facts::links;
+use crate::facts::links::Wanted;
 use crate::host::Fleet;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::phase::Context;
 use crate::phase::Options;
 use crate::phase::growth;
+use crate::phase::join::KUBELET_KUBECONFIG;
 use crate::phase::select::Selected;
 use crate::pki::Bundle;
 use crate::pki::Ca;
@@ -46,9 +54,16 @@ use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::plan::Identity;
 use crate::plan::Plan;
+use crate::preflight::Ignore;
+use crate::preflight::fleet::FleetReport;
+use crate::preflight::fleet::FleetSubject;
+use crate::preflight::fleet::HostInput;
+use crate::preflight::fleet::Unreachable;
+use crate::preflight::fleet::fleet_preflight;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -73,18 +88,20 @@ pub(in crate::cli) struct FleetSession {
 }
 
 impl FleetSession {
-    /// Asks all hosts, and where a cluster runs, the cluster.
+    /// Asks all hosts, and where a cluster runs, the cluster. Hosts that cannot be asked are for [`Self::preflight`] to
+    /// tell.
     ///
     /// # Errors
-    /// A host cannot be asked.
+    /// What is on the control planes contradicts itself.
     pub(in crate::cli) fn open(
         mut cluster: Cluster,
-        hosts: Fleet,
+        connected: Connected,
         mut options: Options,
         parallel: usize,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
-        let answers = ask::all(&cluster, &hosts, parallel)?;
+        let mut answers = ask::all(&cluster, connected, parallel);
+        let hosts = std::mem::take(&mut answers.hosts);
         if let Some(found) =
             answers.inventories.values().find_map(|one| inventory::found_layout(&cluster, one))
         {
@@ -111,6 +128,46 @@ impl FleetSession {
         };
         session.ask_cluster(reporter)?;
         Ok(session)
+    }
+
+    /// Judges all hosts together, each in its role and what lies between them. That is measured only where there is a
+    /// host that is not a part of the cluster yet.
+    pub(in crate::cli) fn preflight(&self, prepare: bool, ignore: &Ignore) -> FleetReport {
+        let links = self.has_new_hosts().then(|| {
+            let wanted = Wanted::of(&self.cluster);
+            links::measure(&self.hosts, &self.answers.facts, &wanted, self.parallel, &System)
+        });
+        let etcd = match self.hosts.get(&self.cluster.first_control_plane().name) {
+            Some(host) => etcd_versions(&**host, &self.cluster, &System),
+            None => EtcdVersions::default(),
+        };
+        let hosts = self.inputs();
+        let subject = FleetSubject {
+            cluster: &self.cluster,
+            hosts: &hosts,
+            links: links.as_ref(),
+            prepare,
+            etcd: &etcd,
+            running: &self.running,
+        };
+        fleet_preflight(&subject, ignore)
+    }
+
+    fn inputs(&self) -> BTreeMap<String, Result<HostInput, Unreachable>> {
+        let unreachable = self.answers.unreachable.iter();
+        let unreachable = unreachable.map(|(name, why)| (name.clone(), Err(why.clone())));
+        let asked = self.answers.facts.iter().filter_map(|(name, facts)| {
+            let images = ask::images_of(&self.cluster, self.cluster.node(name)?);
+            let ours = self.answers.receipts.get(name).map(Receipt::ours).unwrap_or_default();
+            Some((name.clone(), Ok(HostInput { facts: facts.clone(), images, ours })))
+        });
+        unreachable.chain(asked).collect()
+    }
+
+    /// Whether there is a host on which no kubelet of this cluster was ever set up.
+    fn has_new_hosts(&self) -> bool {
+        let new = |facts: &HostFacts| !facts.existing_paths.contains(KUBELET_KUBECONFIG);
+        !self.running.runs || self.answers.facts.values().any(new)
     }
 
     /// The plan of the selected phases. Pure.

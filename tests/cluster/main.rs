@@ -10,7 +10,9 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod apply;
 mod discovery;
+mod estate;
 mod fault;
 mod grow;
 mod init;

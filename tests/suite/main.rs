@@ -33,6 +33,7 @@ mod patches;
 mod pki;
 mod plan_check;
 mod preflight;
+mod preflight_endpoint;
 mod preflight_parity;
 mod readme;
 mod reset;

@@ -123,6 +123,10 @@ pub(in crate::facts) fn selinux(answers: &Answers) -> Selinux {
         enforcing: answers.first("/sys/fs/selinux/enforce").map(|value| value == "1"),
         config: answers.text("/etc/selinux/config"),
         container_policy: answers.first("selinux-policy").is_some(),
+        // What holds now, and what would after a change that is not committed.
+        haproxy_connect_any: answers
+            .first("/sys/fs/selinux/booleans/haproxy_connect_any")
+            .map(|value| value.starts_with('1')),
     }
 }
 

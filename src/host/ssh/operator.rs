@@ -55,7 +55,11 @@ impl Operator {
         let own = |name: &str| environment.home.as_ref().map(|home| home.join(".ssh").join(name));
         let files: Vec<PathBuf> = own("config").into_iter().chain(["/etc/ssh/ssh_config".into()]).collect();
         let config = SshConfig::read(&files, environment.home.as_deref()).map_err(|error| {
-            SshError::new("this machine", Trouble::Settings, format!("cannot read the ssh configuration: {error}"))
+            SshError::new(
+                "this machine",
+                Trouble::Settings,
+                format!("cannot read the ssh configuration: {error}"),
+            )
         })?;
         let known_hosts = own("known_hosts").into_iter().chain(["/etc/ssh/ssh_known_hosts".into()]).collect();
         Ok(Self {
@@ -75,7 +79,10 @@ impl Operator {
 /// Tells nothing of the secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").field("home", &self.home).field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Environment")
+            .field("home", &self.home)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

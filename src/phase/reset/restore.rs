@@ -3,6 +3,7 @@
 use super::Facts;
 use super::Undo;
 use super::belongs;
+use super::endpoint;
 use super::run;
 use super::sh;
 use crate::apply::receipt::Before;
@@ -28,6 +29,7 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     let mut undos = services(facts);
     undos.extend(files(facts));
     undos.extend(firewall(facts));
+    undos.extend(endpoint::undo(facts, &undos));
     undos.extend(rights(facts));
     undos.extend(lost(facts));
     undos.extend(sysctls(facts));
@@ -48,6 +50,9 @@ fn files(facts: &Facts) -> Vec<Undo> {
         .filter(|(path, _)| path.starts_with('/') && facts.now.has(path).is_none())
         .filter_map(|(path, before)| file(facts, path, &before))
         .collect();
+    // A directory goes when nothing is in it any more.
+    let directory = |undo: &Undo| matches!(&undo.draft, Some(Draft { action: Action::Clear(_), .. }));
+    undos.sort_by_key(directory);
     let units = undos.iter().any(|undo| undo.is.iter().any(|line| line.starts_with("/etc/systemd/")));
     if units {
         // Always wanted when it is planned: there is no asking whether systemd has read its files.

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod http;
 pub mod local;
 mod process;
+pub mod ssh;
 
 pub use blank::Blank;
 pub use command::Command;
@@ -21,6 +22,7 @@ pub use error::HostError;
 pub use fake::Fake;
 pub use fleet::Fleet;
 pub use local::Local;
+pub use ssh::Ssh;
 
 use std::fmt;
 use std::io;

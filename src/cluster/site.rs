@@ -3,6 +3,7 @@
 use crate::cluster::endpoint::Balancing;
 use serde::Deserialize;
 use serde::Serialize;
+use std::time::Duration;
 
 /// Choices for the whole cluster; without a `Cluster` document, what kubeadm does: nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,13 +72,47 @@ pub enum RuntimeProvider {
     Docker,
 }
 
-/// How the operator's machine reaches a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How the operator's machine reaches a host. What is not said here, `~/.ssh/config` may say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     /// Name or address for SSH.
     pub host: String,
-    pub user: String,
-    pub port: u16,
-    /// A private key on the operator's machine; without one the agent is asked.
+    /// Without one: root.
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    /// A private key on the operator's machine; a leading `~` stands for the home directory.
     pub identity_file: Option<String>,
+    /// A file on the operator's machine with the user's password.
+    pub password_file: Option<String>,
+    /// Fingerprints (`SHA256:…`) of the host's keys; where there are any, nothing else vouches for the host.
+    pub host_keys: Vec<String>,
+    pub host_key_checking: Option<HostKeyChecking>,
+    /// The hosts to go through, `user@host:port`, the first one first.
+    pub bastions: Vec<String>,
+    pub sudo: Sudo,
+    /// A file on the operator's machine with the password that sudo asks for; without one, the user's own.
+    pub sudo_password_file: Option<String>,
+    /// For each attempt to reach it.
+    pub connect_timeout: Option<Duration>,
+}
+
+/// Whether a host that nobody vouches for is taken for what it says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKeyChecking {
+    #[default]
+    Strict,
+    /// The key of a host that is seen for the first time is added to the known hosts.
+    AcceptNew,
+}
+
+/// When commands go through sudo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sudo {
+    /// For every user but root.
+    #[default]
+    Auto,
+    Always,
+    Never,
 }

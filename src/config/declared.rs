@@ -285,9 +285,10 @@ impl Declared {
                 .clone()
                 .filter(|text| !text.is_empty())
                 .unwrap_or_else(|| host.address.clone()),
-            user: host.ssh.user.clone().or_else(|| common.user.clone()).unwrap_or_else(|| "root".to_owned()),
-            port: host.ssh.port.or(common.port).filter(|port| *port > 0).unwrap_or(22),
+            user: host.ssh.user.clone().or_else(|| common.user.clone()),
+            port: host.ssh.port.or(common.port).filter(|port| *port > 0),
             identity_file: host.ssh.identity_file.clone().or_else(|| common.identity_file.clone()),
+            ..Access::default()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong between us and a machine; typed, because callers branch on it.
 
+use crate::host::ssh::SshError;
 use std::io;
 use std::time::Duration;
 
@@ -17,6 +18,16 @@ pub enum HostError {
     DryRun { host: String, what: String },
     #[error("{host}: unreachable")]
     Unreachable { host: String, source: io::Error },
+    #[error("{host}: the connection was lost while {what}; run again")]
+    Lost { host: String, what: String, source: io::Error },
+    #[error(transparent)]
+    Ssh(Box<SshError>),
+}
+
+impl From<SshError> for HostError {
+    fn from(error: SshError) -> Self {
+        Self::Ssh(Box::new(error))
+    }
 }
 
 impl HostError {
@@ -26,8 +37,9 @@ impl HostError {
             Self::File { source, .. }
             | Self::Start { source, .. }
             | Self::Connect { source, .. }
-            | Self::Unreachable { source, .. } => Some(source.kind()),
-            Self::Timeout { .. } | Self::DryRun { .. } => None,
+            | Self::Unreachable { source, .. }
+            | Self::Lost { source, .. } => Some(source.kind()),
+            Self::Timeout { .. } | Self::DryRun { .. } | Self::Ssh(_) => None,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod http;
 pub mod links;
 pub mod local;
 mod process;
+pub mod ssh;
 
 pub use blank::Blank;
 pub use command::Command;
@@ -24,6 +25,7 @@ pub use fleet::Fleet;
 pub use links::read_many_through;
 pub use links::read_through;
 pub use local::Local;
+pub use ssh::Ssh;
 
 use std::fmt;
 use std::io;

@@ -312,7 +312,10 @@ nodeRegistration:
     assert_eq!(w1.cri_socket, "unix:///run/a.sock");
     assert_eq!(cp3.bind_port, 7443);
     let access = w1.access.as_ref().unwrap();
-    assert_eq!((access.host.as_str(), access.user.as_str(), access.port), ("w1.example.com", "admin", 2222));
+    assert_eq!(
+        (access.host.as_str(), access.user.as_deref(), access.port),
+        ("w1.example.com", Some("admin"), Some(2222))
+    );
     assert_eq!(access.identity_file.as_deref(), Some("k"));
     assert_eq!(cluster.endpoint.as_ref().unwrap().to_string(), "10.0.0.100:7443");
     assert_eq!(cluster.configuration.control_plane_endpoint, "10.0.0.100:7443");

@@ -36,6 +36,7 @@ mod scenarios;
 mod serving_requests;
 #[path = "../support/skip.rs"]
 mod skip;
+mod ssh;
 mod stored;
 mod support;
 mod taking_away;

@@ -5,7 +5,14 @@ use crate::cli::exit::Exit;
 use crate::cli::settings::Settings;
 use crate::cluster::Cluster;
 use crate::host::Fleet;
+use crate::host::ssh;
+use crate::host::ssh::Operator;
+use crate::host::ssh::config::SshConfig;
+use crate::host::ssh::prompt::Answers;
+use crate::host::ssh::prompt::Nobody;
 use crate::report::Reporter;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Connects to all hosts side by side; every host that cannot be reached is in the error.
 ///
@@ -17,6 +24,40 @@ pub(in crate::cli) fn connect(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Fleet, CliError> {
-    let _ = (cluster, parallel, settings, reporter);
-    Err(CliError::new(Exit::Host, anyhow::anyhow!("soon")))
+    let _ = reporter;
+    let hosts: Vec<_> =
+        cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.access.clone()?))).collect();
+    let count = hosts.len();
+    let mut fleet = Fleet::new();
+    let mut troubles = Vec::new();
+    for answer in ssh::connect_all(hosts, &operator(settings), parallel) {
+        match answer {
+            Ok(host) => fleet.insert(Arc::new(host)),
+            Err(error) => troubles.push(error.to_string()),
+        }
+    }
+    if troubles.is_empty() {
+        return Ok(fleet);
+    }
+    let error = anyhow::anyhow!(
+        "{} of {count} hosts cannot be reached:\n  {}",
+        troubles.len(),
+        troubles.join("\n  ")
+    );
+    Err(CliError::new(Exit::Host, error).hint("nothing was changed"))
+}
+
+fn operator(_: &Settings) -> Operator {
+    let home = PathBuf::from("/root");
+    Operator {
+        known_hosts: vec![home.join(".ssh/known_hosts")],
+        home: Some(home),
+        user: Some("root".into()),
+        agent: None,
+        password: None,
+        sudo_password: None,
+        passphrase: None,
+        config: SshConfig::default(),
+        answers: Answers::new(Arc::new(Nobody)),
+    }
 }

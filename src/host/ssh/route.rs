@@ -1,0 +1,301 @@
+//! From what the operator said to how a host is reached: the inventory first, then OpenSSH's configuration, then what
+//! is usual.
+#![expect(clippy::disallowed_methods, reason = "this is the seam: files of the operator's machine")]
+
+use crate::cluster::site::Access;
+use crate::cluster::site::HostKeyChecking;
+use crate::cluster::site::Sudo;
+use crate::host::ssh::config::HostSettings;
+use crate::host::ssh::config::SshConfig;
+use crate::host::ssh::config::expand;
+use crate::host::ssh::config::with_home;
+use crate::host::ssh::error::SshError;
+use crate::host::ssh::error::Trouble;
+use crate::host::ssh::prompt::Answers;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long one attempt to connect may take, where nobody says.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Keys that are tried where none is named, as OpenSSH does.
+const USUAL_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// More hosts on the way than this would be a loop.
+const MAX_HOPS: usize = 8;
+
+/// What the operator's machine contributes.
+#[derive(Clone)]
+pub struct Operator {
+    pub home: Option<PathBuf>,
+    /// The name of the user here.
+    pub user: Option<String>,
+    /// The agent's socket, `SSH_AUTH_SOCK`.
+    pub agent: Option<PathBuf>,
+    /// Of every user on every host that has no file for it.
+    pub password: Option<Zeroizing<String>>,
+    pub sudo_password: Option<Zeroizing<String>>,
+    /// Of every private key that has one.
+    pub passphrase: Option<Zeroizing<String>>,
+    pub config: SshConfig,
+    /// Known hosts, the file of the user first; where the configuration names others, they replace the first.
+    pub known_hosts: Vec<PathBuf>,
+    pub answers: Answers,
+}
+
+/// Tells nothing of the secrets.
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operator").field("home", &self.home).field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// How to get into one host.
+#[derive(Clone)]
+pub(super) struct Login {
+    /// How the operator calls it, for messages.
+    pub(super) label: String,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) user: String,
+    pub(super) identities: Vec<PathBuf>,
+    /// Somebody named the keys: one that is not there is an error.
+    pub(super) identities_named: bool,
+    /// Keys of the agent that nobody named are left out.
+    pub(super) identities_only: bool,
+    pub(super) agent: Option<PathBuf>,
+    pub(super) password: Option<Zeroizing<String>>,
+    pub(super) passphrase: Option<Zeroizing<String>>,
+    pub(super) pins: Vec<String>,
+    pub(super) checking: HostKeyChecking,
+    pub(super) known_hosts: Vec<PathBuf>,
+    pub(super) key_alias: Option<String>,
+    pub(super) connect_timeout: Duration,
+}
+
+/// The way to a host.
+#[derive(Clone)]
+pub(super) struct Route {
+    /// The hosts in between, the first one first.
+    pub(super) hops: Vec<Login>,
+    pub(super) target: Login,
+    pub(super) sudo: bool,
+    pub(super) sudo_password: Option<Zeroizing<String>>,
+}
+
+/// Shows where, never with what.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address())
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("hops", &self.hops)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// `user@host:port`.
+    pub(super) fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("{}@[{}]:{}", self.user, self.host, self.port)
+        } else {
+            format!("{}@{}:{}", self.user, self.host, self.port)
+        }
+    }
+}
+
+/// Finds the way to the host that is called `name`.
+pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<Route, SshError> {
+    let settings = operator.config.of(&access.host);
+    let mut target = login(name, access, &settings, operator)?;
+    target.password =
+        secret(name, access.password_file.as_deref(), operator)?.or_else(|| operator.password.clone());
+    let jumps = if access.bastions.is_empty() {
+        jumps(settings.proxy_jump.as_deref())
+    } else {
+        access.bastions.iter().map(String::as_str).flat_map(|jumps_text| jumps(Some(jumps_text))).collect()
+    };
+    let mut hops = Vec::new();
+    add_hops(name, &jumps, access, operator, &mut hops)?;
+    let sudo = match access.sudo {
+        Sudo::Auto => target.user != "root",
+        Sudo::Always => true,
+        Sudo::Never => false,
+    };
+    let sudo_password = secret(name, access.sudo_password_file.as_deref(), operator)?
+        .or_else(|| operator.sudo_password.clone())
+        .or_else(|| target.password.clone());
+    Ok(Route { hops, target, sudo, sudo_password })
+}
+
+/// A bastion is a host like others: the configuration may name a bastion of its own for it.
+fn add_hops(
+    name: &str,
+    jumps_text: &[String],
+    access: &Access,
+    operator: &Operator,
+    hops: &mut Vec<Login>,
+) -> Result<(), SshError> {
+    for (index, text) in jumps_text.iter().enumerate() {
+        if hops.len() >= MAX_HOPS {
+            return Err(SshError::new(name, Trouble::Settings, "the hosts on the way to it form a loop")
+                .hint("see `bastion` and `ProxyJump`"));
+        }
+        let Some(jump) = Jump::parse(text) else {
+            return Err(SshError::new(
+                name,
+                Trouble::Settings,
+                format!("the bastion `{text}` is not user@host:port"),
+            ));
+        };
+        let settings = operator.config.of(&jump.host);
+        if index == 0 {
+            // The first one is reached directly, or through what the configuration says of it.
+            add_hops(name, &jumps(settings.proxy_jump.as_deref()), access, operator, hops)?;
+        }
+        let jump = Access {
+            host: jump.host,
+            user: jump.user.or_else(|| settings.user.clone()).or_else(|| operator.user.clone()),
+            port: jump.port,
+            identity_file: access.identity_file.clone().filter(|_| settings.identity_files.is_empty()),
+            host_key_checking: access.host_key_checking,
+            connect_timeout: access.connect_timeout,
+            ..Access::default()
+        };
+        let label = format!("{name} (bastion {text})");
+        let mut hop = login(&label, &jump, &settings, operator)?;
+        hop.password.clone_from(&operator.password);
+        hops.push(hop);
+    }
+    Ok(())
+}
+
+/// The words of `ProxyJump`, and of `bastion`.
+fn jumps(text: Option<&str>) -> Vec<String> {
+    let words = text.into_iter().flat_map(|text| text.split(','));
+    let words = words.map(str::trim).filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("none"));
+    words.map(str::to_owned).collect()
+}
+
+/// `[ssh://][user@]host[:port]`.
+#[derive(Debug, PartialEq, Eq)]
+struct Jump {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Jump {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("ssh://").unwrap_or(text);
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user.to_owned()).filter(|user| !user.is_empty()), rest),
+            None => (None, text),
+        };
+        let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, Some(port.strip_prefix(':')?)),
+            // A bare IPv6 address has more than one colon.
+            None => match rest.split_once(':') {
+                Some((host, port)) if !port.contains(':') => (host, Some(port)),
+                _ => (rest, None),
+            },
+        };
+        let port = port.map(str::parse).transpose().ok()?.filter(|port: &u16| *port > 0);
+        (!host.is_empty()).then(|| Self { user, host: host.to_owned(), port })
+    }
+}
+
+fn login(
+    label: &str,
+    access: &Access,
+    settings: &HostSettings,
+    operator: &Operator,
+) -> Result<Login, SshError> {
+    let home = operator.home.as_deref();
+    let host = match &settings.host_name {
+        Some(name) => expand(name, home, &[('h', &access.host)]),
+        None => access.host.clone(),
+    };
+    let user = access.user.clone().or_else(|| settings.user.clone()).unwrap_or_else(|| "root".to_owned());
+    let port = access.port.or(settings.port).filter(|port| *port > 0).unwrap_or(22);
+    let port_text = port.to_string();
+    let tokens = [
+        ('h', host.as_str()),
+        ('n', access.host.as_str()),
+        ('r', user.as_str()),
+        ('p', port_text.as_str()),
+        ('u', operator.user.as_deref().unwrap_or_default()),
+        ('d', home.and_then(Path::to_str).unwrap_or_default()),
+    ];
+    let path = |text: &String| PathBuf::from(expand(text, home, &tokens));
+    let named: Vec<PathBuf> = match &access.identity_file {
+        Some(file) => vec![with_home(file, home)],
+        None => settings.identity_files.iter().filter(|file| *file != "none").map(path).collect(),
+    };
+    let usual = || USUAL_KEYS.iter().filter_map(|name| Some(home?.join(".ssh").join(name))).collect();
+    let agent = match settings.identity_agent.as_deref() {
+        Some("none") => None,
+        Some("SSH_AUTH_SOCK") | None => operator.agent.clone(),
+        Some(socket) => Some(path(&socket.to_owned())),
+    };
+    let mut known_hosts = operator.known_hosts.clone();
+    if let Some(files) = &settings.user_known_hosts {
+        known_hosts.drain(..known_hosts.len().min(1));
+        known_hosts.splice(0..0, files.iter().filter(|file| *file != "none").map(path));
+    }
+    let accept_new = settings.strict_checking.as_deref() == Some("accept-new");
+    let configured = if accept_new { HostKeyChecking::AcceptNew } else { HostKeyChecking::Strict };
+    if host.is_empty() {
+        return Err(SshError::new(label, Trouble::Settings, "it has no address for SSH"));
+    }
+    Ok(Login {
+        label: label.to_owned(),
+        identities_named: access.identity_file.is_some(),
+        identities: if named.is_empty() { usual() } else { named },
+        identities_only: settings.identities_only,
+        agent,
+        password: None,
+        passphrase: operator.passphrase.clone(),
+        pins: access.host_keys.clone(),
+        checking: access.host_key_checking.unwrap_or(configured),
+        known_hosts,
+        key_alias: settings.host_key_alias.clone(),
+        connect_timeout: access
+            .connect_timeout
+            .or_else(|| settings.connect_timeout.map(Duration::from_secs))
+            .filter(|limit| !limit.is_zero())
+            .unwrap_or(CONNECT_TIMEOUT),
+        host,
+        port,
+        user,
+    })
+}
+
+/// The first line of a file with a secret.
+fn secret(
+    name: &str,
+    file: Option<&str>,
+    operator: &Operator,
+) -> Result<Option<Zeroizing<String>>, SshError> {
+    let Some(file) = file else { return Ok(None) };
+    let path = with_home(file, operator.home.as_deref());
+    let text = fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| {
+        SshError::new(
+            name,
+            Trouble::Settings,
+            format!("cannot read the password in {}: {error}", path.display()),
+        )
+    })?;
+    Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
+}

@@ -1,0 +1,296 @@
+//! A throw-away sshd on this machine, with keys of its own.
+
+use crate::skip::skip;
+use kubewright::cluster::site::Access;
+use kubewright::host::Ssh;
+use kubewright::host::ssh::Operator;
+use kubewright::host::ssh::SshError;
+use kubewright::host::ssh::config::SshConfig;
+use kubewright::host::ssh::prompt::Answers;
+use kubewright::host::ssh::prompt::Ask;
+use kubewright::host::ssh::prompt::Nobody;
+use kubewright::host::ssh::prompt::Question;
+use std::fmt::Write as _;
+use std::fs;
+use std::fs::Permissions;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/lib/ssh/sshd"];
+
+/// The program; says why there is none.
+pub(crate) fn sshd(test: &str) -> Option<&'static str> {
+    let found = SSHD.into_iter().find(|path| Path::new(path).is_file());
+    if found.is_none() {
+        skip(test, "there is no sshd here (openssh-server)");
+    }
+    found
+}
+
+/// The user that the tests run as.
+pub(crate) fn user() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Runs a program that must succeed.
+pub(crate) fn ok(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a key of this type; the public one is beside it.
+pub(crate) fn make_key(path: &Path, kind: &str, passphrase: &str) {
+    ok("ssh-keygen", &["-q", "-t", kind, "-N", passphrase, "-C", "a test", "-f", path.to_str().unwrap()]);
+}
+
+/// The public key beside a key.
+pub(crate) fn public(path: &Path) -> String {
+    fs::read_to_string(format!("{}.pub", path.display())).unwrap().trim().to_owned()
+}
+
+/// What `ssh-keygen -l` says of a public key.
+pub(crate) fn fingerprint(path: &Path) -> String {
+    let line = ok("ssh-keygen", &["-l", "-f", path.to_str().unwrap()]);
+    line.split(' ').nth(1).unwrap().to_owned()
+}
+
+/// A server, ended with the test.
+pub(crate) struct Server {
+    pub(crate) directory: TempDir,
+    pub(crate) port: u16,
+    child: Child,
+    config: PathBuf,
+    program: &'static str,
+}
+
+/// How a server is made.
+pub(crate) struct Setup {
+    pub(crate) host_keys: &'static [&'static str],
+    /// More lines of `sshd_config`.
+    pub(crate) lines: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { host_keys: &["ed25519"], lines: String::new() }
+    }
+}
+
+impl Server {
+    /// A server that lets the test in with the key `client`; none where there is no sshd.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        Self::with(test, &Setup::default())
+    }
+
+    pub(crate) fn with_lines(test: &str, lines: &str) -> Option<Self> {
+        Self::with(test, &Setup { lines: lines.to_owned(), ..Setup::default() })
+    }
+
+    pub(crate) fn with(test: &str, setup: &Setup) -> Option<Self> {
+        let program = sshd(test)?;
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        fs::create_dir(at.join("home")).unwrap();
+        make_key(&at.join("client"), "ed25519", "");
+        fs::write(at.join("authorized"), public(&at.join("client"))).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut text = format!(
+            "ListenAddress 127.0.0.1:{port}\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
+             AuthorizedKeysFile {0}/authorized\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n\
+             LogLevel VERBOSE\nMaxStartups 100\nUseDNS no\n",
+            at.display()
+        );
+        for kind in setup.host_keys {
+            let key = at.join(format!("host_{kind}"));
+            make_key(&key, kind, "");
+            writeln!(text, "HostKey {}", key.display()).unwrap();
+        }
+        // For each keyword the first value counts.
+        let config = at.join("sshd_config");
+        fs::write(&config, format!("{}\n{text}", setup.lines.replace("@DIR@", at.to_str().unwrap())))
+            .unwrap();
+        let child = spawn(program, &config, at, port);
+        let server = Self { directory, port, child, config, program };
+        server.know(setup.host_keys);
+        Some(server)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Makes the known hosts name these keys.
+    pub(crate) fn know(&self, kinds: &[&str]) {
+        let line = |kind: &&str| {
+            let key = public(&self.path(&format!("host_{kind}")));
+            format!("[127.0.0.1]:{} {key}\n", self.port)
+        };
+        fs::write(self.path("known_hosts"), kinds.iter().map(line).collect::<String>()).unwrap();
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// Ends the server and every connection to it.
+    pub(crate) fn kill(&mut self) {
+        for process in descendants(self.child.id()) {
+            let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Ends the processes that serve connections, and lets the server live.
+    pub(crate) fn cut_connections(&self) {
+        for process in descendants(self.child.id()) {
+            let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
+        }
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(self.program, &self.config, self.directory.path(), self.port);
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        Access {
+            host: "127.0.0.1".to_owned(),
+            port: Some(self.port),
+            user: Some(user()),
+            identity_file: Some(self.path("client").display().to_string()),
+            connect_timeout: Some(Duration::from_secs(10)),
+            sudo: kubewright::cluster::site::Sudo::Never,
+            ..Access::default()
+        }
+    }
+
+    pub(crate) fn operator(&self) -> Operator {
+        operator(&self.path("home"), &self.path("known_hosts"))
+    }
+
+    pub(crate) fn connect(&self) -> Ssh {
+        Ssh::connect("box", &self.access(), &self.operator()).unwrap()
+    }
+
+    pub(crate) fn connect_with(
+        &self,
+        change: impl FnOnce(&mut Access, &mut Operator),
+    ) -> Result<Ssh, SshError> {
+        let (mut access, mut operator) = (self.access(), self.operator());
+        change(&mut access, &mut operator);
+        Ssh::connect("box", &access, &operator)
+    }
+
+    /// A script that everybody on the host may run, in front of the path of its users.
+    pub(crate) fn program(directory: &Path, name: &str, text: &str) {
+        let path = directory.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// An operator whose machine has nothing but known hosts.
+pub(crate) fn operator(home: &Path, known_hosts: &Path) -> Operator {
+    Operator {
+        home: Some(home.to_owned()),
+        user: Some(user()),
+        agent: None,
+        password: None,
+        sudo_password: None,
+        passphrase: None,
+        config: SshConfig::default(),
+        known_hosts: vec![known_hosts.to_owned()],
+        answers: Answers::new(Arc::new(Nobody)),
+    }
+}
+
+fn spawn(program: &str, config: &Path, directory: &Path, port: u16) -> Child {
+    // As root sshd wants the directory of its package.
+    let _ = fs::create_dir_all("/run/sshd");
+    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
+    let child = Command::new(program)
+        .args(["-D", "-e", "-f", config.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "sshd does not listen: {}",
+            fs::read_to_string(directory.join("log")).unwrap_or_default()
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+/// Processes that a process started, directly or not.
+pub(crate) fn descendants(of: u32) -> Vec<u32> {
+    let text = ok("ps", &["-eo", "pid=,ppid="]);
+    let pairs: Vec<(u32, u32)> = text
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+        })
+        .collect();
+    let mut found = vec![of];
+    let mut at = 0;
+    while at < found.len() {
+        let parent = found[at];
+        found.extend(pairs.iter().filter(|pair| pair.1 == parent).map(|pair| pair.0));
+        at += 1;
+    }
+    found.split_off(1)
+}
+
+/// Answers every question from a list, and remembers what was asked.
+#[derive(Default)]
+pub(crate) struct Scripted {
+    pub(crate) answers: Mutex<Vec<&'static str>>,
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(crate) fn new(answers: &[&'static str]) -> Arc<Self> {
+        let mut answers = answers.to_vec();
+        answers.reverse();
+        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default() })
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Ask for Scripted {
+    fn ask(&self, question: &Question, again: bool) -> Option<Zeroizing<String>> {
+        let again = if again { " (again)" } else { "" };
+        self.asked.lock().unwrap().push(format!("{question}{again}"));
+        self.answers.lock().unwrap().pop().map(|answer| Zeroizing::new(answer.to_owned()))
+    }
+}

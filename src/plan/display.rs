@@ -129,7 +129,8 @@ fn place(step: &Step) -> Option<&str> {
     }
 }
 
-fn line(step: &Step) -> String {
+/// One step as a line: what kind of thing, what will be true, and what it is about.
+pub fn line(step: &Step) -> String {
     let (verb, subject) = (verb(&step.action), step.subject());
     let note = note(&step.action).map(|note| format!(", {note}")).unwrap_or_default();
     if step.title == subject {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -31,6 +31,9 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     // What an earlier run wrote down is a fact for `reset`.
     ("phase", &["apply", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
+    ("lock", &["host"]),
+    // A digest is what the receipt takes for one.
+    ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
         "cli",
         &[
@@ -45,11 +48,13 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "facts",
             "host",
             "kube",
+            "lock",
             "phase",
             "pki",
             "plan",
             "preflight",
             "report",
+            "review",
             "template",
         ],
     ),

@@ -11,7 +11,6 @@ use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
 use crate::cli::fleet::etcd;
 use crate::cli::images::CriImages;
-use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::pods::CriPods;
 use crate::cli::resolver::Resolver;
@@ -28,6 +27,7 @@ use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::baseline;
 use crate::host::Fleet;
+use crate::host::Host as _;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::phase::Context;
@@ -49,13 +49,26 @@ use crate::plan::Plan;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
+use crate::review::Review;
+use crate::review::Seen;
+use crate::review::Watched;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use time::OffsetDateTime;
 
 /// What it takes to ask a cluster and its etcd.
 const ASKING: [CertName; 3] = [CertName::Admin, CertName::EtcdHealthcheckClient, CertName::Ca(Ca::Etcd)];
+
+/// What a plan would do, and what was looked at for that.
+pub(in crate::cli) struct Look {
+    pub review: Review,
+    pub seen: BTreeMap<String, Seen>,
+    pub report: Report,
+}
 
 /// What is wanted of a cluster, and what is so on all its hosts.
 pub(in crate::cli) struct FleetSession {
@@ -66,7 +79,7 @@ pub(in crate::cli) struct FleetSession {
     etcd: Option<Arc<dyn Etcd>>,
     parallel: usize,
     external: BTreeSet<Ca>,
-    options: Options,
+    pub options: Options,
     ttl_token: (String, Secret),
     now: OffsetDateTime,
     interrupt: Arc<AtomicBool>,
@@ -82,6 +95,7 @@ impl FleetSession {
         hosts: Fleet,
         mut options: Options,
         parallel: usize,
+        interrupt: Arc<AtomicBool>,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
         let answers = ask::all(&cluster, &hosts, parallel)?;
@@ -92,9 +106,12 @@ impl FleetSession {
         }
         let now = System.now();
         let external = pki_files::external(&cluster, &answers.inventories, now);
-        let ttl_token = random::token(&mut SystemRandom);
-        options.ttl_token_id.clone_from(&ttl_token.0);
-        let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+        let mut ttl_token = random::token(&mut SystemRandom);
+        if options.ttl_token_id.is_empty() {
+            options.ttl_token_id.clone_from(&ttl_token.0);
+        }
+        // A plan that was reviewed has its name, which is no secret.
+        ttl_token.0.clone_from(&options.ttl_token_id);
         let running = ClusterFacts::default();
         let mut session = Self {
             cluster,
@@ -183,10 +200,54 @@ impl FleetSession {
         if !options.dry_run {
             self.record_baselines().or_exit(Exit::Host)?;
         }
+        Ok(self.carry_out(plan, resolver, options, &self.hosts, events))
+    }
+
+    /// Looks what a plan would do, and what there is now.
+    pub(in crate::cli) fn look(
+        &self,
+        plan: &Plan,
+        resolver: &Resolver<'_>,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Look {
+        let watched: Vec<Arc<Watched>> =
+            self.hosts.iter().map(|host| Arc::new(Watched::new(Arc::clone(host)))).collect();
+        let mut hosts = Fleet::new();
+        for host in &watched {
+            hosts.insert(Arc::<Watched>::clone(host));
+        }
+        let told = Mutex::new(Vec::new());
+        let options = apply::Options {
+            dry_run: true,
+            diff: true,
+            parallel: self.parallel,
+            ..apply::Options::default()
+        };
+        let report = self.carry_out(plan, resolver, &options, &hosts, &|event| {
+            events(event.clone());
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        });
+        let told = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let seen: BTreeMap<_, _> = watched.iter().map(|host| (host.name().to_owned(), host.seen())).collect();
+        let endpoint = self.cluster.site.balancing.as_ref().and(self.cluster.endpoint.as_ref());
+        let endpoint = endpoint.map(ToString::to_string);
+        let names = self.hosts.names().map(str::to_owned).collect();
+        let review = Review::new(plan, &told, &seen, endpoint.as_deref(), names);
+        Look { review, seen, report }
+    }
+
+    fn carry_out(
+        &self,
+        plan: &Plan,
+        resolver: &Resolver<'_>,
+        options: &apply::Options,
+        hosts: &Fleet,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Report {
         let api = self.api(Arc::clone(&resolver.bundle));
         let etcd = self.etcd.clone().map(Known);
         let world = World {
-            hosts: &self.hosts,
+            hosts,
             api: &api,
             etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
             resolver,
@@ -197,7 +258,7 @@ impl FleetSession {
             interrupt: &self.interrupt,
             options,
         };
-        Ok(apply::execute(plan, &world))
+        apply::execute(plan, &world)
     }
 
     fn record_baselines(&self) -> Result<(), HostError> {

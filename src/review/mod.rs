@@ -143,7 +143,7 @@ impl Said {
             kind: Kind::of(&step.action),
             title: step.title.clone(),
             subject,
-            line: crate::plan::display::line(step),
+            line: crate::plan::display::brief(step),
             reason: step.reason.clone(),
             outcome,
             detail,

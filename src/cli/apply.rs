@@ -27,6 +27,7 @@ use crate::phase::select::Selected;
 use crate::phase::workflow::CLUSTER;
 use crate::pki::Bundle;
 use crate::plan::Plan;
+use crate::preflight::Ignore;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
@@ -68,9 +69,9 @@ struct Run<'a> {
     session: FleetSession,
     holder: Holder,
     interrupt: Arc<AtomicBool>,
+    ignore: Ignore,
     /// `None` in a dry run.
-    #[expect(dead_code, reason = "what counts is when it goes")]
-    held: Option<Held>,
+    held: Option<Result<Held, CliError>>,
 }
 
 impl<'a> Run<'a> {
@@ -86,20 +87,41 @@ impl<'a> Run<'a> {
         let options = options(command, reviewed.as_ref(), &loaded)?;
         let parallel = usize::from(command.fleet.parallel);
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-        let hosts = fleet::connect(&loaded.cluster, parallel, settings, reporter)?;
+        let ignore = Ignore::new(&command.fleet.ignore_preflight_errors, &loaded.ignore_preflight_errors)
+            .or_exit(Exit::Usage)?;
+        let connected = fleet::connect(&loaded.cluster, parallel, settings);
         let holder = fleet::holder(&words(command), settings);
-        let ordered = fleet::in_order(&loaded.cluster, &hosts);
+        let ordered = fleet::in_order(&loaded.cluster, &connected.hosts);
         let broken = command.break_lock.as_deref();
         let held = (!command.dry_run)
-            .then(|| fleet::take_locks(&ordered, &holder, broken, parallel, &interrupt, reporter))
-            .transpose()?;
+            .then(|| fleet::take_locks(&ordered, &holder, broken, parallel, &interrupt, reporter));
+        // A host that cannot write one is for preflight to tell, with all others.
+        let held = match held {
+            Some(Err(error)) if error.exit == Exit::Locked => return Err(error),
+            held => held,
+        };
         let cluster = loaded.cluster.clone();
         let session =
-            FleetSession::open(cluster, hosts, options, parallel, Arc::clone(&interrupt), reporter)?;
-        Ok(Self { command, settings, reporter, reviewed, loaded, selected, session, holder, interrupt, held })
+            FleetSession::open(cluster, connected, options, parallel, Arc::clone(&interrupt), reporter)?;
+        Ok(Self {
+            command,
+            settings,
+            reporter,
+            reviewed,
+            loaded,
+            selected,
+            session,
+            holder,
+            interrupt,
+            ignore,
+            held,
+        })
     }
 
-    fn go(self) -> Result<Exit, CliError> {
+    fn go(mut self) -> Result<Exit, CliError> {
+        self.preflight()?;
+        // It is given back when this ends.
+        let _held = self.held.take().transpose()?;
         self.refuse_without_control_plane()?;
         let plan = self.session.plan(&self.selected)?;
         if self.command.dry_run || !self.command.yes || self.reviewed.is_some() {
@@ -123,6 +145,21 @@ impl<'a> Run<'a> {
             }
         }
         self.carry_out(&plan)
+    }
+
+    fn preflight(&self) -> Result<(), CliError> {
+        for (host, why) in self.session.left_out() {
+            self.warn(format!("{host} cannot be asked, and is left out: {why}"));
+        }
+        let judged = self.session.preflight(self.session.options.prepare, &self.ignore);
+        output::people(&judged.text());
+        if judged.failed() {
+            let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));
+            return Err(
+                error.hint("nothing was changed; `kubewright preflight -f` shows all checks as a table")
+            );
+        }
+        Ok(())
     }
 
     /// What a dry run finds.

@@ -93,10 +93,12 @@ fn plan(
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let only = limit::resolve(&loaded.cluster, &args.limit)?;
     let parallel = usize::from(args.parallel);
-    let hosts = fleet::connect(&loaded.cluster, parallel, settings, &reporter)?;
+    let connected = fleet::connect(&loaded.cluster, parallel, settings);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let options = Options { prepare: how.prepare, only, ..Options::default() };
-    let session = FleetSession::open(loaded.cluster.clone(), hosts, options, parallel, interrupt, &reporter)?;
+    let session =
+        FleetSession::open(loaded.cluster.clone(), connected, options, parallel, interrupt, &reporter)?;
+    refuse_silent(&session)?;
     let plan = session.plan(&selected)?;
     let bundle = session.bundle(&plan, true, &reporter)?;
     let resolver = session.resolver(bundle, true);
@@ -128,4 +130,14 @@ fn plan(
     }
     let differs = args.detailed_exitcode && !look.review.is_empty();
     Ok(if differs { Exit::DIFFERENT } else { Exit::Success })
+}
+
+/// Without an answer there is nothing to compare with; hosts that the plan is not about may be silent.
+fn refuse_silent(session: &FleetSession) -> Result<(), CliError> {
+    let lines: Vec<String> = session.silent().map(|(name, why)| format!("\n  {name}: {why}")).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("not all hosts can be asked:{}", lines.concat());
+    Err(CliError::new(Exit::Host, error).hint("`kubewright preflight -f` says more; nothing was changed"))
 }

@@ -76,6 +76,8 @@ pub(super) struct Settings {
     pub terminal: bool,
     /// Variables whose name ends in `_proxy`, in any case, that are not empty.
     pub proxy_env: BTreeMap<String, String>,
+    /// The operator's home directory.
+    pub home: Option<String>,
     /// Where a kubeconfig is looked for when none is named.
     pub kubeconfigs: Vec<String>,
     /// Where a kubeconfig is merged into; `None` without a home directory.
@@ -128,6 +130,7 @@ impl Settings {
                 When::Auto => terminal && !no_color,
             },
             terminal,
+            home: std::env::var("HOME").ok().filter(|home| !home.is_empty()),
             proxy_env: proxies(std::env::vars()),
             own_kubeconfig: own_kubeconfig(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
             state_home: state_home(std::env::var("XDG_STATE_HOME").ok(), std::env::var("HOME").ok()),

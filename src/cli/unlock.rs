@@ -13,6 +13,7 @@ use crate::host::Local;
 use crate::host::fleet::side_by_side;
 use crate::lock;
 use crate::lock::Found;
+use crate::report::Event;
 use clap::Args;
 use std::sync::Arc;
 
@@ -48,19 +49,24 @@ pub(super) fn run(command: &UnlockCommand, settings: &Settings) -> Result<Exit, 
     let reporter = settings.reporter();
     let loaded = load::for_fleet(&command.fleet.file, &reporter)?;
     let parallel = usize::from(command.fleet.parallel);
-    let hosts = fleet::connect(&loaded.cluster, parallel, settings, &reporter)?;
+    let connected = fleet::connect(&loaded.cluster, parallel, settings);
+    for (host, unreachable) in &connected.unreachable {
+        let message = format!("it was not asked: {}", unreachable.why);
+        reporter.tell(&Event::Warning { host: Some(host.clone()), message, hint: None });
+    }
     let me = fleet::holder("kubewright unlock", settings);
     let here = Local::new("this host");
     let gone = |found: &Found| {
         found.is_silent()
             || found.holder.as_ref().is_none_or(|holder| holder.process.is_gone(&me.process, &here))
     };
-    let answers = side_by_side(fleet::in_order(&loaded.cluster, &hosts), parallel, |host: Arc<dyn Host>| {
-        let Some(found) = lock::look(&*host, lock::PATH)? else { return Ok(None) };
-        let goes = command.force || gone(&found);
-        let went = goes && !command.dry_run && lock::break_off(&*host, lock::PATH, found.run(), &me.run)?;
-        Ok(Some((host.name().to_owned(), found, goes, went)))
-    });
+    let answers =
+        side_by_side(fleet::in_order(&loaded.cluster, &connected.hosts), parallel, |host: Arc<dyn Host>| {
+            let Some(found) = lock::look(&*host, lock::PATH)? else { return Ok(None) };
+            let goes = command.force || gone(&found);
+            let went = goes && !command.dry_run && lock::break_off(&*host, lock::PATH, found.run(), &me.run)?;
+            Ok(Some((host.name().to_owned(), found, goes, went)))
+        });
     let answers: Vec<Option<(String, Found, bool, bool)>> =
         answers.into_iter().collect::<Result<_, lock::LockError>>().or_exit(Exit::Host)?;
     let mut left = false;

@@ -19,11 +19,14 @@ use crate::facts::runtime;
 use crate::facts::sync;
 use crate::host::Command;
 use crate::host::EntryKind;
+use crate::host::Fleet;
 use crate::host::Host;
 use crate::host::HostError;
+use crate::host::fleet::side_by_side;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const PROBE: &str = include_str!("probe.sh");
@@ -80,6 +83,17 @@ pub fn gather(host: &dyn Host, questions: &Questions) -> Result<HostFacts, HostE
         facts.checks.etcd_sync_micros = sync::latency(host, directory)?;
     }
     Ok(facts)
+}
+
+/// Asks every host of `fleet` the `questions` for the node of its name, side by side.
+pub fn gather_all(
+    fleet: &Fleet,
+    parallel: usize,
+    questions: impl Fn(&str) -> Questions + Sync,
+) -> BTreeMap<String, Result<HostFacts, HostError>> {
+    let hosts: Vec<&Arc<dyn Host>> = fleet.iter().collect();
+    let ask = |host: &Arc<dyn Host>| (host.name().to_owned(), gather(&**host, &questions(host.name())));
+    side_by_side(hosts, parallel, ask).into_iter().collect()
 }
 
 /// The one command that asks everything. It leaves the host as it was; only where no kernel configuration is to be
@@ -156,6 +170,8 @@ fn checks(answers: &Answers, questions: &Questions, addresses: &[InterfaceAddres
         default_addresses: network::default_addresses(&default_routes, addresses),
         default_routes,
         interfaces: network::interfaces(answers),
+        nics: network::nics(answers),
+        routes: network::routes(answers),
         services: system::services(answers),
         programs: Some(answers.all("program").map(str::to_owned).collect()),
         kubelet: system::kubelet(answers),
@@ -168,6 +184,8 @@ fn checks(answers: &Answers, questions: &Questions, addresses: &[InterfaceAddres
         etcd_sync_micros: None,
         machine_id: answers.first("/etc/machine-id").map(str::to_owned),
         product_uuid: answers.first("/sys/class/dmi/id/product_uuid").map(str::to_owned),
+        ssh_host_keys: system::ssh_host_keys(answers),
+        os: system::os(answers),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod etcd;
 pub mod etcd_start;
 pub mod footprint;
 pub mod gather;
+pub mod links;
 mod local;
 mod parse;
 pub mod question;
@@ -19,6 +20,7 @@ pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
 pub use etcd_start::EtcdStart;
+pub use links::Links;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 

@@ -165,6 +165,8 @@ fi
 IFS=$old_ifs
 set +f
 
+# Kernels before 6.1 do not tell it in a file.
+[ -e /proc/sys/kernel/arch ] || answer "/proc/sys/kernel/arch:$(uname -m)"
 for file in /etc/kubernetes/manifests/*.yaml; do [ -e "$file" ] && answer "static-pod:$file"; done
 for file in /etc/cni/net.d/*; do [ -f "$file" ] && answer "cni:$file"; done
 for file in /sys/class/net/*; do [ -e "$file" ] && answer "interface:${file##*/}"; done
@@ -189,11 +191,12 @@ answers=$answers$(grep -s '' /proc/swaps /proc/meminfo /proc/cgroups /proc/files
   /etc/systemd/zram-generator.conf /run/systemd/zram-generator.conf /usr/lib/systemd/zram-generator.conf \
   /sys/fs/selinux/enforce /etc/selinux/config /etc/ufw/ufw.conf /etc/default/ufw /etc/firewalld/firewalld.conf \
   /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/unified/cgroup.controllers \
-  /etc/machine-id /sys/class/dmi/id/product_uuid)$newline
+  /etc/machine-id /sys/class/dmi/id/product_uuid /proc/sys/kernel/arch /proc/net/route /proc/net/ipv6_route \
+  /sys/class/net/*/address /sys/class/net/*/mtu /etc/ssh/ssh_host_*_key.pub)$newline
 
-# The larger ones, filtered: control groups and the kubelet's mounts, default routes, what firewalls let in.
-answers=$answers$(grep -sE 'cgroup| /var/lib/kubelet/|^(Cpus_allowed_list|Uid):|00000000	|^0{32} 00 |<(port|service) |^### tuple' \
-  /proc/net/route /proc/net/ipv6_route /proc/mounts /proc/self/status \
+# The larger ones, filtered: control groups and the kubelet's mounts, the system's name, what firewalls let in.
+answers=$answers$(grep -sE 'cgroup| /var/lib/kubelet/|^(Cpus_allowed_list|Uid):|^PRETTY_NAME=|<(port|service) |^### tuple' \
+  /proc/mounts /proc/self/status /etc/os-release \
   /etc/firewalld/zones/*.xml /usr/lib/firewalld/zones/public.xml /etc/ufw/user.rules /etc/ufw/user6.rules)$newline
 
 if [ -n "$accounts" ]; then

@@ -130,7 +130,7 @@ const CONTROL_PLANE: Phase = Phase {
     ..BASE
 };
 
-/// Before anybody looks for the API at its endpoint.
+/// While the control plane comes up, and before anybody looks for it at its endpoint.
 const ENDPOINT: Phase = Phase {
     scope: Scope::Balancers,
     ..leaf("endpoint", "Set up what keeps the API's endpoint alive", endpoint::plan)
@@ -256,8 +256,8 @@ pub const CLUSTER: &[Phase] = &[
     KUBECONFIG,
     ETCD,
     CONTROL_PLANE,
-    ENDPOINT,
     KUBELET_START,
+    ENDPOINT,
     WAIT_CONTROL_PLANE,
     WORKERS,
     UPLOAD_CONFIG,

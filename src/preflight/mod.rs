@@ -3,6 +3,7 @@
 pub mod check;
 pub mod etcd;
 mod firewall;
+pub mod fleet;
 mod host;
 pub mod ignore;
 mod joining;
@@ -19,6 +20,11 @@ pub use check::Check;
 pub use check::Finding;
 pub use check::Problem;
 pub use check::Severity;
+pub use fleet::FleetReport;
+pub use fleet::FleetSubject;
+pub use fleet::HostInput;
+pub use fleet::Unreachable;
+pub use fleet::fleet_preflight;
 pub use ignore::Ignore;
 pub use report::Report;
 
@@ -88,7 +94,7 @@ pub fn run(checks: &[Check], subject: &Subject, ignore: &Ignore) -> Report {
             continue;
         }
         for check in of_batch {
-            report.add(check, (check.find)(subject, &check.argument), subject.prepare, ignore);
+            report.add(&check.name, (check.find)(subject, &check.argument), subject.prepare, ignore);
         }
     }
     report

@@ -18,7 +18,7 @@ const GIB: u64 = 1 << 30;
 /// What etcd recommends: the 99th percentile of its synchronous writes stays below this many microseconds.
 const SYNC_LIMIT: u64 = 10_000;
 /// Interfaces that pod networks make.
-const POD_INTERFACES: [&str; 8] = [
+pub(super) const POD_INTERFACES: [&str; 8] = [
     "cni0",
     "flannel.1",
     "flannel-v6.1",

@@ -66,6 +66,20 @@ impl Host {
         host
     }
 
+    /// A host with nothing but an operating system, a container runtime that does not run, and balancers.
+    pub(crate) fn bare(name: &'static str, octet: u8) -> Self {
+        let _ = lab(&["down", name]);
+        let host = Self { name };
+        let made = lab(&["up", name, &octet.to_string()]);
+        assert_eq!(made.code, 0, "lab up {name}: {}", made.text());
+        host
+    }
+
+    /// The file of the private key that every host takes from root.
+    pub(crate) fn key() -> String {
+        lab(&["key"]).stdout.trim().to_owned()
+    }
+
     /// Runs a line of shell.
     pub(crate) fn run(&self, line: &str) -> Outcome {
         lab(&["sh", self.name, line])

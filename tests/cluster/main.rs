@@ -23,6 +23,7 @@ mod join_secret;
 mod kill;
 mod kubeadm;
 mod lab;
+mod links;
 mod normal;
 mod parity;
 mod phases;

@@ -12,7 +12,8 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
-    ("host", &[]),
+    // How the inventory says that a host is reached.
+    ("host", &["cluster"]),
     ("report", &[]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),

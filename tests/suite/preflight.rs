@@ -182,6 +182,7 @@ fn told(report: &Report) -> Vec<String> {
     let letter = |severity| match severity {
         Severity::Error => 'E',
         Severity::Warning => 'W',
+        Severity::Note => 'N',
         Severity::Prepared => 'P',
     };
     let line = |finding: &preflight::Finding| {

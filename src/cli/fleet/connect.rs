@@ -1,7 +1,5 @@
 //! Connecting to every host of a cluster.
 
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
 use crate::cli::settings::Settings;
 use crate::cluster::Cluster;
 use crate::host::Fleet;
@@ -10,45 +8,37 @@ use crate::host::ssh::Operator;
 use crate::host::ssh::config::SshConfig;
 use crate::host::ssh::prompt::Answers;
 use crate::host::ssh::prompt::Nobody;
-use crate::report::Reporter;
+use crate::preflight::fleet::Unreachable;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Connects to all hosts side by side; every host that cannot be reached is in the error.
-///
-/// # Errors
-/// A host cannot be reached.
-pub(in crate::cli) fn connect(
-    cluster: &Cluster,
-    parallel: usize,
-    settings: &Settings,
-    reporter: &Reporter,
-) -> Result<Fleet, CliError> {
-    let _ = reporter;
-    let hosts: Vec<_> =
-        cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.access.clone()?))).collect();
-    let count = hosts.len();
-    let mut fleet = Fleet::new();
-    let mut troubles = Vec::new();
-    for answer in ssh::connect_all(hosts, &operator(settings), parallel) {
-        match answer {
-            Ok(host) => fleet.insert(Arc::new(host)),
-            Err(error) => troubles.push(error.to_string()),
-        }
-    }
-    if troubles.is_empty() {
-        return Ok(fleet);
-    }
-    let error = anyhow::anyhow!(
-        "{} of {count} hosts cannot be reached:\n  {}",
-        troubles.len(),
-        troubles.join("\n  ")
-    );
-    Err(CliError::new(Exit::Host, error).hint("nothing was changed"))
+/// The hosts that are reached, and why the others are not.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Connected {
+    pub hosts: Fleet,
+    pub unreachable: BTreeMap<String, Unreachable>,
 }
 
-fn operator(_: &Settings) -> Operator {
-    let home = PathBuf::from("/root");
+/// Connects to all hosts side by side.
+pub(in crate::cli) fn connect(cluster: &Cluster, parallel: usize, settings: &Settings) -> Connected {
+    let hosts: Vec<_> =
+        cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.access.clone()?))).collect();
+    let mut connected = Connected::default();
+    for answer in ssh::connect_all(hosts, &operator(settings), parallel) {
+        match answer {
+            Ok(host) => connected.hosts.insert(Arc::new(host)),
+            Err(error) => {
+                let repair = error.hint.unwrap_or_default();
+                connected.unreachable.insert(error.host, Unreachable { why: error.message, repair });
+            }
+        }
+    }
+    connected
+}
+
+fn operator(settings: &Settings) -> Operator {
+    let home = PathBuf::from(settings.home.clone().unwrap_or_default());
     Operator {
         known_hosts: vec![home.join(".ssh/known_hosts")],
         home: Some(home),

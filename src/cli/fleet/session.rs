@@ -3,12 +3,14 @@
 use crate::api::ApiProvider as _;
 use crate::apply;
 use crate::apply::World;
+use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::fleet::api::FleetApi;
 use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
+use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
 use crate::cli::images::CriImages;
 use crate::cli::pki_files;
@@ -25,7 +27,12 @@ use crate::etcd::Known;
 use crate::etcd::Membership;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
+use crate::facts::EtcdVersions;
+use crate::facts::HostFacts;
 use crate::facts::baseline;
+use crate::facts::etcd::versions as etcd_versions;
+use crate::facts::links;
+use crate::facts::links::Wanted;
 use crate::host::Fleet;
 use crate::host::Host as _;
 use crate::host::HostError;
@@ -33,6 +40,7 @@ use crate::host::fleet::side_by_side;
 use crate::phase::Context;
 use crate::phase::Options;
 use crate::phase::growth;
+use crate::phase::join::KUBELET_KUBECONFIG;
 use crate::phase::select::Selected;
 use crate::pki::Bundle;
 use crate::pki::Ca;
@@ -46,6 +54,12 @@ use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::plan::Identity;
 use crate::plan::Plan;
+use crate::preflight::Ignore;
+use crate::preflight::fleet::FleetReport;
+use crate::preflight::fleet::FleetSubject;
+use crate::preflight::fleet::HostInput;
+use crate::preflight::fleet::Unreachable;
+use crate::preflight::fleet::fleet_preflight;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
@@ -86,19 +100,21 @@ pub(in crate::cli) struct FleetSession {
 }
 
 impl FleetSession {
-    /// Asks all hosts, and where a cluster runs, the cluster.
+    /// Asks all hosts, and where a cluster runs, the cluster. Hosts that cannot be asked are for [`Self::preflight`] to
+    /// tell.
     ///
     /// # Errors
-    /// A host cannot be asked.
+    /// What is on the control planes contradicts itself.
     pub(in crate::cli) fn open(
         mut cluster: Cluster,
-        hosts: Fleet,
+        connected: Connected,
         mut options: Options,
         parallel: usize,
         interrupt: Arc<AtomicBool>,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
-        let answers = ask::all(&cluster, &hosts, parallel)?;
+        let mut answers = ask::all(&cluster, connected, parallel);
+        let hosts = std::mem::take(&mut answers.hosts);
         if let Some(found) =
             answers.inventories.values().find_map(|one| inventory::found_layout(&cluster, one))
         {
@@ -128,6 +144,64 @@ impl FleetSession {
         };
         session.ask_cluster(reporter)?;
         Ok(session)
+    }
+
+    /// Judges all hosts together, each in its role and what lies between them. That is measured only where there is a
+    /// host that is not a part of the cluster yet.
+    pub(in crate::cli) fn preflight(&self, prepare: bool, ignore: &Ignore) -> FleetReport {
+        let links = self.has_new_hosts().then(|| {
+            let wanted = Wanted::of(&self.cluster);
+            links::measure(&self.hosts, &self.answers.facts, &wanted, self.parallel, &System)
+        });
+        let etcd = match self.hosts.get(&self.cluster.first_control_plane().name) {
+            Some(host) => etcd_versions(&**host, &self.cluster, &System),
+            None => EtcdVersions::default(),
+        };
+        let hosts = self.inputs();
+        let subject = FleetSubject {
+            cluster: &self.cluster,
+            hosts: &hosts,
+            links: links.as_ref(),
+            prepare,
+            etcd: &etcd,
+            running: &self.running,
+        };
+        fleet_preflight(&subject, ignore)
+    }
+
+    fn inputs(&self) -> BTreeMap<String, Result<HostInput, Unreachable>> {
+        let included = |(name, _): &(&String, &Unreachable)| self.includes(name);
+        let unreachable = self.answers.unreachable.iter().filter(included);
+        let unreachable = unreachable.map(|(name, why)| (name.clone(), Err(why.clone())));
+        let asked = self.answers.facts.iter().filter_map(|(name, facts)| {
+            let images = ask::images_of(&self.cluster, self.cluster.node(name)?);
+            let ours = self.answers.receipts.get(name).map(Receipt::ours).unwrap_or_default();
+            Some((name.clone(), Ok(HostInput { facts: facts.clone(), images, ours })))
+        });
+        unreachable.chain(asked).collect()
+    }
+
+    /// Whether the run is about a host.
+    fn includes(&self, name: &str) -> bool {
+        self.options.only.as_ref().is_none_or(|only| only.contains(name))
+    }
+
+    /// Hosts that the run is about, and that nobody could ask.
+    pub(in crate::cli) fn silent(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unreachable = self.answers.unreachable.iter().filter(|(name, _)| self.includes(name));
+        unreachable.map(|(name, why)| (name.as_str(), why.why.as_str()))
+    }
+
+    /// Hosts that nobody could ask, and that the run is not about.
+    pub(in crate::cli) fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unreachable = self.answers.unreachable.iter().filter(|(name, _)| !self.includes(name));
+        unreachable.map(|(name, why)| (name.as_str(), why.why.as_str()))
+    }
+
+    /// Whether there is a host on which no kubelet of this cluster was ever set up.
+    fn has_new_hosts(&self) -> bool {
+        let new = |facts: &HostFacts| !facts.existing_paths.contains(KUBELET_KUBECONFIG);
+        !self.running.runs || self.answers.facts.values().any(new)
     }
 
     /// The plan of the selected phases. Pure.
@@ -180,8 +254,9 @@ impl FleetSession {
 
     /// What a plan's references stand for.
     pub(in crate::cli) fn resolver(&self, bundle: Arc<Bundle>, dry_run: bool) -> Resolver<'_> {
-        let first = &self.cluster.first_control_plane().name;
-        let host = self.hosts.get(first).expect("every host was asked");
+        let reached = |name: &String| self.hosts.get(name);
+        let host = self.cluster.control_planes().find_map(|node| reached(&node.name));
+        let host = host.or_else(|| self.hosts.iter().next()).expect("a run without hosts ends at preflight");
         Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &**host, dry_run)
     }
 

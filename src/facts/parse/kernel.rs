@@ -16,6 +16,7 @@ pub(in crate::facts) fn kernel(answers: &Answers) -> Kernel {
     Kernel {
         name: answers.first("/proc/sys/kernel/ostype").unwrap_or_default().to_owned(),
         release: answers.first("/proc/sys/kernel/osrelease").unwrap_or_default().to_owned(),
+        machine: answers.first("/proc/sys/kernel/arch").unwrap_or_default().to_owned(),
         config: config(answers),
     }
 }

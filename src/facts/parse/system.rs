@@ -1,6 +1,7 @@
 //! Services, swap, `SELinux`, time, disks, paths and what an earlier cluster left.
 
 use super::Answers;
+use super::assigned;
 use crate::facts::InitSystem;
 use crate::facts::checks::DiskSpace;
 use crate::facts::checks::Kubelet;
@@ -26,6 +27,19 @@ pub(in crate::facts) fn init_system(answers: &Answers) -> InitSystem {
         Some("openrc") => InitSystem::OpenRc,
         _ => InitSystem::None,
     }
+}
+
+pub(in crate::facts) fn os(answers: &Answers) -> Option<String> {
+    assigned(answers.all("/etc/os-release"), "PRETTY_NAME").map(str::to_owned)
+}
+
+/// The type and the key of each line; what follows is only a comment.
+pub(in crate::facts) fn ssh_host_keys(answers: &Answers) -> BTreeSet<String> {
+    let keys = answers.under("/etc/ssh/ssh_host_").filter_map(|(_, line)| {
+        let mut words = line.split_whitespace();
+        Some(format!("{} {}", words.next()?, words.next()?))
+    });
+    keys.collect()
 }
 
 /// A unit as `systemctl show` prints it: `Name=value` lines.

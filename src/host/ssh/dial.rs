@@ -30,7 +30,7 @@ pub(super) const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long sent data may stay without acknowledgement before the kernel gives the connection up.
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// libssh2's "unable to exchange encryption keys".
 const KEX_FAILURES: [i32; 3] = [-5, -8, -10];

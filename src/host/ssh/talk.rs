@@ -77,6 +77,8 @@ pub(super) struct Talk<'a> {
     stdout: Skipping,
     stderr: Skipping,
     complaints: Vec<u8>,
+    /// How far the end was looked for in them.
+    searched: usize,
     shell: Option<u32>,
     end: Option<i32>,
     finished: Option<i32>,
@@ -132,11 +134,15 @@ impl<'a> Talk<'a> {
         input: Input<'a>,
         limit: Duration,
     ) -> Self {
-        let (feed, fed) = mpsc::channel();
+        let (feed, input_end) = mpsc::channel();
         let (sender, events) = mpsc::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
-        let start =
-            Start { line: marks.line(rights), feed: fed, events: sender, cancelled: Arc::clone(&cancelled) };
+        let start = Start {
+            line: marks.line(rights),
+            feed: input_end,
+            events: sender,
+            cancelled: Arc::clone(&cancelled),
+        };
         let mut talk = Self {
             marks: marks.clone(),
             waker: connection.waker(),
@@ -151,6 +157,7 @@ impl<'a> Talk<'a> {
             stdout: Skipping::new(&marks.start()),
             stderr: Skipping::new(&marks.start()),
             complaints: Vec::new(),
+            searched: 0,
             shell: None,
             end: None,
             finished: None,
@@ -244,17 +251,24 @@ impl<'a> Talk<'a> {
     }
 
     fn look_for_end(&mut self) {
-        if let Some(at) = find(&self.complaints, self.marks.missing().as_bytes()) {
+        let (missing, ended) = (self.marks.missing(), self.marks.end());
+        let from = self.searched;
+        let found = |mark: &str| find(&self.complaints[from..], mark.as_bytes()).map(|at| from + at);
+        if let Some(at) = found(&missing) {
             self.complaints.truncate(at);
             self.failure = Some(Failure::NoProgram);
             return;
         }
-        let mark = self.marks.end();
-        let Some(at) = find(&self.complaints, mark.as_bytes()) else { return };
-        let rest = &self.complaints[at + mark.len()..];
+        let Some(at) = found(&ended) else {
+            // A mark may have come in part.
+            self.searched = self.complaints.len().saturating_sub(missing.len().max(ended.len()));
+            return;
+        };
+        self.searched = at;
+        let rest = &self.complaints[at + ended.len()..];
         let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { return };
         self.end = String::from_utf8_lossy(&rest[..length]).trim().parse().ok();
-        self.complaints.drain(at..=at + mark.len() + length);
+        self.complaints.drain(at..=at + ended.len() + length);
         self.deadline = self.deadline.min(Instant::now() + AFTER_END);
     }
 

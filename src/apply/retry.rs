@@ -20,27 +20,50 @@ pub(crate) fn perform(
     mut attempt: impl FnMut(&[&Step]) -> Vec<Result<Done, StepError>>,
 ) -> Vec<Result<Done, StepError>> {
     let mut results = attempt(steps);
-    let limit = run.world.options.retries;
-    for number in 1..=limit {
+    for number in 1..=run.world.options.retries {
         let Some(Err(error)) = results.last() else { break };
         let step = steps[results.len() - 1];
-        if !error.may_pass() || !is_repeatable(&step.action) || run.interrupted() {
+        if !is_repeatable(&step.action) || !wait(run, step, error, number) {
             break;
         }
-        run.tell(Event::Retrying {
-            phase: step.phase.clone(),
-            host: host_of(&step.place),
-            subject: step.subject(),
-            attempt: number,
-            limit,
-            why: error.line(),
-        });
-        run.world.clock.sleep(PAUSE * 2u32.saturating_pow(number - 1));
         results.pop();
         let left = &steps[results.len()..];
         results.extend(attempt(left));
     }
     results
+}
+
+/// Does something about a step that does no harm when it is done twice.
+pub(crate) fn until_done(
+    run: &Run<'_>,
+    step: &Step,
+    mut attempt: impl FnMut() -> Result<(), StepError>,
+) -> Result<(), StepError> {
+    let mut number = 0;
+    loop {
+        number += 1;
+        match attempt() {
+            Err(error) if number <= run.world.options.retries && wait(run, step, &error, number) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Tells of a repetition and waits for it; `false` when there is no use in one.
+fn wait(run: &Run<'_>, step: &Step, error: &StepError, number: u32) -> bool {
+    if !error.may_pass() || run.interrupted() {
+        return false;
+    }
+    run.tell(Event::Retrying {
+        phase: step.phase.clone(),
+        host: host_of(&step.place),
+        subject: step.subject(),
+        attempt: number,
+        limit: run.world.options.retries,
+        why: error.line(),
+    });
+    run.world.clock.sleep(PAUSE * 2u32.saturating_pow(number - 1));
+    true
 }
 
 /// Whether doing it twice comes to the same as doing it once. A command is so when it is asked first whether it is

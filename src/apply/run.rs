@@ -258,7 +258,10 @@ impl<'a> Run<'a> {
             step.action,
             Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. } | Action::Member(_)
         );
-        if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
+        if changed && alone {
+            return retry::until_done(self, step, || ledger.save(host.as_ref()));
+        }
+        Ok(())
     }
 
     /// Writes the record, then keeps the failure.

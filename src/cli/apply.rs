@@ -38,6 +38,7 @@ use crate::review::text::Show;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
+use std::fmt::Write as _;
 use std::io::BufRead as _;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -240,10 +241,12 @@ impl<'a> Run<'a> {
             return;
         }
         let mut text = String::from("\nleft to do:\n");
-        left.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        for line in left {
+            let _ = writeln!(text, "  {line}");
+        }
         text.push_str("the same command goes on from here\n");
         if let Some(journal) = journal.filter(|_| report.interrupted) {
-            text.push_str(&format!("the journal of this run is {}\n", journal.path.display()));
+            let _ = writeln!(text, "the journal of this run is {}", journal.path.display());
         }
         output::people(&text);
     }

@@ -235,8 +235,10 @@ fn show(journals: &[PathBuf], args: &ShowArgs, settings: &Settings) -> Result<()
     };
     let lines = read(path);
     if args.json {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        output::data(&text);
+        for line in lines {
+            output::data(&format!("{line}
+"));
+        }
         return Ok(());
     }
     output::data(&text(&lines, settings));

@@ -7,8 +7,10 @@ use crate::cluster::Node;
 use crate::cluster::Role;
 use std::collections::BTreeSet;
 
+type HasRole = fn(&Node) -> bool;
+
 /// The words for roles, as the `Cluster` document has them.
-const ROLES: [(&str, fn(&Node) -> bool); 3] = [
+const ROLES: [(&str, HasRole); 3] = [
     ("control-plane", Node::is_control_plane),
     ("worker", |node| node.runs_kubelet() && !node.is_control_plane()),
     ("load-balancer", |node| node.roles.contains(&Role::LoadBalancer)),

@@ -14,6 +14,7 @@ use crate::review::Reviewed;
 use crate::review::reviewed::Made;
 use crate::review::reviewed::PlanChoices;
 use anyhow::Context as _;
+use std::fmt::Write as _;
 use std::path::Path;
 use time::format_description::well_known::Rfc3339;
 
@@ -66,9 +67,11 @@ pub(super) fn compare(reviewed: &Reviewed, now: &Reviewed) -> Result<(), CliErro
         return Ok(());
     }
     let mut text = format!("the plan of {} does not hold any more:", reviewed.time);
-    lines.iter().take(LISTED).for_each(|line| text.push_str(&format!("\n  {line}")));
+    for line in lines.iter().take(LISTED) {
+        let _ = write!(text, "\n  {line}");
+    }
     if lines.len() > LISTED {
-        text.push_str(&format!("\n  and {} more", lines.len() - LISTED));
+        let _ = write!(text, "\n  and {} more", lines.len() - LISTED);
     }
     let error = CliError::new(Exit::Outdated, anyhow::anyhow!(text));
     Err(error.hint("nothing was changed; look at a new plan with `kubewright plan -f FILE --out PLAN`"))

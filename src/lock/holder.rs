@@ -69,7 +69,7 @@ impl Process {
     }
 }
 
-/// Field 22 of `/proc/PID/stat` (proc_pid_stat(5)); the name before it may hold spaces and parentheses.
+/// Field 22 of `/proc/PID/stat` (`proc_pid_stat(5)`); the name before it may hold spaces and parentheses.
 fn started(stat: &str) -> Option<String> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(19).map(str::to_owned)

@@ -39,7 +39,7 @@ pub enum LockError {
     #[error("{host}: cannot write the lock `{path}`: {why}")]
     Refused { host: String, path: String, why: String },
     #[error("{host} is locked by {}", .found.describe())]
-    Held { host: String, found: Found },
+    Held { host: String, found: Box<Found> },
 }
 
 impl Found {
@@ -78,7 +78,7 @@ pub fn take(host: &dyn Host, path: &str, holder: &Holder) -> Result<(), LockErro
     let output = host.run(&script::take(path, holder))?;
     match output.status {
         0 => Ok(()),
-        script::HELD => Err(LockError::Held { host: host.name().to_owned(), found: found(&output.stdout) }),
+        script::HELD => Err(LockError::Held { host: host.name().to_owned(), found: Box::new(found(&output.stdout)) }),
         _ => Err(refused(host, path, &output)),
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod apply;
+mod apply_plan;
 mod apply_refused;
 mod discovery;
 mod estate;

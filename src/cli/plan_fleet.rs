@@ -93,7 +93,7 @@ fn plan(
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let only = limit::resolve(&loaded.cluster, &args.limit)?;
     let parallel = usize::from(args.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let options = Options { prepare: how.prepare, only, ..Options::default() };
     let session =

@@ -1,5 +1,7 @@
 //! From the command line and the file it names to a cluster: the edge around `config`.
 
+use crate::apply::receipt::sha256;
+use crate::cli::artifacts;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -44,6 +46,8 @@ pub(super) struct Loaded {
     pub dry_run: bool,
     /// The token was made here and now, since the operator named none.
     pub token_is_new: bool,
+    /// Digest of the file, where a whole cluster was loaded.
+    pub digest: String,
 }
 
 /// Loads the configuration of `init` for this host: of a whole cluster's hosts, this one is left.
@@ -114,6 +118,7 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
         // Hosts that are reached over SSH join without a token.
         loaded.cluster.tokens.clear();
     }
+    loaded.digest = sha256(&bytes);
     Ok(loaded)
 }
 
@@ -185,6 +190,7 @@ fn load_with(
     if let Some(directory) = &loaded.patches_directory {
         cluster.patches = read_patches(directory, reporter)?;
     }
+    artifacts::read(&mut cluster.prepare)?;
     let token_is_new = cluster.tokens.first().is_some_and(|token| {
         let text = format!("{}.{}", token.id, token.secret.expose());
         env.tokens.iter().any(|new| new.expose() == text)
@@ -195,6 +201,7 @@ fn load_with(
         ignore_preflight_errors: loaded.ignore_preflight_errors,
         dry_run: loaded.dry_run,
         token_is_new,
+        digest: String::new(),
     })
 }
 

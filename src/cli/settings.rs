@@ -83,6 +83,12 @@ pub(super) struct Settings {
     pub ssh: ssh::Environment,
     /// Where a kubeconfig is looked for when none is named.
     pub kubeconfigs: Vec<String>,
+    /// Where a kubeconfig is merged into; `None` without a home directory.
+    pub own_kubeconfig: Option<String>,
+    /// Where programs keep what they remember (XDG base directory specification); `None` without a home directory.
+    pub state_home: Option<String>,
+    /// The name of who runs this.
+    pub user: String,
 }
 
 impl Settings {
@@ -129,6 +135,9 @@ impl Settings {
             terminal,
             ssh: ssh_environment(&|name| std::env::var(name).ok().filter(|value| !value.is_empty())),
             proxy_env: proxies(std::env::vars()),
+            own_kubeconfig: own_kubeconfig(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
+            state_home: state_home(std::env::var("XDG_STATE_HOME").ok(), std::env::var("HOME").ok()),
+            user: std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| uid()),
             kubeconfigs: kubeconfigs(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
         }
     }
@@ -161,6 +170,32 @@ fn kubeconfigs(variable: Option<String>, home: Option<String>) -> Vec<String> {
     let home = home.filter(|home| listed.is_empty() && !home.is_empty());
     let home = home.map(|home| format!("{}/.kube/config", home.trim_end_matches('/')));
     listed.into_iter().chain(home).chain(["/etc/kubernetes/admin.conf".to_owned()]).collect()
+}
+
+/// Where this machine keeps what it downloaded for hosts.
+pub(super) fn cache_directory() -> std::path::PathBuf {
+    let named = |variable: &str| std::env::var_os(variable).filter(|path| !path.is_empty());
+    let base = named("XDG_CACHE_HOME").map(std::path::PathBuf::from);
+    let base = base.or_else(|| Some(std::path::PathBuf::from(named("HOME")?).join(".cache")));
+    base.unwrap_or_else(|| "/var/cache".into()).join("kubewright")
+}
+
+/// The first file of `KUBECONFIG`, or else the one in the home directory.
+fn own_kubeconfig(variable: Option<String>, home: Option<String>) -> Option<String> {
+    let listed = variable.and_then(|paths| paths.split(':').find(|path| !path.is_empty()).map(str::to_owned));
+    let home = home.filter(|home| !home.is_empty());
+    listed.or_else(|| home.map(|home| format!("{}/.kube/config", home.trim_end_matches('/'))))
+}
+
+/// A relative path in the variable counts as none, as the specification has it.
+fn state_home(variable: Option<String>, home: Option<String>) -> Option<String> {
+    let named = variable.filter(|path| path.starts_with('/'));
+    let home = home.filter(|home| !home.is_empty());
+    named.or_else(|| home.map(|home| format!("{}/.local/state", home.trim_end_matches('/'))))
+}
+
+fn uid() -> String {
+    format!("uid {}", rustix::process::geteuid().as_raw())
 }
 
 #[cfg(test)]

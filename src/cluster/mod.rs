@@ -8,6 +8,7 @@ pub mod hop;
 pub mod kubeadm;
 pub mod network;
 pub mod node;
+pub mod prepare;
 pub mod secret;
 pub mod site;
 pub mod token;
@@ -19,6 +20,8 @@ pub use network::HostPort;
 pub use network::Networking;
 pub use node::Node;
 pub use node::Role;
+pub use prepare::Prepare;
+pub use prepare::SelinuxMode;
 pub use secret::Secret;
 pub use site::Site;
 pub use token::BootstrapToken;
@@ -84,7 +87,7 @@ pub struct ComponentConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     /// `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kubeletconfiguration`,
-    /// `corednsdeployment`.
+    /// `corednsdeployment`, `containerd`.
     pub target: String,
     pub kind: PatchKind,
     pub value: Value,
@@ -99,19 +102,6 @@ pub enum PatchKind {
     Merge,
     /// RFC 6902.
     Json,
-}
-
-/// How far `--prepare` goes in changing a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Prepare {
-    pub selinux: Option<SelinuxMode>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SelinuxMode {
-    Enforcing,
-    Permissive,
 }
 
 impl Cluster {

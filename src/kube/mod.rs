@@ -5,15 +5,18 @@
 //! what five chains change.
 
 pub mod args;
+pub mod containerd;
 mod difference;
 pub mod images;
 pub mod join_command;
 pub mod kubelet;
+pub mod merge;
 pub mod objects;
 pub mod patch;
 pub mod serving_request;
 pub mod static_pod;
 pub mod token;
+pub mod toml;
 pub mod yaml;
 
 pub use difference::Change;

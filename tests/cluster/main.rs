@@ -11,6 +11,8 @@
 )]
 
 mod apply;
+mod apply_plan;
+mod apply_refused;
 mod discovery;
 mod estate;
 mod fault;
@@ -30,6 +32,7 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod prepare_bare;
 mod reset;
 mod running;
 #[path = "../support/skip.rs"]

@@ -42,6 +42,7 @@ use kubewright::plan::Fill;
 use kubewright::plan::ObjectRef;
 use kubewright::plan::Plan;
 use kubewright::plan::Probe;
+use kubewright::plan::Supply;
 use kubewright::report::Report;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -62,10 +63,10 @@ impl Random for Counting {
 }
 
 /// What a plan's references lead to.
-struct Contents<'a> {
-    bundle: Bundle,
-    cluster: &'a Cluster,
-    host: &'a dyn Host,
+pub(crate) struct Contents<'a> {
+    pub(crate) bundle: Bundle,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) host: &'a dyn Host,
 }
 
 impl Contents<'_> {
@@ -88,6 +89,10 @@ impl Contents<'_> {
 }
 
 impl Resolve for Contents<'_> {
+    fn supply(&self, _: &Supply) -> anyhow::Result<(Box<dyn std::io::Read + Send>, u64)> {
+        Ok((Box::new(&b"abc"[..]), 3))
+    }
+
     fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>> {
         Ok(match content {
             Content::BootstrapKubeconfig { server } => format!("kubeconfig for {server}\n").into(),
@@ -115,16 +120,16 @@ impl Resolve for Contents<'_> {
     }
 }
 
-struct Stage {
-    hosts: BTreeMap<String, Arc<Fake>>,
-    api: api::Fake,
+pub(crate) struct Stage {
+    pub(crate) hosts: BTreeMap<String, Arc<Fake>>,
+    pub(crate) api: api::Fake,
     /// What a joining control plane finds.
-    etcd: etcd::Fake,
-    clock: Manual,
+    pub(crate) etcd: etcd::Fake,
+    pub(crate) clock: Manual,
 }
 
 impl Stage {
-    fn new(cluster: &Cluster) -> Self {
+    pub(crate) fn new(cluster: &Cluster) -> Self {
         let api = api::Fake::new().admin_needs(ObjectRef::of(&admins::cluster_admins().value));
         api.page("/livez", "ok");
         if cluster.joining {
@@ -180,7 +185,7 @@ impl Stage {
     }
 
     /// What exists on the hosts, completed.
-    fn bundle(&self, cluster: &Cluster) -> Bundle {
+    pub(crate) fn bundle(&self, cluster: &Cluster) -> Bundle {
         if cluster.control_planes().next().is_none() {
             // A worker is handed all that it needs.
             return Bundle::default();
@@ -226,7 +231,7 @@ fn found(host: &Fake, cluster: &Cluster, specs: &[CertSpec]) -> Inventory {
 }
 
 /// The plan with probes that hosts in memory can answer: they speak no TLS.
-fn without_tls(mut plan: Plan) -> Plan {
+pub(crate) fn without_tls(mut plan: Plan) -> Plan {
     for step in &mut plan.steps {
         if let Action::Wait(wait) = &mut step.action
             && let Probe::Http { tls, .. } = &mut wait.probe

@@ -30,9 +30,11 @@ fn said(cluster: &Cluster) -> Option<&KubeVip> {
     }
 }
 
-/// Plans the pod, when its API server answers: one that finds nobody ends, and is started again ever later.
+/// Plans the pod, when its API server answers: one that finds nobody ends, and is started again ever later. On a
+/// control plane that joins that is when it has joined.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    let Some(said) = said(cx.cluster) else { return Ok(Vec::new()) };
+    let here = cx.begins_with(node);
+    let Some(said) = said(cx.cluster).filter(|_| here) else { return Ok(Vec::new()) };
     // With leases kube-vip asks for one; with routes it asks nobody for leave.
     let leases = matches!(said.mode, KubeVipMode::Arp { .. });
     let begins = leases && cx.cluster.begins_on(node);
@@ -50,7 +52,8 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
 /// Plans the administrator's credentials where the super-administrator's were.
 pub fn finalize(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let needed = said(cx.cluster).is_some_and(|said| matches!(said.mode, KubeVipMode::Arp { .. }))
-        && cx.cluster.begins_on(node);
+        && cx.cluster.begins_on(node)
+        && cx.begins_with(node);
     Ok(needed.then(|| credentials(cx, node, CertName::Admin, false)).into_iter().collect())
 }
 

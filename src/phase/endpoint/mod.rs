@@ -71,6 +71,8 @@ fn running(cx: &Context<'_>, node: &Node, part: Part) -> anyhow::Result<Vec<Draf
 /// Plans a worker's wait for the API, before its kubelet looks for it: one that finds nobody backs off.
 pub fn wait(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let endpoint = match (&cx.cluster.site.balancing, cx.cluster.node_local(), &cx.cluster.endpoint) {
+        // The kubelet itself starts it.
+        (Some(_), Some(local), _) if local.run_as == RunAs::StaticPod => return Ok(Vec::new()),
         (Some(_), Some(local), _) => local.host_port(node),
         (Some(_), None, Some(endpoint)) => endpoint.clone(),
         _ => return Ok(Vec::new()),

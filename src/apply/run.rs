@@ -374,7 +374,13 @@ impl<'a> Run<'a> {
 /// Whether what was written so far must be on the disk before such a step.
 fn builds_on_files(action: &Action) -> bool {
     match action {
-        Action::Wait(_) | Action::Service(_) | Action::Run(_) | Action::Object(_) | Action::Member(_) => true,
+        Action::Wait(_)
+        | Action::Service(_)
+        | Action::Run(_)
+        | Action::Object(_)
+        | Action::Member(_)
+        | Action::Drain(_)
+        | Action::Delete(_) => true,
         Action::File(_)
         | Action::Directory { .. }
         | Action::Link { .. }

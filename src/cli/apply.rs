@@ -11,12 +11,16 @@ use crate::cli::init;
 use crate::cli::load;
 use crate::cli::output;
 use crate::cli::settings::Settings;
+use crate::cluster::GoDuration;
 use crate::phase::Options;
+use crate::phase::prune;
 use crate::phase::select;
 use crate::phase::workflow::CLUSTER;
 use crate::plan::Plan;
 use crate::plan::display;
 use crate::plan::display::Detail;
+use crate::report::Event;
+use crate::report::Reporter;
 use clap::Args;
 use std::io::BufRead as _;
 use std::io::IsTerminal as _;
@@ -48,13 +52,22 @@ pub(super) struct ApplyCommand {
     /// Repair on the hosts what preflight finds and can repair
     #[arg(long)]
     prepare: bool,
+
+    /// Drain and remove nodes that the cluster has and the file has not
+    #[arg(long)]
+    prune: bool,
+
+    /// How long the draining of one node may take
+    #[arg(long, value_name = "DURATION", default_value = "5m0s")]
+    drain_timeout: GoDuration,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   kubewright apply -f cluster.yaml
   kubewright apply -f cluster.yaml --yes
-  kubewright apply -f cluster.yaml --dry-run --diff";
+  kubewright apply -f cluster.yaml --dry-run --diff
+  kubewright apply -f cluster.yaml --prune      nodes that were taken out of the file leave the cluster";
 
 /// Runs the command.
 ///
@@ -66,9 +79,18 @@ pub(super) fn run(command: &ApplyCommand, settings: &Settings) -> Result<Exit, C
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let parallel = usize::from(command.fleet.parallel);
     let hosts = fleet::connect(&loaded.cluster, parallel, settings, &reporter)?;
-    let options = Options { prepare: command.prepare, ..Options::default() };
+    let options = Options {
+        prepare: command.prepare,
+        prune: command.prune,
+        drain_limit: Some(command.drain_timeout),
+        ..Options::default()
+    };
     let session = FleetSession::open(loaded.cluster, hosts, options, parallel, &reporter)?;
     let plan = session.plan(&selected)?;
+    let leavers = prune::leavers(&session.cluster, &session.running);
+    if !command.prune {
+        warn(&reporter, prune::mention(&leavers));
+    }
     if !command.dry_run && !command.yes {
         confirm(&plan)?;
     }
@@ -82,7 +104,16 @@ pub(super) fn run(command: &ApplyCommand, settings: &Settings) -> Result<Exit, C
         ..apply::Options::default()
     };
     let report = session.execute(&plan, &resolver, &apply_options, &|event| reporter.tell(&event))?;
+    if command.prune && report.success() && !command.dry_run {
+        leavers.iter().for_each(|leaver| warn(&reporter, Some(prune::farewell(leaver))));
+    }
     Ok(if report.success() { Exit::Success } else { init::exit_of(&report) })
+}
+
+fn warn(reporter: &Reporter, said: Option<(String, String)>) {
+    if let Some((message, hint)) = said {
+        reporter.tell(&Event::Warning { host: None, message, hint: Some(hint) });
+    }
 }
 
 /// Shows the plan and asks.

@@ -8,6 +8,7 @@ pub mod etcd_start;
 pub mod footprint;
 pub mod gather;
 mod local;
+pub mod nodes;
 mod parse;
 pub mod question;
 pub mod runtime;
@@ -19,6 +20,7 @@ pub use accounts::Accounts;
 pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
 pub use etcd_start::EtcdStart;
+pub use nodes::NodeFacts;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
@@ -127,8 +129,17 @@ pub struct ClusterFacts {
     pub etcd_trouble: Option<String>,
     /// The layout of the PKI that the control planes run with.
     pub layout: Option<Layout>,
+    /// Its Node objects, where somebody asked for them.
+    pub nodes: Vec<NodeFacts>,
     /// The Node object of the name that a joining host will register with, where there is one.
     pub namesake: Option<Namesake>,
+}
+
+impl ClusterFacts {
+    /// The Node object of this name.
+    pub fn node(&self, name: &str) -> Option<&NodeFacts> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
 }
 
 /// A Node object that exists already.

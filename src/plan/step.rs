@@ -6,6 +6,8 @@ use crate::plan::gone::ClearSpec;
 use crate::plan::gone::PodSpec;
 use crate::plan::gone::RulesSpec;
 use crate::plan::gone::StopSpec;
+use crate::plan::leave::DeleteSpec;
+use crate::plan::leave::DrainSpec;
 use crate::plan::member::MemberSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
@@ -70,6 +72,10 @@ pub enum Action {
     Rules(RulesSpec),
     /// A member of the cluster's own etcd.
     Member(MemberSpec),
+    /// A node that runs only what belongs to it.
+    Drain(DrainSpec),
+    /// An API object that is not there.
+    Delete(DeleteSpec),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +180,8 @@ impl Step {
             Action::Pod(pod) => pod.name.clone(),
             Action::Rules(rules) => format!("{} {}", rules.program, rules.table),
             Action::Member(spec) => spec.subject(),
+            Action::Drain(spec) => format!("pods of node {}", spec.node),
+            Action::Delete(spec) => spec.object.to_string(),
         }
     }
 }

@@ -29,8 +29,8 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
     // What an earlier run wrote down is a fact for `reset`.
-    ("phase", &["apply", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
-    ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
+    ("phase", &["apply", "cluster", "etcd", "facts", "host", "kube", "pki", "plan", "template"]),
+    ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
     (
         "cli",
         &[

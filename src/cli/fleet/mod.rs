@@ -5,6 +5,7 @@ mod args;
 mod ask;
 mod connect;
 mod etcd;
+mod nodes;
 mod session;
 
 pub(super) use args::FleetArgs;

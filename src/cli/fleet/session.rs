@@ -10,6 +10,7 @@ use crate::cli::fleet::api::FleetApi;
 use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
 use crate::cli::fleet::etcd;
+use crate::cli::fleet::nodes;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::pki_files;
@@ -222,7 +223,10 @@ impl FleetSession {
         pki_files::add(&mut specs, &self.cluster, &ASKING);
         let bundle = Arc::new(self.complete(&specs, false, reporter)?);
         let client = self.api(Arc::clone(&bundle)).client(Identity::Admin);
-        self.running = client.map(|api| cluster_facts(&*api)).unwrap_or_default();
+        if let Ok(api) = client {
+            self.running = cluster_facts(&*api);
+            nodes::add_pods(&*api, &self.cluster, &mut self.running);
+        }
         if let Some(etcd) = etcd::client(&self.cluster, &self.hosts, &self.answers.facts, &bundle) {
             match Membership::gather(&*etcd) {
                 Ok(members) => self.running.etcd = Some(members),

@@ -31,6 +31,8 @@ mod reset;
 mod reset_args;
 mod reset_etcd;
 mod reset_facts;
+mod reset_fleet;
+mod reset_host;
 mod reset_words;
 mod resolver;
 mod session;

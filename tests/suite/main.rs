@@ -13,6 +13,7 @@ mod binary;
 mod cli;
 mod config;
 mod cri;
+mod day2;
 mod discovery;
 mod documents;
 mod endpoint;

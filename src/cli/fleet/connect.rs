@@ -11,6 +11,7 @@ use crate::host::ssh::config::SshConfig;
 use crate::host::ssh::prompt::Answers;
 use crate::host::ssh::prompt::Nobody;
 use crate::report::Reporter;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,27 +25,39 @@ pub(in crate::cli) fn connect(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Fleet, CliError> {
-    let _ = reporter;
-    let hosts: Vec<_> =
-        cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.access.clone()?))).collect();
-    let count = hosts.len();
-    let mut fleet = Fleet::new();
-    let mut troubles = Vec::new();
-    for answer in ssh::connect_all(hosts, &operator(settings), parallel) {
-        match answer {
-            Ok(host) => fleet.insert(Arc::new(host)),
-            Err(error) => troubles.push(error.to_string()),
-        }
-    }
+    let (fleet, troubles) = reach(cluster, parallel, settings, reporter);
     if troubles.is_empty() {
         return Ok(fleet);
     }
     let error = anyhow::anyhow!(
-        "{} of {count} hosts cannot be reached:\n  {}",
+        "{} of {} hosts cannot be reached:\n  {}",
         troubles.len(),
-        troubles.join("\n  ")
+        cluster.nodes.len(),
+        troubles.into_values().collect::<Vec<_>>().join("\n  ")
     );
     Err(CliError::new(Exit::Host, error).hint("nothing was changed"))
+}
+
+/// Connects to all hosts side by side: those that can be reached, and why the others cannot.
+pub(in crate::cli) fn reach(
+    cluster: &Cluster,
+    parallel: usize,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> (Fleet, BTreeMap<String, String>) {
+    let _ = reporter;
+    let hosts: Vec<_> =
+        cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.access.clone()?))).collect();
+    let names: Vec<String> = hosts.iter().map(|(name, _)| name.clone()).collect();
+    let mut fleet = Fleet::new();
+    let mut troubles = BTreeMap::new();
+    for (name, answer) in names.into_iter().zip(ssh::connect_all(hosts, &operator(settings), parallel)) {
+        match answer {
+            Ok(host) => fleet.insert(Arc::new(host)),
+            Err(error) => drop(troubles.insert(name, error.to_string())),
+        }
+    }
+    (fleet, troubles)
 }
 
 fn operator(_: &Settings) -> Operator {

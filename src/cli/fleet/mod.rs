@@ -10,4 +10,5 @@ mod session;
 
 pub(super) use args::FleetArgs;
 pub(super) use connect::connect;
+pub(super) use connect::reach;
 pub(super) use session::FleetSession;

@@ -21,4 +21,5 @@ pub mod pki;
 pub mod plan;
 pub mod preflight;
 pub mod report;
+pub mod status;
 pub mod template;

@@ -23,7 +23,8 @@ pub enum Exit {
     Api = 7,
     /// A component did not become healthy in time.
     Timeout = 8,
-    /// What was looked at wants attention: a certificate expires soon, or a signing request was refused.
+    /// What was looked at wants attention: `status` found something, a certificate expires soon, or a signing request
+    /// was refused.
     Attention = 9,
     /// Interrupted; running the same command again goes on.
     Interrupted = 130,
@@ -43,7 +44,7 @@ impl Exit {
         (Self::Timeout, "a component did not become healthy in time"),
         (
             Self::Attention,
-            "a certificate expires within the days asked about, or a request for one was refused",
+            "what was looked at wants attention: status, a certificate that expires, a request that was refused",
         ),
         (Self::Interrupted, "interrupted; the same command goes on"),
     ];

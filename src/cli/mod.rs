@@ -37,6 +37,7 @@ mod reset_words;
 mod resolver;
 mod session;
 mod settings;
+mod status;
 mod token;
 mod tokens;
 mod version;
@@ -70,6 +71,7 @@ enum Command {
     Init(Box<init::InitCommand>),
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
+    Status(status::StatusCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -125,6 +127,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Init(command) => init::run(*command, settings),
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
+        Command::Status(command) => status::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
     ("host", &[]),
     ("report", &[]),
+    ("status", &[]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),
     ("grpc", &["host"]),
@@ -50,6 +51,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "plan",
             "preflight",
             "report",
+            "status",
             "template",
         ],
     ),
@@ -58,7 +60,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 7] = ["cluster", "config", "kube", "phase", "pki", "plan", "preflight"];
+const PURE: [&str; 8] = ["cluster", "config", "kube", "phase", "pki", "plan", "preflight", "status"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

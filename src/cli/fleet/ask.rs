@@ -48,20 +48,7 @@ struct Answer {
 /// # Errors
 /// A host cannot be asked, or its receipt cannot be understood.
 pub(super) fn all(cluster: &Cluster, hosts: &Fleet, parallel: usize) -> Result<Answers, CliError> {
-    let specs = spec::all_specs(cluster);
-    let nodes: Vec<&Node> = cluster.nodes.iter().collect();
-    let answers = side_by_side(nodes, parallel, |node| {
-        let host = hosts.get(&node.name).ok_or_else(|| anyhow::anyhow!("{}: not connected", node.name));
-        (node, host.and_then(|host| one(cluster, node, &**host, &specs)))
-    });
-    let mut all = Answers::default();
-    let mut troubles = Vec::new();
-    for (node, answer) in answers {
-        match answer {
-            Ok(answer) => all.take(node, answer),
-            Err(error) => troubles.push(format!("{error:#}")),
-        }
-    }
+    let (all, troubles) = some(cluster, hosts, parallel);
     if troubles.is_empty() {
         return Ok(all);
     }
@@ -69,9 +56,28 @@ pub(super) fn all(cluster: &Cluster, hosts: &Fleet, parallel: usize) -> Result<A
         "{} of {} hosts cannot be asked:\n  {}",
         troubles.len(),
         cluster.nodes.len(),
-        troubles.join("\n  ")
+        troubles.into_values().collect::<Vec<_>>().join("\n  ")
     );
     Err(CliError::new(Exit::Host, error).hint("nothing was changed"))
+}
+
+/// Asks all hosts: what they say, and why some say nothing.
+pub(super) fn some(cluster: &Cluster, hosts: &Fleet, parallel: usize) -> (Answers, BTreeMap<String, String>) {
+    let specs = spec::all_specs(cluster);
+    let nodes: Vec<&Node> = cluster.nodes.iter().collect();
+    let answers = side_by_side(nodes, parallel, |node| {
+        let host = hosts.get(&node.name).ok_or_else(|| anyhow::anyhow!("{}: not connected", node.name));
+        (node, host.and_then(|host| one(cluster, node, &**host, &specs)))
+    });
+    let mut all = Answers::default();
+    let mut troubles = BTreeMap::new();
+    for (node, answer) in answers {
+        match answer {
+            Ok(answer) => all.take(node, answer),
+            Err(error) => drop(troubles.insert(node.name.clone(), format!("{error:#}"))),
+        }
+    }
+    (all, troubles)
 }
 
 fn one(cluster: &Cluster, node: &Node, host: &dyn Host, specs: &[CertSpec]) -> anyhow::Result<Answer> {

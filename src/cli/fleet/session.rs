@@ -1,5 +1,6 @@
 //! Everything that is known of a cluster before planning, and what is done with it.
 
+use crate::api::Api;
 use crate::api::ApiProvider as _;
 use crate::apply;
 use crate::apply::World;
@@ -20,6 +21,7 @@ use crate::cli::session::cluster_facts;
 use crate::clock::Clock as _;
 use crate::clock::System;
 use crate::cluster::Cluster;
+use crate::cluster::Node;
 use crate::cluster::Secret;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdProvider;
@@ -27,14 +29,17 @@ use crate::etcd::Known;
 use crate::etcd::Membership;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
+use crate::facts::HostFacts;
 use crate::facts::baseline;
 use crate::host::Fleet;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::phase::Context;
+use crate::phase::Draft;
 use crate::phase::Options;
 use crate::phase::growth;
 use crate::phase::select::Selected;
+use crate::phase::wait_control_plane;
 use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -43,13 +48,17 @@ use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory;
 use crate::pki::inventory::FileState;
+use crate::pki::inventory::Inventory;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
+use crate::plan::Action;
 use crate::plan::Identity;
 use crate::plan::Plan;
+use crate::plan::Probe;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -79,13 +88,47 @@ impl FleetSession {
     /// # Errors
     /// A host cannot be asked.
     pub(in crate::cli) fn open(
-        mut cluster: Cluster,
+        cluster: Cluster,
         hosts: Fleet,
-        mut options: Options,
+        options: Options,
         parallel: usize,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
         let answers = ask::all(&cluster, &hosts, parallel)?;
+        Self::from_answers(cluster, hosts, answers, options, parallel, reporter)
+    }
+
+    /// The same for whoever only looks: hosts that cannot be asked are left out of the plan, and why is told.
+    ///
+    /// # Errors
+    /// What is on the hosts contradicts itself.
+    pub(in crate::cli) fn look(
+        cluster: Cluster,
+        hosts: Fleet,
+        parallel: usize,
+        reporter: &Reporter,
+    ) -> Result<(Self, BTreeMap<String, String>), CliError> {
+        let (mut answers, silent) = ask::some(&cluster, &hosts, parallel);
+        let mut options = Options::default();
+        if !silent.is_empty() {
+            options.only = Some(answers.facts.keys().cloned().collect());
+        }
+        for name in silent.keys() {
+            answers.facts.insert(name.clone(), HostFacts::assumed(name));
+            answers.inventories.insert(name.clone(), Inventory::default());
+        }
+        let session = Self::from_answers(cluster, hosts, answers, options, parallel, reporter)?;
+        Ok((session, silent))
+    }
+
+    fn from_answers(
+        mut cluster: Cluster,
+        hosts: Fleet,
+        answers: Answers,
+        mut options: Options,
+        parallel: usize,
+        reporter: &Reporter,
+    ) -> Result<Self, CliError> {
         if let Some(found) =
             answers.inventories.values().find_map(|one| inventory::found_layout(&cluster, one))
         {
@@ -119,17 +162,45 @@ impl FleetSession {
     /// # Errors
     /// The configuration cannot be rendered.
     pub(in crate::cli) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
-        let context = Context {
+        let nothing = BTreeSet::new();
+        let context = self.context(&nothing);
+        let ours = self.answers.receipts.iter().map(|(host, receipt)| (host.clone(), receipt.ours()));
+        growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
+    }
+
+    fn context<'a>(&'a self, nothing: &'a BTreeSet<String>) -> Context<'a> {
+        Context {
             cluster: &self.cluster,
             facts: &self.answers.facts,
             running: &self.running,
             external: &self.external,
-            downloaded: &BTreeSet::new(),
-            ours: &BTreeSet::new(),
+            downloaded: nothing,
+            ours: nothing,
             options: &self.options,
+        }
+    }
+
+    /// What a control plane is asked to find out whether it is well.
+    pub(in crate::cli) fn health_probes(&self, node: &Node) -> Vec<(String, Probe)> {
+        let drafts = wait_control_plane::plan(&self.context(&BTreeSet::new()), node, "").unwrap_or_default();
+        let probe = |draft: Draft| match draft.action {
+            Action::Wait(wait) => Some((draft.title.trim_end_matches(" healthy").to_owned(), wait.probe)),
+            _ => None,
         };
-        let ours = self.answers.receipts.iter().map(|(host, receipt)| (host.clone(), receipt.ours()));
-        growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
+        drafts.into_iter().filter_map(probe).collect()
+    }
+
+    pub(in crate::cli) fn facts(&self) -> &BTreeMap<String, HostFacts> {
+        &self.answers.facts
+    }
+
+    pub(in crate::cli) fn inventory(&self, host: &str) -> Option<&Inventory> {
+        self.answers.inventories.get(host)
+    }
+
+    /// The cluster's own etcd, where a member has been started.
+    pub(in crate::cli) fn etcd(&self) -> Option<&dyn Etcd> {
+        self.etcd.as_deref()
     }
 
     /// Decides on the identities that a plan names and that a run over the cluster needs, and makes what is missing;
@@ -164,8 +235,8 @@ impl FleetSession {
 
     /// What a plan's references stand for.
     pub(in crate::cli) fn resolver(&self, bundle: Arc<Bundle>, dry_run: bool) -> Resolver<'_> {
-        let first = &self.cluster.first_control_plane().name;
-        let host = self.hosts.get(first).expect("every host was asked");
+        let host = self.cluster.control_planes().find_map(|node| self.hosts.get(&node.name));
+        let host = host.expect("without a control plane nobody has a bundle");
         Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &**host, dry_run)
     }
 
@@ -212,6 +283,21 @@ impl FleetSession {
 
     fn api(&self, bundle: Arc<Bundle>) -> FleetApi {
         FleetApi::new(self.cluster.clone(), self.hosts.clone(), bundle)
+    }
+
+    /// A client of the API, with an identity from memory.
+    ///
+    /// # Errors
+    /// There is no such identity, or no control plane to ask.
+    pub(in crate::cli) fn client(
+        &self,
+        identity: Identity,
+        reporter: &Reporter,
+    ) -> Result<Arc<dyn Api>, String> {
+        let mut specs = Vec::new();
+        pki_files::add(&mut specs, &self.cluster, &ASKING);
+        let bundle = self.complete(&specs, false, reporter).map_err(|error| format!("{:#}", error.cause))?;
+        self.api(Arc::new(bundle)).client(identity).map_err(|error| error.to_string())
     }
 
     /// What a cluster that runs already says. Where no control plane has an authority, or none answers, there is none.

@@ -134,7 +134,7 @@ fn rows(
             name: node.name.clone(),
             address: node.advertise_address.to_string(),
             control_plane: node.is_control_plane(),
-            trouble: troubles.get(&node.name).cloned(),
+            trouble: troubles.get(&node.name).map(|why| without_name(why, &node.name)),
             ..HostRow::default()
         };
         match session.hosts.get(&node.name).filter(|_| row.trouble.is_none()) {
@@ -142,6 +142,11 @@ fn rows(
             None => row,
         }
     })
+}
+
+/// An error without the host's name in front, which stands beside it.
+fn without_name(why: &str, name: &str) -> String {
+    why.strip_prefix(name).and_then(|why| why.strip_prefix(": ")).unwrap_or(why).to_owned()
 }
 
 /// Why the API says nothing.

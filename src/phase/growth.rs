@@ -118,6 +118,7 @@ fn leavers(cx: &Context<'_>) -> anyhow::Result<Vec<Leaver>> {
     }
     ensure!(!cx.running.nodes.is_empty(), "the cluster does not list its nodes, so nobody can be removed");
     let leavers = prune::leavers(cx.cluster, cx.running);
+    prune::check_endpoint(cx.cluster, &leavers)?;
     match (&cx.running.etcd, &cx.running.etcd_trouble) {
         (Some(etcd), _) => prune::check_quorum(etcd, &leavers)?,
         (None, trouble) => ensure!(

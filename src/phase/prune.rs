@@ -1,8 +1,10 @@
 //! Nodes that the cluster has and the operator's file has not: drained, out of etcd, and gone; one after the other, and
 //! after all that is new is in.
 
+use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
+use crate::cluster::Role;
 use crate::etcd::Membership;
 use crate::facts::ClusterFacts;
 use crate::facts::NodeFacts;
@@ -95,6 +97,26 @@ fn belongs(member: &crate::etcd::Member, node: &NodeFacts) -> bool {
         address.is_some_and(|address| node.addresses.contains(&address))
     };
     member.name == node.name || member.peer_urls.iter().any(at)
+}
+
+/// Whether the endpoint survives that they leave. keepalived on a host that the others were told to forget hears them
+/// no more, takes the address, and the others give it up, since they still hear that host (seen in the lab).
+///
+/// # Errors
+/// One of them still runs, and would take the endpoint's address with it.
+pub fn check_endpoint(cluster: &Cluster, leavers: &[Leaver]) -> anyhow::Result<()> {
+    let dedicated = cluster.nodes.iter().any(|node| node.roles.contains(&Role::LoadBalancer));
+    if dedicated || !matches!(cluster.site.balancing, Some(Balancing::Keepalived(_))) {
+        return Ok(());
+    }
+    let running = leavers.iter().find(|leaver| leaver.member.is_some() && !leaver.lost);
+    ensure!(
+        running.is_none(),
+        "{name} still runs, and its keepalived would take the endpoint's address with it when the others forget it; reset \
+         it first, with the file that still has it: `kubewright reset -f FILE --limit {name}`",
+        name = running.map(|leaver| leaver.name.as_str()).unwrap_or_default()
+    );
+    Ok(())
 }
 
 /// Whether etcd goes on when these members leave one after the other.
@@ -226,8 +248,7 @@ pub fn farewell(leaver: &Leaver) -> (String, String) {
     let message = format!("{name} has left the cluster, and its host still runs what it ran");
     let hint = if leaver.is_control_plane() {
         format!(
-            "run `kubewright reset` on {name} now: where it balanced for the endpoint, it does not hear the others any \
-             more, and may hold the endpoint's address beside them"
+            "run `kubewright reset` on {name} before it starts again: its etcd and its keys are of no use any more"
         )
     } else {
         format!("run `kubewright reset` on {name}: its kubelet would register again when it is restarted")

@@ -10,6 +10,7 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod day2;
 mod discovery;
 mod fault;
 mod grow;

@@ -183,6 +183,22 @@ fn a_plan_that_would_cost_etcd_its_majority_is_refused() {
     assert!(planned(&silent).unwrap_err().to_string().contains("connection refused"));
 }
 
+#[test]
+fn a_control_plane_that_runs_does_not_take_the_endpoint_with_it() {
+    let keepalived = Scenario::load("endpoint-keepalived", None).cluster.site.balancing;
+    let mut scenario = with_two_more(&[], &all());
+    scenario.cluster.site.balancing = keepalived;
+    scenario.cluster.nodes.retain(|node| node.name != "lb1");
+    let leavers = prune::leavers(&scenario.cluster, &scenario.running);
+    let error = prune::check_endpoint(&scenario.cluster, &leavers).unwrap_err().to_string();
+    assert!(error.contains("kubewright reset -f FILE --limit old"), "{error}");
+    // One that is off, or was reset, cannot.
+    let lost: Vec<_> = leavers.iter().cloned().map(|leaver| prune::Leaver { lost: true, ..leaver }).collect();
+    let reset: Vec<_> = leavers.into_iter().map(|leaver| prune::Leaver { member: None, ..leaver }).collect();
+    assert!(prune::check_endpoint(&scenario.cluster, &lost).is_ok());
+    assert!(prune::check_endpoint(&scenario.cluster, &reset).is_ok());
+}
+
 struct Nothing;
 
 impl Resolve for Nothing {

@@ -26,7 +26,7 @@ use time::format_description::well_known::Rfc3339;
 const LOCK: &str = "/var/lib/kubewright/lock";
 
 /// For each thing that is asked.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Looks at a host that answers.
 pub(super) fn look(

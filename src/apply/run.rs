@@ -256,7 +256,13 @@ impl<'a> Run<'a> {
         // that another program is in charge of by then.
         let alone = matches!(
             step.action,
-            Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. } | Action::Member(_)
+            Action::Service(_)
+                | Action::Run(_)
+                | Action::Image(_)
+                | Action::Artifact(_)
+                | Action::Package(_)
+                | Action::Link { .. }
+                | Action::Member(_)
         );
         if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
     }
@@ -378,6 +384,7 @@ fn builds_on_files(action: &Action) -> bool {
         | Action::Service(_)
         | Action::Run(_)
         | Action::Object(_)
+        | Action::Package(_)
         | Action::Member(_)
         | Action::Drain(_)
         | Action::Delete(_) => true,
@@ -386,6 +393,9 @@ fn builds_on_files(action: &Action) -> bool {
         | Action::Link { .. }
         | Action::Absent { .. }
         | Action::Image(_)
+        | Action::Key(_)
+        | Action::Artifact(_)
+        | Action::ImageArchive(_)
         | Action::Clear(_)
         | Action::Stop(_)
         | Action::Pod(_)

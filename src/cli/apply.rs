@@ -19,6 +19,7 @@ use crate::phase::workflow::CLUSTER;
 use crate::plan::Plan;
 use crate::plan::display;
 use crate::plan::display::Detail;
+use crate::preflight::Ignore;
 use crate::report::Event;
 use crate::report::Reporter;
 use clap::Args;
@@ -78,14 +79,22 @@ pub(super) fn run(command: &ApplyCommand, settings: &Settings) -> Result<Exit, C
     let loaded = load::for_fleet(&command.fleet.file, &reporter)?;
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let parallel = usize::from(command.fleet.parallel);
-    let hosts = fleet::connect(&loaded.cluster, parallel, settings, &reporter)?;
+    let ignore = Ignore::new(&command.fleet.ignore_preflight_errors, &loaded.ignore_preflight_errors)
+        .or_exit(Exit::Usage)?;
+    let connected = fleet::connect(&loaded.cluster, parallel, settings);
     let options = Options {
         prepare: command.prepare,
         prune: command.prune,
         drain_limit: Some(command.drain_timeout),
         ..Options::default()
     };
-    let session = FleetSession::open(loaded.cluster, hosts, options, parallel, &reporter)?;
+    let session = FleetSession::open(loaded.cluster, connected, options, parallel, &reporter)?;
+    let judged = session.preflight(command.prepare, &ignore);
+    output::people(&judged.text());
+    if judged.failed() {
+        let error = CliError::new(Exit::Preflight, anyhow::anyhow!("preflight checks failed"));
+        return Err(error.hint("nothing was changed; `kubewright preflight -f` shows all checks as a table"));
+    }
     let plan = session.plan(&selected)?;
     let leavers = prune::leavers(&session.cluster, &session.running);
     if !command.prune {

@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
             End::Proven(facts, proof) => {
                 self.settings.say(&words::proven(facts));
                 words::mention(proof);
-                words::elsewhere(node);
+                words::elsewhere(node, facts);
             }
             End::Different(facts, proof) => {
                 self.settings.say(&words::difference(facts, proof));

@@ -78,7 +78,7 @@ pub(super) fn run(
     keep(&mut cluster, &args.limit)?;
     let parallel = usize::from(args.parallel.unwrap_or(PARALLEL));
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-    let (hosts, unreachable) = fleet::reach(&cluster, parallel, settings, &reporter);
+    let fleet::Connected { hosts, unreachable } = fleet::connect(&cluster, parallel, settings);
     let events = |event: Event| reporter.tell(&event);
     let mut choices = reset_args::choices(args, &configuration, &reporter);
     if args.cert_dir.is_none() {
@@ -101,7 +101,7 @@ pub(super) fn run(
         (node, reset, facts)
     });
     let mut results: BTreeMap<String, Came> = BTreeMap::new();
-    results.extend(unreachable.into_iter().map(|(name, why)| (name, Came::Trouble(why))));
+    results.extend(unreachable.into_iter().map(|(name, trouble)| (name, Came::Trouble(trouble.why))));
     let mut targets = Vec::new();
     for (node, reset, facts) in asked {
         match facts {

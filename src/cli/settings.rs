@@ -76,6 +76,8 @@ pub(super) struct Settings {
     pub terminal: bool,
     /// Variables whose name ends in `_proxy`, in any case, that are not empty.
     pub proxy_env: BTreeMap<String, String>,
+    /// The operator's home directory.
+    pub home: Option<String>,
     /// Where a kubeconfig is looked for when none is named.
     pub kubeconfigs: Vec<String>,
 }
@@ -122,6 +124,7 @@ impl Settings {
                 When::Auto => terminal && !no_color,
             },
             terminal,
+            home: std::env::var("HOME").ok().filter(|home| !home.is_empty()),
             proxy_env: proxies(std::env::vars()),
             kubeconfigs: kubeconfigs(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
         }
@@ -143,6 +146,14 @@ fn kubeconfigs(variable: Option<String>, home: Option<String>) -> Vec<String> {
     let home = home.filter(|home| listed.is_empty() && !home.is_empty());
     let home = home.map(|home| format!("{}/.kube/config", home.trim_end_matches('/')));
     listed.into_iter().chain(home).chain(["/etc/kubernetes/admin.conf".to_owned()]).collect()
+}
+
+/// Where this machine keeps what it downloaded for hosts.
+pub(super) fn cache_directory() -> std::path::PathBuf {
+    let named = |variable: &str| std::env::var_os(variable).filter(|path| !path.is_empty());
+    let base = named("XDG_CACHE_HOME").map(std::path::PathBuf::from);
+    let base = base.or_else(|| Some(std::path::PathBuf::from(named("HOME")?).join(".cache")));
+    base.unwrap_or_else(|| "/var/cache".into()).join("kubewright")
 }
 
 #[cfg(test)]

@@ -102,11 +102,8 @@ fn look(
     reporter: &Reporter,
 ) -> Result<Report, CliError> {
     let parallel = usize::from(command.parallel);
-    let (hosts, mut troubles) = fleet::reach(&cluster, parallel, settings, reporter);
-    let (session, silent) = FleetSession::look(cluster, hosts, parallel, reporter)?;
-    for (name, why) in silent {
-        troubles.entry(name).or_insert(why);
-    }
+    let connected = fleet::connect(&cluster, parallel, settings);
+    let (session, troubles) = FleetSession::look(cluster, connected, parallel, reporter)?;
     let now = System.now();
     let mut report = Report { cluster: session.cluster.name.clone(), ..Report::default() };
     report.hosts = rows(&session, &troubles, parallel, now);

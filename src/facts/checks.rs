@@ -1,6 +1,7 @@
 //! What preflight judges. Everything may be unknown: a host without a tool is no error here.
 
 use crate::facts::RuntimeFacts;
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,10 @@ pub struct PreflightFacts {
     /// Addresses of the interfaces with a default route, those of the best route first, IPv4 before IPv6.
     pub default_addresses: Vec<IpAddr>,
     pub interfaces: BTreeSet<String>,
+    /// What is known of each interface.
+    pub nics: BTreeMap<String, Nic>,
+    /// The main routing table without default routes, and without what the kernel makes for itself.
+    pub routes: Vec<Route>,
     /// Services by name without `.service`; absent ones are missing.
     pub services: BTreeMap<String, Service>,
     /// Which of the programs asked about are in `PATH`; `None` when nobody asked.
@@ -47,6 +52,10 @@ pub struct PreflightFacts {
     pub etcd_sync_micros: Option<u64>,
     pub machine_id: Option<String>,
     pub product_uuid: Option<String>,
+    /// The public halves of sshd's host keys: type and key, without the comment.
+    pub ssh_host_keys: BTreeSet<String>,
+    /// `PRETTY_NAME` of `/etc/os-release`.
+    pub os: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +65,8 @@ pub struct Kernel {
     pub name: String,
     /// `uname -r`; empty when unknown.
     pub release: String,
+    /// `uname -m`; empty when unknown.
+    pub machine: String,
     pub config: KernelConfig,
 }
 
@@ -113,6 +124,9 @@ pub struct Selinux {
     pub config: String,
     /// The policy for containers (package `container-selinux`) is installed.
     pub container_policy: bool,
+    /// The policy's switch that lets HAProxy connect to any port; `None` where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub haproxy_connect_any: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +134,7 @@ pub struct Selinux {
 pub struct Modules {
     /// Whether anyone looked.
     pub known: bool,
-    /// In the kernel now, loaded or built in: of `overlay` and `br_netfilter`.
+    /// In the kernel now, loaded or built in: of `overlay`, `br_netfilter`, and those of IPVS.
     pub present: BTreeSet<String>,
     /// `modprobe` and a directory of modules for this kernel are there.
     pub loadable: bool,
@@ -148,7 +162,7 @@ pub struct Process {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Firewall {
-    /// Ports and services that firewalld's default zone opens, `6443/tcp`; `None` when its files cannot be read.
+    /// Ports, services and protocols (`protocol/vrrp`) that firewalld's default zone opens, `6443/tcp`; `None` when its files cannot be read.
     pub firewalld_open: Option<BTreeSet<String>>,
     pub ufw_enabled: bool,
     /// ufw's incoming default lets everything in.
@@ -164,6 +178,27 @@ pub struct DefaultRoute {
     pub interface: String,
     pub metric: u32,
     pub ipv6: bool,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Nic {
+    /// Six bytes, `52:54:00:12:34:56`; empty for what has none.
+    pub mac: String,
+    /// The largest packet that it sends, in bytes.
+    pub mtu: u32,
+}
+
+/// A route of the main table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    pub network: IpNet,
+    pub interface: String,
+    /// The next hop; without one the network is on the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +271,13 @@ impl PreflightFacts {
 
     pub fn listener(&self, port: u16) -> Option<&Listener> {
         self.listeners.iter().find(|listener| listener.port == port)
+    }
+
+    /// The interface on whose link an address is, by the longest prefix.
+    pub fn link_of(&self, address: IpAddr) -> Option<&str> {
+        let on_link =
+            self.routes.iter().filter(|route| route.via.is_none() && route.network.contains(&address));
+        on_link.max_by_key(|route| route.network.prefix_len()).map(|route| route.interface.as_str())
     }
 
     pub fn is_active(&self, service: &str) -> bool {

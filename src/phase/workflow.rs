@@ -130,10 +130,26 @@ const CONTROL_PLANE: Phase = Phase {
     ..BASE
 };
 
-/// Before anybody looks for the API at its endpoint.
+/// While the control plane comes up, and before anybody looks for it at its endpoint.
 const ENDPOINT: Phase = Phase {
     scope: Scope::Balancers,
     ..leaf("endpoint", "Set up what keeps the API's endpoint alive", endpoint::plan)
+};
+
+const KUBE_VIP: Phase = Phase {
+    needs: &["kubelet-start"],
+    scope: Scope::Balancers,
+    ..leaf("kube-vip", "Let kube-vip bring up the API's endpoint", endpoint::kube_vip)
+};
+
+const KUBE_VIP_FINALIZE: Phase = Phase {
+    needs: &["kube-vip"],
+    scope: Scope::Balancers,
+    ..leaf(
+        "kube-vip-finalize",
+        "Take the super-administrator's rights from kube-vip",
+        endpoint::finalize_kube_vip,
+    )
 };
 
 const KUBELET_START: Phase = Phase {
@@ -218,10 +234,16 @@ const WORKERS: Phase = Phase {
     summary: "Start the kubelets of the workers",
     needs: &["wait-control-plane"],
     scope: Scope::Workers,
-    children: &[Phase {
-        scope: Scope::Workers,
-        ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
-    }],
+    children: &[
+        Phase {
+            scope: Scope::Workers,
+            ..leaf("endpoint", "Wait until the API answers at its endpoint", endpoint::wait)
+        },
+        Phase {
+            scope: Scope::Workers,
+            ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
+        },
+    ],
     ..BASE
 };
 
@@ -256,8 +278,9 @@ pub const CLUSTER: &[Phase] = &[
     KUBECONFIG,
     ETCD,
     CONTROL_PLANE,
-    ENDPOINT,
     KUBELET_START,
+    ENDPOINT,
+    KUBE_VIP,
     WAIT_CONTROL_PLANE,
     WORKERS,
     UPLOAD_CONFIG,
@@ -266,6 +289,7 @@ pub const CLUSTER: &[Phase] = &[
     MARK_WORKERS,
     BOOTSTRAP_TOKEN,
     KUBELET_FINALIZE,
+    KUBE_VIP_FINALIZE,
     ADDON,
 ];
 

@@ -27,6 +27,8 @@ pub enum Batch {
 pub enum Severity {
     Error,
     Warning,
+    /// Good to know; nothing needs to be done.
+    Note,
     /// Preparation mends it before anything else is done.
     Prepared,
 }
@@ -40,6 +42,8 @@ pub struct Problem {
     pub repair: String,
     /// `--prepare` mends it.
     pub preparable: bool,
+    /// Whom it concerns, where it shows only between hosts.
+    pub hosts: Vec<String>,
 }
 
 /// A problem under its check's name, with the severity that counts.
@@ -53,6 +57,9 @@ pub struct Finding {
     pub repair: String,
     /// It was an error, and the operator asked to ignore it.
     pub ignored: bool,
+    /// Whom it concerns, where it shows only between hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 impl Check {
@@ -75,11 +82,27 @@ impl Check {
 
 impl Problem {
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), repair: String::new(), preparable: false }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            repair: String::new(),
+            preparable: false,
+            hosts: Vec::new(),
+        }
     }
 
     pub fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    pub fn note(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(message) }
+    }
+
+    #[must_use]
+    pub fn between<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
+        self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
     }
 
     #[must_use]
@@ -92,6 +115,12 @@ impl Problem {
     pub fn preparable(mut self) -> Self {
         self.preparable = true;
         self
+    }
+
+    /// Preparation mends it when the operator has said so.
+    #[must_use]
+    pub fn preparable_when(self, said: bool) -> Self {
+        Self { preparable: self.preparable || said, ..self }
     }
 
     /// A list with this problem, if `found`.

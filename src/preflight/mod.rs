@@ -1,8 +1,10 @@
 //! May we begin? Checks over what is wanted and what is so; pure.
 
 pub mod check;
+mod endpoint;
 pub mod etcd;
 mod firewall;
+pub mod fleet;
 mod host;
 pub mod ignore;
 mod joining;
@@ -19,6 +21,11 @@ pub use check::Check;
 pub use check::Finding;
 pub use check::Problem;
 pub use check::Severity;
+pub use fleet::FleetReport;
+pub use fleet::FleetSubject;
+pub use fleet::HostInput;
+pub use fleet::Unreachable;
+pub use fleet::fleet_preflight;
 pub use ignore::Ignore;
 pub use report::Report;
 
@@ -53,6 +60,7 @@ pub struct Subject<'a> {
 pub fn init_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::init(subject);
     checks.extend(ours::checks());
+    checks.extend(endpoint::checks(subject));
     checks.extend(kubeadm::images());
     checks
 }
@@ -62,6 +70,7 @@ pub fn join_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::join(subject);
     checks.push(Check::new("NodeName", joining::node_name));
     checks.extend(ours::checks());
+    checks.extend(endpoint::checks(subject));
     if subject.node.is_control_plane() {
         checks.extend(kubeadm::images());
     }
@@ -88,7 +97,7 @@ pub fn run(checks: &[Check], subject: &Subject, ignore: &Ignore) -> Report {
             continue;
         }
         for check in of_batch {
-            report.add(check, (check.find)(subject, &check.argument), subject.prepare, ignore);
+            report.add(&check.name, (check.find)(subject, &check.argument), subject.prepare, ignore);
         }
     }
     report

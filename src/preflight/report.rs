@@ -1,6 +1,5 @@
 //! What preflight found, told in three ways: as kubeadm does, as a table, as JSON.
 
-use crate::preflight::Check;
 use crate::preflight::Finding;
 use crate::preflight::Ignore;
 use crate::preflight::Problem;
@@ -24,21 +23,23 @@ impl Report {
         Self { host: host.to_owned(), findings: Vec::new(), passed: Vec::new(), not_run: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, check: &Check, problems: Vec<Problem>, prepare: bool, ignore: &Ignore) {
+    /// Takes what a check found; finding nothing is passing it.
+    pub(super) fn add(&mut self, check: &str, problems: Vec<Problem>, prepare: bool, ignore: &Ignore) {
         if problems.is_empty() {
-            self.passed.push(check.name.clone());
+            self.passed.push(check.to_owned());
         }
         for problem in problems {
             let was_error = problem.severity == Severity::Error;
             let mended = prepare && problem.preparable;
-            let ignored = was_error && !mended && ignore.covers(&check.name);
+            let ignored = was_error && !mended && ignore.covers(check);
             let severity = match problem.severity {
                 _ if mended => Severity::Prepared,
                 Severity::Error if ignored => Severity::Warning,
                 severity => severity,
             };
-            let Problem { message, repair, .. } = problem;
-            self.findings.push(Finding { check: check.name.clone(), severity, message, repair, ignored });
+            let Problem { message, repair, hosts, .. } = problem;
+            let check = check.to_owned();
+            self.findings.push(Finding { check, severity, message, repair, ignored, hosts });
         }
     }
 
@@ -74,9 +75,15 @@ impl Report {
 
     /// A line for each finding, errors first, and a count.
     pub fn table(&self) -> String {
+        format!("{}{}", self.rows(), self.count())
+    }
+
+    /// The findings of the table, or nothing.
+    pub(super) fn rows(&self) -> String {
         let label = |severity| match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
             Severity::Prepared => "prepared",
         };
         let mut findings: Vec<&Finding> = self.findings.iter().collect();
@@ -97,18 +104,23 @@ impl Report {
                 lines.push(format!("{:<9} {:<width$}   mend: {}", "", "", finding.repair));
             }
         }
-        lines.push(self.count());
-        lines.join("\n")
+        lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 
-    fn count(&self) -> String {
+    /// The line under the table: `cp1: 1 errors, …`.
+    pub(super) fn count(&self) -> String {
         let of = |severity| self.of(severity).count();
         let mut parts = vec![
             format!("{} errors", of(Severity::Error)),
             format!("{} warnings", of(Severity::Warning)),
             format!("{} checks passed", self.passed.len()),
         ];
-        for (count, what) in [(of(Severity::Prepared), "to be prepared"), (self.not_run.len(), "not run")] {
+        let more = [
+            (of(Severity::Note), "notes"),
+            (of(Severity::Prepared), "to be prepared"),
+            (self.not_run.len(), "not run"),
+        ];
+        for (count, what) in more {
             if count > 0 {
                 parts.push(format!("{count} {what}"));
             }

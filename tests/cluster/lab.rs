@@ -66,6 +66,20 @@ impl Host {
         host
     }
 
+    /// A host with nothing but an operating system, a container runtime that does not run, and balancers.
+    pub(crate) fn bare(name: &'static str, octet: u8) -> Self {
+        let _ = lab(&["down", name]);
+        let host = Self { name };
+        let made = lab(&["up", name, &octet.to_string()]);
+        assert_eq!(made.code, 0, "lab up {name}: {}", made.text());
+        host
+    }
+
+    /// The file of the private key that every host takes from root.
+    pub(crate) fn key() -> String {
+        lab(&["key"]).stdout.trim().to_owned()
+    }
+
     /// Runs a line of shell.
     pub(crate) fn run(&self, line: &str) -> Outcome {
         lab(&["sh", self.name, line])
@@ -132,6 +146,17 @@ impl Host {
             assert!(start.elapsed() < limit, "{} has no {path} after {limit:?}", self.name);
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Cuts the power.
+    pub(crate) fn crash(&self) {
+        assert_eq!(lab(&["crash", self.name]).code, 0);
+    }
+
+    /// Starts it again, with the same disks.
+    pub(crate) fn on(&self) {
+        let started = lab(&["on", self.name]);
+        assert_eq!(started.code, 0, "{}", started.text());
     }
 
     /// Pulls the network cable.

@@ -10,8 +10,11 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod apply;
+mod apply_refused;
 mod day2;
 mod discovery;
+mod estate;
 mod fault;
 mod grow;
 mod init;
@@ -24,10 +27,12 @@ mod join_secret;
 mod kill;
 mod kubeadm;
 mod lab;
+mod links;
 mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod prepare_bare;
 mod reset;
 mod running;
 #[path = "../support/skip.rs"]

@@ -8,13 +8,16 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 24] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
-    ("host", &[]),
+    // How the inventory says that a host is reached.
+    ("host", &["cluster"]),
     ("report", &[]),
     ("status", &[]),
+    ("artifact", &["cluster"]),
+    ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),
     ("grpc", &["host"]),
@@ -30,13 +33,14 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
     // What an earlier run wrote down is a fact for `reset`.
-    ("phase", &["apply", "cluster", "etcd", "facts", "host", "kube", "pki", "plan", "template"]),
+    ("phase", &["apply", "artifact", "cluster", "etcd", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
     (
         "cli",
         &[
             "api",
             "apply",
+            "artifact",
             "clock",
             "cluster",
             "config",
@@ -44,6 +48,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "discovery",
             "etcd",
             "facts",
+            "fetch",
             "host",
             "kube",
             "phase",
@@ -60,7 +65,8 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 8] = ["cluster", "config", "kube", "phase", "pki", "plan", "preflight", "status"];
+const PURE: [&str; 9] =
+    ["artifact", "cluster", "config", "kube", "phase", "pki", "plan", "preflight", "status"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -3,10 +3,17 @@
 use crate::pki::fixture::node;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::ComponentConfig;
+use kubewright::cluster::GoDuration;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Networking;
 use kubewright::cluster::Prepare;
 use kubewright::cluster::Role;
+use kubewright::cluster::endpoint::Balancing;
+use kubewright::cluster::endpoint::Haproxy;
+use kubewright::cluster::endpoint::Keepalived;
+use kubewright::cluster::endpoint::MONITOR_PORT;
+use kubewright::cluster::endpoint::RunAs;
+use kubewright::cluster::endpoint::VirtualAddress;
 use kubewright::cluster::kubeadm::ClusterConfiguration;
 use kubewright::cluster::kubeadm::Etcd;
 use kubewright::cluster::kubeadm::LocalEtcd;
@@ -20,6 +27,8 @@ use kubewright::facts::question::KERNEL_OPTIONS;
 use kubewright::facts::runtime::Connection;
 use kubewright::facts::runtime::RuntimeConfig;
 use kubewright::facts::runtime::Status;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// One control plane `cp1` at 192.0.2.10, all defaults.
 pub(crate) fn cluster() -> Cluster {
@@ -81,4 +90,29 @@ pub(crate) fn healthy() -> HostFacts {
     checks.time = TimeSync::By { service: "chronyd".to_owned(), synchronised: Some(true) };
     checks.names.insert("cp1".to_owned(), vec!["192.0.2.10".parse().unwrap()]);
     facts
+}
+
+/// A virtual address that keepalived moves between balancers.
+pub(crate) fn keepalived(address: &str, port: u16) -> Balancing {
+    let address: IpAddr = address.parse().unwrap();
+    Balancing::Keepalived(Keepalived {
+        run_as: RunAs::default(),
+        address: VirtualAddress { address, prefix: if address.is_ipv4() { 32 } else { 128 } },
+        other: None,
+        port,
+        virtual_router_id: 100,
+        interface: None,
+        interfaces: BTreeMap::new(),
+        advert_interval: GoDuration::from_secs(1),
+        preempt: false,
+        unicast: true,
+        image: String::new(),
+        haproxy: Haproxy {
+            max_connections: 20_000,
+            timeout: GoDuration::from_hours(4),
+            monitor_port: MONITOR_PORT,
+            stats: None,
+            image: String::new(),
+        },
+    })
 }

@@ -2,8 +2,7 @@
 
 use crate::apply::receipt;
 use crate::apply::receipt::Receipt;
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
+use crate::cli::fleet::connect::Connected;
 use crate::cli::pki_files;
 use crate::cli::session::note_pki_paths;
 use crate::cluster::Cluster;
@@ -24,11 +23,16 @@ use crate::kube::patch::Target;
 use crate::pki::CertSpec;
 use crate::pki::inventory::Inventory;
 use crate::pki::spec;
+use crate::preflight::fleet::Unreachable;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the hosts say.
 #[derive(Default)]
 pub(super) struct Answers {
+    /// Those that answered.
+    pub hosts: Fleet,
+    pub unreachable: BTreeMap<String, Unreachable>,
     pub facts: BTreeMap<String, HostFacts>,
     pub receipts: BTreeMap<String, Receipt>,
     pub inventories: BTreeMap<String, Inventory>,
@@ -43,41 +47,25 @@ struct Answer {
     untouched: Option<Untouched>,
 }
 
-/// Asks all hosts; every host that cannot be asked is in the error.
-///
-/// # Errors
-/// A host cannot be asked, or its receipt cannot be understood.
-pub(super) fn all(cluster: &Cluster, hosts: &Fleet, parallel: usize) -> Result<Answers, CliError> {
-    let (all, troubles) = some(cluster, hosts, parallel);
-    if troubles.is_empty() {
-        return Ok(all);
-    }
-    let error = anyhow::anyhow!(
-        "{} of {} hosts cannot be asked:\n  {}",
-        troubles.len(),
-        cluster.nodes.len(),
-        troubles.into_values().collect::<Vec<_>>().join("\n  ")
-    );
-    Err(CliError::new(Exit::Host, error).hint("nothing was changed"))
-}
-
-/// Asks all hosts: what they say, and why some say nothing.
-pub(super) fn some(cluster: &Cluster, hosts: &Fleet, parallel: usize) -> (Answers, BTreeMap<String, String>) {
+/// Asks all hosts. Those that cannot be asked are in the answer, with why.
+pub(super) fn all(cluster: &Cluster, connected: Connected, parallel: usize) -> Answers {
     let specs = spec::all_specs(cluster);
-    let nodes: Vec<&Node> = cluster.nodes.iter().collect();
-    let answers = side_by_side(nodes, parallel, |node| {
-        let host = hosts.get(&node.name).ok_or_else(|| anyhow::anyhow!("{}: not connected", node.name));
-        (node, host.and_then(|host| one(cluster, node, &**host, &specs)))
-    });
-    let mut all = Answers::default();
-    let mut troubles = BTreeMap::new();
+    let Connected { hosts, unreachable } = connected;
+    let reached: Vec<(&Node, &Arc<dyn Host>)> =
+        cluster.nodes.iter().filter_map(|node| Some((node, hosts.get(&node.name)?))).collect();
+    let answers = side_by_side(reached, parallel, |(node, host)| (node, one(cluster, node, &**host, &specs)));
+    let mut all = Answers { unreachable, ..Answers::default() };
     for (node, answer) in answers {
         match answer {
             Ok(answer) => all.take(node, answer),
-            Err(error) => drop(troubles.insert(node.name.clone(), format!("{error:#}"))),
+            Err(error) => {
+                let trouble = Unreachable { why: format!("{error:#}"), repair: String::new() };
+                all.unreachable.insert(node.name.clone(), trouble);
+            }
         }
     }
-    (all, troubles)
+    all.facts.keys().filter_map(|name| hosts.get(name)).cloned().for_each(|host| all.hosts.insert(host));
+    all
 }
 
 fn one(cluster: &Cluster, node: &Node, host: &dyn Host, specs: &[CertSpec]) -> anyhow::Result<Answer> {
@@ -107,7 +95,7 @@ fn etcd_start(node: &Node, host: &dyn Host) -> anyhow::Result<Option<EtcdStart>>
     Ok(text.and_then(|text| EtcdStart::of_manifest(&text)))
 }
 
-fn images_of(cluster: &Cluster, node: &Node) -> Vec<String> {
+pub(super) fn images_of(cluster: &Cluster, node: &Node) -> Vec<String> {
     if node.is_control_plane() { images::list(cluster) } else { Vec::new() }
 }
 

@@ -9,6 +9,6 @@ mod nodes;
 mod session;
 
 pub(super) use args::FleetArgs;
+pub(super) use connect::Connected;
 pub(super) use connect::connect;
-pub(super) use connect::reach;
 pub(super) use session::FleetSession;

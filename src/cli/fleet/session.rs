@@ -4,12 +4,14 @@ use crate::api::Api;
 use crate::api::ApiProvider as _;
 use crate::apply;
 use crate::apply::World;
+use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::fleet::api::FleetApi;
 use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
+use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
 use crate::cli::fleet::nodes;
 use crate::cli::images::CriImages;
@@ -29,8 +31,12 @@ use crate::etcd::Known;
 use crate::etcd::Membership;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
+use crate::facts::EtcdVersions;
 use crate::facts::HostFacts;
 use crate::facts::baseline;
+use crate::facts::etcd::versions as etcd_versions;
+use crate::facts::links;
+use crate::facts::links::Wanted;
 use crate::host::Fleet;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
@@ -38,6 +44,7 @@ use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::Options;
 use crate::phase::growth;
+use crate::phase::join::KUBELET_KUBECONFIG;
 use crate::phase::select::Selected;
 use crate::phase::wait_control_plane;
 use crate::pki::Bundle;
@@ -55,6 +62,12 @@ use crate::plan::Action;
 use crate::plan::Identity;
 use crate::plan::Plan;
 use crate::plan::Probe;
+use crate::preflight::Ignore;
+use crate::preflight::fleet::FleetReport;
+use crate::preflight::fleet::FleetSubject;
+use crate::preflight::fleet::HostInput;
+use crate::preflight::fleet::Unreachable;
+use crate::preflight::fleet::fleet_preflight;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
@@ -83,52 +96,20 @@ pub(in crate::cli) struct FleetSession {
 }
 
 impl FleetSession {
-    /// Asks all hosts, and where a cluster runs, the cluster.
+    /// Asks all hosts, and where a cluster runs, the cluster. Hosts that cannot be asked are for [`Self::preflight`] to
+    /// tell.
     ///
     /// # Errors
-    /// A host cannot be asked.
+    /// What is on the control planes contradicts itself.
     pub(in crate::cli) fn open(
-        cluster: Cluster,
-        hosts: Fleet,
-        options: Options,
-        parallel: usize,
-        reporter: &Reporter,
-    ) -> Result<Self, CliError> {
-        let answers = ask::all(&cluster, &hosts, parallel)?;
-        Self::from_answers(cluster, hosts, answers, options, parallel, reporter)
-    }
-
-    /// The same for whoever only looks: hosts that cannot be asked are left out of the plan, and why is told.
-    ///
-    /// # Errors
-    /// What is on the hosts contradicts itself.
-    pub(in crate::cli) fn look(
-        cluster: Cluster,
-        hosts: Fleet,
-        parallel: usize,
-        reporter: &Reporter,
-    ) -> Result<(Self, BTreeMap<String, String>), CliError> {
-        let (mut answers, silent) = ask::some(&cluster, &hosts, parallel);
-        let mut options = Options::default();
-        if !silent.is_empty() {
-            options.only = Some(answers.facts.keys().cloned().collect());
-        }
-        for name in silent.keys() {
-            answers.facts.insert(name.clone(), HostFacts::assumed(name));
-            answers.inventories.insert(name.clone(), Inventory::default());
-        }
-        let session = Self::from_answers(cluster, hosts, answers, options, parallel, reporter)?;
-        Ok((session, silent))
-    }
-
-    fn from_answers(
         mut cluster: Cluster,
-        hosts: Fleet,
-        answers: Answers,
+        connected: Connected,
         mut options: Options,
         parallel: usize,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
+        let mut answers = ask::all(&cluster, connected, parallel);
+        let hosts = std::mem::take(&mut answers.hosts);
         if let Some(found) =
             answers.inventories.values().find_map(|one| inventory::found_layout(&cluster, one))
         {
@@ -155,6 +136,70 @@ impl FleetSession {
         };
         session.ask_cluster(reporter)?;
         Ok(session)
+    }
+
+    /// Judges all hosts together, each in its role and what lies between them. That is measured only where there is a
+    /// host that is not a part of the cluster yet.
+    pub(in crate::cli) fn preflight(&self, prepare: bool, ignore: &Ignore) -> FleetReport {
+        let links = self.has_new_hosts().then(|| {
+            let wanted = Wanted::of(&self.cluster);
+            links::measure(&self.hosts, &self.answers.facts, &wanted, self.parallel, &System)
+        });
+        let etcd = match self.hosts.get(&self.cluster.first_control_plane().name) {
+            Some(host) => etcd_versions(&**host, &self.cluster, &System),
+            None => EtcdVersions::default(),
+        };
+        let hosts = self.inputs();
+        let subject = FleetSubject {
+            cluster: &self.cluster,
+            hosts: &hosts,
+            links: links.as_ref(),
+            prepare,
+            etcd: &etcd,
+            running: &self.running,
+        };
+        fleet_preflight(&subject, ignore)
+    }
+
+    fn inputs(&self) -> BTreeMap<String, Result<HostInput, Unreachable>> {
+        let unreachable = self.answers.unreachable.iter();
+        let unreachable = unreachable.map(|(name, why)| (name.clone(), Err(why.clone())));
+        let asked = self.answers.facts.iter().filter_map(|(name, facts)| {
+            let images = ask::images_of(&self.cluster, self.cluster.node(name)?);
+            let ours = self.answers.receipts.get(name).map(Receipt::ours).unwrap_or_default();
+            Some((name.clone(), Ok(HostInput { facts: facts.clone(), images, ours })))
+        });
+        unreachable.chain(asked).collect()
+    }
+
+    /// Whether there is a host on which no kubelet of this cluster was ever set up.
+    fn has_new_hosts(&self) -> bool {
+        let new = |facts: &HostFacts| !facts.existing_paths.contains(KUBELET_KUBECONFIG);
+        !self.running.runs || self.answers.facts.values().any(new)
+    }
+
+    /// The same for whoever only looks: hosts that cannot be asked are left out of the plan, and why is told.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub(in crate::cli) fn look(
+        cluster: Cluster,
+        connected: Connected,
+        parallel: usize,
+        reporter: &Reporter,
+    ) -> Result<(Self, BTreeMap<String, String>), CliError> {
+        let mut session = Self::open(cluster, connected, Options::default(), parallel, reporter)?;
+        let answers = &mut session.answers;
+        let silent = answers.unreachable.iter().map(|(name, trouble)| (name.clone(), trouble.why.clone()));
+        let silent: BTreeMap<String, String> = silent.collect();
+        if !silent.is_empty() {
+            session.options.only = Some(answers.facts.keys().cloned().collect());
+        }
+        for name in silent.keys() {
+            answers.facts.insert(name.clone(), HostFacts::assumed(name));
+            answers.inventories.insert(name.clone(), Inventory::default());
+        }
+        Ok((session, silent))
     }
 
     /// The plan of the selected phases. Pure.

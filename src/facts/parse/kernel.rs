@@ -16,6 +16,7 @@ pub(in crate::facts) fn kernel(answers: &Answers) -> Kernel {
     Kernel {
         name: answers.first("/proc/sys/kernel/ostype").unwrap_or_default().to_owned(),
         release: answers.first("/proc/sys/kernel/osrelease").unwrap_or_default().to_owned(),
+        machine: answers.first("/proc/sys/kernel/arch").unwrap_or_default().to_owned(),
         config: config(answers),
     }
 }
@@ -115,6 +116,7 @@ pub(in crate::facts) fn modules(answers: &Answers) -> Modules {
 pub(in crate::facts) fn sysctls(answers: &Answers) -> BTreeMap<String, String> {
     answers
         .under("/proc/sys/net/")
+        .chain(answers.under("/proc/sys/fs/"))
         .filter_map(|(path, value)| {
             Some((path.strip_prefix("/proc/sys/")?.to_owned(), value.trim().to_owned()))
         })

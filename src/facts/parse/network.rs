@@ -6,12 +6,21 @@ use crate::facts::InterfaceAddress;
 use crate::facts::checks::DefaultRoute;
 use crate::facts::checks::Firewall;
 use crate::facts::checks::Listener;
+use crate::facts::checks::Nic;
 use crate::facts::checks::Process;
+use crate::facts::checks::Route;
+use ipnet::Ipv4Net;
+use ipnet::Ipv6Net;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+
+const NET_CLASS: &str = "/sys/class/net/";
+/// Of an interface that has none, such as `lo`.
+const NO_MAC: &str = "00:00:00:00:00:00";
+const MAC_LENGTH: usize = NO_MAC.len();
 
 /// Every address and the interface that has it, where that is known.
 pub(in crate::facts) fn addresses(answers: &Answers) -> Vec<InterfaceAddress> {
@@ -69,25 +78,27 @@ fn trie_addresses(answers: &Answers) -> BTreeSet<Ipv4Addr> {
 }
 
 /// A line of `/proc/net/route`: addresses are in the machine's byte order.
-struct Route<'a> {
+struct Row<'a> {
     interface: &'a str,
     destination: u32,
+    gateway: u32,
     metric: u32,
     mask: u32,
 }
 
-fn route(line: &str) -> Option<Route<'_>> {
+fn route(line: &str) -> Option<Row<'_>> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let hex = |at: usize| Some(u32::from_str_radix(fields.get(at)?, 16).ok()?.swap_bytes());
-    Some(Route {
+    Some(Row {
         interface: fields.first()?,
         destination: hex(1)?,
+        gateway: hex(2)?,
         metric: fields.get(6)?.parse().ok()?,
         mask: hex(7)?,
     })
 }
 
-fn route_to<'a>(answers: &Answers<'a>, address: Ipv4Addr) -> Option<Route<'a>> {
+fn route_to<'a>(answers: &Answers<'a>, address: Ipv4Addr) -> Option<Row<'a>> {
     let routes = answers.all("/proc/net/route").filter_map(route);
     routes
         .filter(|route| route.mask != 0 && address.to_bits() & route.mask == route.destination)
@@ -114,6 +125,37 @@ fn default_route6(line: &str) -> Option<DefaultRoute> {
     let is_default = fields[0].bytes().all(|byte| byte == b'0') && fields[1] == "00" && interface != "lo";
     let metric = u32::from_str_radix(fields[5], 16).ok()?;
     is_default.then(|| DefaultRoute { interface: interface.to_owned(), metric, ipv6: true })
+}
+
+/// What the main table says beside default routes. Of IPv6 the kernel also shows what it keeps for itself: its own
+/// addresses, loopback, link-local and multicast networks.
+pub(in crate::facts) fn routes(answers: &Answers) -> Vec<Route> {
+    let fourth =
+        answers.all("/proc/net/route").filter_map(route).filter(|row| row.mask != 0).filter_map(|row| {
+            let prefix = Ipv4Net::with_netmask(row.destination.into(), row.mask.into()).ok()?;
+            let via = (row.gateway != 0).then(|| Ipv4Addr::from_bits(row.gateway).into());
+            Some(Route { network: prefix.into(), interface: row.interface.to_owned(), via })
+        });
+    let mut routes: Vec<Route> =
+        fourth.chain(answers.all("/proc/net/ipv6_route").filter_map(route6)).collect();
+    routes.sort_by(|a, b| (a.network, &a.interface).cmp(&(b.network, &b.interface)));
+    routes.dedup();
+    routes
+}
+
+fn route6(line: &str) -> Option<Route> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let address = |at: usize| Some(Ipv6Addr::from_bits(u128::from_str_radix(fields.get(at)?, 16).ok()?));
+    let (network, length) = (address(0)?, u8::from_str_radix(fields.get(1)?, 16).ok()?);
+    let own =
+        *fields.get(9)? == "lo" || length == 0 || network.is_multicast() || network.is_unicast_link_local();
+    let via = address(4).filter(|via| !via.is_unspecified());
+    let network = Ipv6Net::new(network, length).ok()?;
+    (!own).then(|| Route {
+        network: network.into(),
+        interface: fields[9].to_owned(),
+        via: via.map(IpAddr::from),
+    })
 }
 
 /// Addresses that others can use, of the interfaces with a default route.
@@ -145,6 +187,21 @@ fn is_global(address: IpAddr) -> bool {
 
 pub(in crate::facts) fn interfaces(answers: &Answers) -> BTreeSet<String> {
     answers.all("interface").map(str::to_owned).collect()
+}
+
+/// `/sys/class/net/eth0/address:52:54:00:12:34:56` and `…/mtu:1500`.
+pub(in crate::facts) fn nics(answers: &Answers) -> BTreeMap<String, Nic> {
+    let mut nics: BTreeMap<String, Nic> = BTreeMap::new();
+    for (path, value) in answers.under(NET_CLASS) {
+        let Some((name, what)) = path[NET_CLASS.len()..].split_once('/') else { continue };
+        let nic = nics.entry(name.to_owned()).or_default();
+        match what {
+            "address" if value.len() == MAC_LENGTH && value != NO_MAC => value.clone_into(&mut nic.mac),
+            "mtu" => nic.mtu = value.parse().unwrap_or_default(),
+            _ => {}
+        }
+    }
+    nics
 }
 
 /// One listener for each port; one whose process is known is preferred.
@@ -208,6 +265,9 @@ fn opened(line: &str) -> Option<String> {
     };
     if line.trim_start().starts_with("<service") {
         return attribute("name").map(str::to_owned);
+    }
+    if line.trim_start().starts_with("<protocol") {
+        return attribute("value").map(|name| format!("protocol/{name}"));
     }
     Some(format!("{}/{}", attribute("port")?, attribute("protocol")?))
 }

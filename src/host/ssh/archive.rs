@@ -21,8 +21,8 @@ pub(super) enum Content<'a> {
 }
 
 /// The bytes of an archive, its end included.
-pub(super) fn pieces<'a>(members: Vec<Member<'a>>) -> impl Iterator<Item = Cow<'a, [u8]>> {
-    members.into_iter().flat_map(of_member).chain([Cow::Owned(vec![0; 2 * BLOCK])])
+pub(super) fn pieces(members: Vec<Member<'_>>) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    members.into_iter().flat_map(|member| of_member(&member)).chain([Cow::Owned(vec![0; 2 * BLOCK])])
 }
 
 /// How many bytes [`pieces`] gives.
@@ -39,17 +39,17 @@ fn padded(size: usize) -> usize {
     size.div_ceil(BLOCK) * BLOCK
 }
 
-fn of_member(member: Member<'_>) -> Vec<Cow<'_, [u8]>> {
+fn of_member<'a>(member: &Member<'a>) -> Vec<Cow<'a, [u8]>> {
     let mut head = Vec::new();
     long(&mut head, b'L', &member.path);
     match member.content {
         Content::Link(target) => {
             long(&mut head, b'K', target);
-            head.extend(header(&member.path, b'2', 0, &member, target));
+            head.extend(header(&member.path, b'2', 0, member, target));
             vec![Cow::Owned(head)]
         }
         Content::File(content) => {
-            head.extend(header(&member.path, b'0', content.len(), &member, ""));
+            head.extend(header(&member.path, b'0', content.len(), member, ""));
             // Small files travel with their headers.
             if content.len() < PIECE / 16 {
                 head.extend_from_slice(content);

@@ -302,18 +302,14 @@ impl Answering<'_> {
             Question::Challenge { user, host, text: prompt.text.to_string(), echo: prompt.echo }
         };
         self.used |= !prompt.echo;
-        match password.or_else(|| self.answers.get(&question, None)) {
-            Some(answer) => answer.to_string(),
-            None => {
-                self.unanswered = true;
-                String::new()
-            }
-        }
+        let answer = password.or_else(|| self.answers.get(&question, None));
+        self.unanswered |= answer.is_none();
+        answer.map(|answer| answer.to_string()).unwrap_or_default()
     }
 }
 
 impl KeyboardInteractivePrompt for Answering<'_> {
-    fn prompt<'a>(&mut self, _: &str, _: &str, prompts: &[Prompt<'a>]) -> Vec<String> {
+    fn prompt(&mut self, _: &str, _: &str, prompts: &[Prompt<'_>]) -> Vec<String> {
         prompts.iter().map(|prompt| self.answer(prompt)).collect()
     }
 }

@@ -13,6 +13,7 @@ use crate::host::ssh::run::Job;
 use crate::host::ssh::shell::quoted;
 use crate::host::ssh::talk;
 use crate::host::ssh::talk::Input;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
@@ -34,7 +35,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 const SLOWEST: u64 = 128 * 1024;
 
 /// Reasons as the tools print them, and what they are.
-const REASONS: [(&str, ErrorKind); 10] = [
+const REASONS: [(&str, ErrorKind); 13] = [
     ("Permission denied", ErrorKind::PermissionDenied),
     ("Operation not permitted", ErrorKind::PermissionDenied),
     ("No space left on device", ErrorKind::StorageFull),
@@ -44,7 +45,11 @@ const REASONS: [(&str, ErrorKind); 10] = [
     ("Not a directory", ErrorKind::NotADirectory),
     ("cannot overwrite directory", ErrorKind::IsADirectory),
     ("No such file or directory", ErrorKind::NotFound),
+    ("File exists", ErrorKind::AlreadyExists),
     ("Device or resource busy", ErrorKind::ResourceBusy),
+    ("File name too long", ErrorKind::InvalidFilename),
+    // tar on a full disk.
+    ("Wrote only", ErrorKind::StorageFull),
 ];
 
 /// How an attempt ended.
@@ -115,7 +120,7 @@ impl Ssh {
             let with_files = batches.into_iter().map(|batch| members(changes, &batch));
             Box::new(with_files.filter(|members| !members.is_empty()).flat_map(archive::pieces))
         };
-        let job = Job { what: "writing files", script: &script, limit, repeat: false };
+        let job = Job { what: "writing files", script: &script, limit, repeat: false, open: false };
         let output = self.perform_with(&job, &input, talk::finish)?;
         Ok(outcome(&output, from))
     }
@@ -142,14 +147,20 @@ fn reason(said: &str) -> io::Error {
     io::Error::new(kind, line.unwrap_or("the host does not say why").to_owned())
 }
 
-/// The numbers of changes that can be prepared together: none lies below another one, and none comes twice.
+/// The numbers of changes that can be prepared together: none lies below an earlier one, none takes away what leads to an
+/// earlier one, and none comes twice.
 type Batch = Vec<usize>;
 
 fn batches(changes: &[Change], from: usize, careful: bool) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for (number, change) in changes.iter().enumerate().skip(from) {
-        let depends = ancestors(path(change)).any(|ancestor| seen.contains(ancestor));
+        let below = format!("{}/", path(change));
+        let is_directory =
+            matches!(change, Change::Write { entry: Entry { kind: EntryKind::Directory, .. }, .. });
+        let depends = ancestors(path(change)).any(|ancestor| seen.contains(ancestor))
+            || (!is_directory
+                && seen.range(below.as_str()..).next().is_some_and(|other| other.starts_with(&below)));
         if careful || depends || batches.is_empty() {
             batches.push(Vec::new());
             seen.clear();
@@ -215,7 +226,13 @@ fn batch_script(script: &mut String, changes: &[Change], batch: &Batch, last: bo
     let writes = batch.iter().filter(|number| matches!(changes[**number], Change::Write { .. }));
     let parents: BTreeSet<&str> = writes.map(|number| directory(path(&changes[*number]))).collect();
     let rooms: BTreeSet<String> = members.iter().map(|member| directory(&member.path).to_owned()).collect();
-    let _ = write!(script, "prepare {}", batch[0]);
+    let ways: BTreeSet<&str> =
+        parents.iter().flat_map(|parent| ancestors(parent)).filter(|way| !way.is_empty()).collect();
+    let mut ways: Vec<&str> = ways.into_iter().collect();
+    ways.sort_by_key(|way| Reverse(way.len()));
+    script.push_str("ways() { \"$@\"");
+    words(script, ways);
+    let _ = write!(script, "}}\nprepare {}", batch[0]);
     words(script, parents);
     if !members.is_empty() {
         script.push_str("sweep() { rm -rf --");
@@ -234,6 +251,7 @@ fn batch_script(script: &mut String, changes: &[Change], batch: &Batch, last: bo
         words(script, rooms.iter().map(String::as_str));
         script.push_str("sweep() { :; }\n");
     }
+    script.push_str("there=\n");
 }
 
 /// One call for the first of these changes and those that go with it; how many that are.

@@ -9,11 +9,30 @@ LC_ALL=C
 export LC_ALL
 umask 022
 new=.kubewright-new
-# sweep: removes our own directories; defined anew for each batch.
+# Defined anew for each batch: `sweep` removes our own directories, `ways` calls a function with all the directories
+# that lead to the targets, the deepest ones first.
 sweep() { :; }
+ways() { :; }
+there=
+
+note() {
+  there=
+  for directory do
+    if [ -d "$directory" ]; then there=${there}y; else there=${there}n; fi
+  done
+}
+
+# Removes the directories that were not there before and hold nothing.
+unmake() {
+  for directory do
+    case $there in n*) rmdir -- "$directory" 2>/dev/null ;; esac
+    there=${there#?}
+  done
+}
 
 say() {
   sweep
+  case $there in *n*) ways unmake ;; esac
   echo "$1"
   exit 1
 }
@@ -23,6 +42,7 @@ failed() { say "failed $1"; }
 prepare() {
   begin=$1
   shift
+  ways note
   for directory do
     shift
     [ -d "$directory" ] || set -- "$@" "$directory"

@@ -1,4 +1,4 @@
-//! The useful part of OpenSSH's client configuration (ssh_config(5)).
+//! The useful part of OpenSSH's client configuration (`ssh_config(5)`).
 #![expect(clippy::disallowed_methods, reason = "this is the seam: files of the operator's machine")]
 
 use crate::host::ssh::known_hosts::matches;
@@ -39,7 +39,10 @@ pub struct HostSettings {
     pub user_known_hosts: Option<Vec<String>>,
     pub strict_checking: Option<String>,
     pub host_key_alias: Option<String>,
+    /// Seconds.
     pub connect_timeout: Option<u64>,
+    /// Seconds.
+    pub alive_interval: Option<u64>,
 }
 
 impl SshConfig {
@@ -65,49 +68,44 @@ impl SshConfig {
         };
         let outer = self.sections.last().map(|section| section.hosts.clone());
         // What stands before the first `Host` holds where the file was included.
-        self.section(if depth == 0 { Some(vec!["*".to_owned()]) } else { outer.flatten() });
+        self.section(if depth == 0 { everybody() } else { outer.flatten() });
         for (number, line) in text.lines().enumerate() {
             let Some((key, words)) = split(line) else { continue };
-            let place = format!("{}:{}", file.display(), number + 1);
             match key.as_str() {
-                "host" => self.section(Some(words)),
-                "match" if words.len() == 1 && words[0].eq_ignore_ascii_case("all") => {
-                    self.section(Some(vec!["*".to_owned()]));
-                }
-                "match" => {
-                    self.warnings
-                        .push(format!("{place}: `Match` is not followed; its settings are left out"));
-                    self.section(None);
-                }
                 "include" if depth < MAX_DEPTH => {
                     let here = self.sections.last().and_then(|section| section.hosts.clone());
-                    let base = if file.starts_with("/etc") {
-                        Some(Path::new("/etc/ssh").to_owned())
-                    } else {
-                        home.map(|home| home.join(".ssh"))
-                    };
-                    for word in &words {
-                        for included in glob(word, base.as_deref(), home) {
-                            self.include(&included, home, depth + 1)?;
-                        }
+                    let base = base(file, home);
+                    for included in words.iter().flat_map(|word| glob(word, base.as_deref(), home)) {
+                        self.include(&included, home, depth + 1)?;
                     }
                     self.section(here);
                 }
-                "stricthostkeychecking"
-                    if words.iter().any(|word| matches!(word.to_lowercase().as_str(), "no" | "off")) =>
-                {
-                    self.warnings.push(format!(
-                        "{place}: `StrictHostKeyChecking no` is not followed: keys are checked; `accept-new` takes new ones"
-                    ));
-                }
-                _ => {
-                    if let Some(section) = self.sections.last_mut() {
-                        section.settings.push((key, words));
-                    }
-                }
+                _ => self.line(key, words, &format!("{}:{}", file.display(), number + 1)),
             }
         }
         Ok(())
+    }
+
+    fn line(&mut self, key: String, words: Vec<String>, place: &str) {
+        let says = |wanted: &[&str]| {
+            words.iter().any(|word| wanted.iter().any(|wanted| word.eq_ignore_ascii_case(wanted)))
+        };
+        match key.as_str() {
+            "host" => self.section(Some(words)),
+            "match" if words.len() == 1 && says(&["all"]) => self.section(everybody()),
+            "match" => {
+                self.warnings.push(format!("{place}: `Match` is not followed; its settings are left out"));
+                self.section(None);
+            }
+            "stricthostkeychecking" if says(&["no", "off"]) => self.warnings.push(format!(
+                "{place}: `StrictHostKeyChecking no` is not followed: keys are checked; `accept-new` takes new ones"
+            )),
+            _ => {
+                if let Some(section) = self.sections.last_mut() {
+                    section.settings.push((key, words));
+                }
+            }
+        }
     }
 
     fn section(&mut self, hosts: Option<Vec<String>>) {
@@ -130,17 +128,20 @@ impl SshConfig {
                 "port" => set(&mut found.port, first().and_then(|word| word.parse().ok())),
                 "identityfile" => found.identity_files.extend(first()),
                 "identitiesonly" => {
-                    set(&mut identities_only, first().map(|word| word.eq_ignore_ascii_case("yes")))
+                    set(&mut identities_only, first().map(|word| word.eq_ignore_ascii_case("yes")));
                 }
                 "identityagent" => set(&mut found.identity_agent, first()),
                 "proxyjump" => set(&mut found.proxy_jump, first()),
                 "userknownhostsfile" => set(&mut found.user_known_hosts, Some(words.clone())),
                 "stricthostkeychecking" => {
-                    set(&mut found.strict_checking, first().map(|word| word.to_lowercase()))
+                    set(&mut found.strict_checking, first().map(|word| word.to_lowercase()));
                 }
                 "hostkeyalias" => set(&mut found.host_key_alias, first()),
                 "connecttimeout" => {
-                    set(&mut found.connect_timeout, first().and_then(|word| word.parse().ok()))
+                    set(&mut found.connect_timeout, first().and_then(|word| word.parse().ok()));
+                }
+                "serveraliveinterval" => {
+                    set(&mut found.alive_interval, first().and_then(|word| word.parse().ok()));
                 }
                 _ => {}
             }
@@ -148,6 +149,17 @@ impl SshConfig {
         found.identities_only = identities_only.unwrap_or_default();
         found
     }
+}
+
+/// Where the relative names of an `Include` begin.
+fn base(file: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    if file.starts_with("/etc") { Some("/etc/ssh".into()) } else { home.map(|home| home.join(".ssh")) }
+}
+
+/// The patterns that hold for every host.
+#[expect(clippy::unnecessary_wraps, reason = "as a section has it")]
+fn everybody() -> Option<Vec<String>> {
+    Some(vec!["*".to_owned()])
 }
 
 fn set<T>(slot: &mut Option<T>, value: Option<T>) {
@@ -273,7 +285,8 @@ mod tests {
         let (config, _home) = read(
             "# all\nIdentityFile ~/.ssh/first\nHost a *.lab !no.lab\n  HostName=10.0.0.1\n  User \"the user\"\n  \
              Include config.d/*.conf\n  IdentityFile ~/.ssh/second # mine\n  IdentitiesOnly yes\n\nHost *\n  User late\n  \
-             Port 22\n  ProxyJump jump@b:2222,c\n  UserKnownHostsFile /a /b\n  ConnectTimeout 7\n",
+             Port 22\n  ProxyJump jump@b:2222,c\n  UserKnownHostsFile /a /b\n  ConnectTimeout 7\n  \
+             ServerAliveInterval 3\n",
         );
         let a = config.of("a");
         assert_eq!(a.host_name.as_deref(), Some("10.0.0.1"));
@@ -283,7 +296,7 @@ mod tests {
         assert!(a.identities_only);
         assert_eq!(a.proxy_jump.as_deref(), Some("jump@b:2222,c"));
         assert_eq!(a.user_known_hosts.as_deref(), Some(&["/a".to_owned(), "/b".to_owned()][..]));
-        assert_eq!(a.connect_timeout, Some(7));
+        assert_eq!((a.connect_timeout, a.alive_interval), (Some(7), Some(3)));
         assert_eq!(config.of("x.LAB").host_name.as_deref(), Some("10.0.0.1"));
         let no = config.of("no.lab");
         assert_eq!((no.host_name, no.user.as_deref(), no.port), (None, Some("late"), Some(22)));

@@ -30,7 +30,7 @@ pub(super) const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long sent data may stay without acknowledgement before the kernel gives the connection up.
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// libssh2's "unable to exchange encryption keys".
 const KEX_FAILURES: [i32; 3] = [-5, -8, -10];
@@ -89,7 +89,8 @@ fn dial_once(
             other => other?,
         }
         auth::authenticate(&session, login, answers)?;
-        return Connection::new(session, ours, purpose).map_err(|error| unreachable(login, &error));
+        return Connection::new(session, ours, purpose, login.keepalive)
+            .map_err(|error| unreachable(login, &error));
     }
     Err(refused.unwrap_or_else(|| {
         SshError::new(&login.label, Trouble::Protocol, "it and we know no kind of host key in common")

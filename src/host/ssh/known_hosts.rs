@@ -1,4 +1,4 @@
-//! The files of known hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+//! The files of known hosts (sshd(8), "`SSH_KNOWN_HOSTS` FILE FORMAT").
 #![expect(clippy::disallowed_methods, reason = "this is the seam: files of the operator's machine")]
 
 use aws_lc_rs::digest;

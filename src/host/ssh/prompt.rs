@@ -62,11 +62,14 @@ impl Question {
     }
 }
 
+/// Answers by what they are for.
+type Known = BTreeMap<(u8, String), Zeroizing<String>>;
+
 /// Remembers answers for a run, so that each question is asked once for all hosts.
 #[derive(Clone)]
 pub struct Answers {
     ask: Arc<dyn Ask>,
-    known: Arc<Mutex<BTreeMap<(u8, String), Zeroizing<String>>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl fmt::Debug for Answers {

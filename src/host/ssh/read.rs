@@ -71,7 +71,7 @@ impl Ssh {
         }
         for attempt in 0..TRIES {
             let script = script(paths, attempt > 0);
-            let job = Job { what: "reading files", script: &script, limit: LIMIT, repeat: true };
+            let job = Job { what: "reading files", script: &script, limit: LIMIT, repeat: true, open: false };
             let read = self.perform(&job, |talk| collect(talk, paths))?;
             if let Ok(answers) = read {
                 return Ok(answers);
@@ -98,13 +98,11 @@ fn collect(talk: Talk<'_>, paths: &[String]) -> Result<Result<Vec<Answer>, Torn>
     let mut reader = BufReader::with_capacity(64 * 1024, talk);
     let mut answers = Ok(Vec::with_capacity(paths.len()));
     for group in paths.chunks(GROUP) {
-        match (parse(&mut reader, group.len()), &mut answers) {
-            (Ok(found), Ok(answers)) => answers.extend(found),
-            _ => {
-                answers = Err(Torn);
-                break;
-            }
-        }
+        let (Ok(found), Ok(known)) = (parse(&mut reader, group.len()), &mut answers) else {
+            answers = Err(Torn);
+            break;
+        };
+        known.extend(found);
     }
     let output = talk::finish(reader.into_inner())?;
     if output.success() { Ok(answers) } else { Ok(Err(Torn)) }
@@ -164,13 +162,13 @@ fn parse(reader: &mut impl BufRead, count: usize) -> Result<Vec<Answer>, Torn> {
                 b'd' => EntryKind::Directory,
                 b'l' => EntryKind::Link(targets.next().ok_or(Torn)?),
                 b'f' => EntryKind::File(contents.next().ok_or(Torn)?),
-                b'p' => match unmeasured.next().ok_or(Torn)? {
-                    Some(content) => EntryKind::File(content),
-                    None => {
+                b'p' => {
+                    let Some(content) = unmeasured.next().ok_or(Torn)? else {
                         states.next();
                         return Ok(Err(io::Error::other("it is there and cannot be read")));
-                    }
-                },
+                    };
+                    EntryKind::File(content)
+                }
                 _ => return Err(Torn),
             };
             let state = states.next().ok_or(Torn)?;

@@ -11,7 +11,7 @@ use std::io;
 use std::time::Duration;
 
 /// How long the socket may take nothing before the connection counts as lost.
-pub(super) const STALLED: Duration = Duration::from_secs(60);
+pub(super) const STALLED: Duration = Duration::from_mins(1);
 
 const EAGAIN: i32 = -37;
 const CHANNEL_FAILURE: i32 = -21;

@@ -61,13 +61,27 @@ pub(super) enum Failure {
     NoProgram,
 }
 
+/// What is to run, and how.
+pub(super) struct Speech<'a> {
+    pub(super) rights: Rights,
+    /// What sudo asks for.
+    pub(super) password: Option<Zeroizing<String>>,
+    /// Says to the shell what to run.
+    pub(super) line: Zeroizing<String>,
+    pub(super) input: Input<'a>,
+    pub(super) limit: Duration,
+    /// The input does not end with the pieces: more follows when the talk is over.
+    pub(super) open: bool,
+}
+
 /// A command that runs.
 pub(super) struct Talk<'a> {
     marks: Marks,
     waker: Waker,
     events: Receiver<Event>,
     feed: Option<Sender<Vec<u8>>>,
-    cancelled: Arc<AtomicBool>,
+    open: bool,
+    cancel: Cancel,
     deadline: Instant,
     password: Option<Zeroizing<String>>,
     /// The line that says what to run, until the shell is there.
@@ -77,6 +91,8 @@ pub(super) struct Talk<'a> {
     stdout: Skipping,
     stderr: Skipping,
     complaints: Vec<u8>,
+    /// How far the end was looked for in them.
+    searched: usize,
     shell: Option<u32>,
     end: Option<i32>,
     finished: Option<i32>,
@@ -84,6 +100,22 @@ pub(super) struct Talk<'a> {
     ready: Vec<u8>,
     taken: usize,
     failure: Option<Failure>,
+}
+
+/// Ends what runs when nobody waits for it any more.
+pub(super) struct Cancel {
+    cancelled: Arc<AtomicBool>,
+    waker: Waker,
+}
+
+/// What is left of a talk that went over into a stream.
+pub(super) struct Rest {
+    pub(super) events: Receiver<Event>,
+    pub(super) feed: Sender<Vec<u8>>,
+    pub(super) waker: Waker,
+    /// Output that came already.
+    pub(super) ready: Vec<u8>,
+    pub(super) cancel: Cancel,
 }
 
 /// An output of which everything up to the line that marks the start is left out.
@@ -123,26 +155,24 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 impl<'a> Talk<'a> {
     /// Starts the shell; it is told what to run when it is there.
-    pub(super) fn start(
-        connection: &Connection,
-        marks: &Marks,
-        rights: Rights,
-        password: Option<Zeroizing<String>>,
-        line: Zeroizing<String>,
-        input: Input<'a>,
-        limit: Duration,
-    ) -> Self {
-        let (feed, fed) = mpsc::channel();
+    pub(super) fn start(connection: &Connection, marks: &Marks, speech: Speech<'a>) -> Self {
+        let Speech { rights, password, line, input, limit, open } = speech;
+        let (feed, input_end) = mpsc::channel();
         let (sender, events) = mpsc::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
-        let start =
-            Start { line: marks.line(rights), feed: fed, events: sender, cancelled: Arc::clone(&cancelled) };
+        let start = Start {
+            line: marks.line(rights),
+            feed: input_end,
+            events: sender,
+            cancelled: Arc::clone(&cancelled),
+        };
         let mut talk = Self {
             marks: marks.clone(),
             waker: connection.waker(),
             events,
             feed: Some(feed),
-            cancelled,
+            open,
+            cancel: Cancel { cancelled, waker: connection.waker() },
             deadline: Instant::now() + limit.min(Duration::from_hours(24 * 365)),
             password,
             line: Some(line),
@@ -151,6 +181,7 @@ impl<'a> Talk<'a> {
             stdout: Skipping::new(&marks.start()),
             stderr: Skipping::new(&marks.start()),
             complaints: Vec::new(),
+            searched: 0,
             shell: None,
             end: None,
             finished: None,
@@ -164,6 +195,12 @@ impl<'a> Talk<'a> {
         }
         connection.start(start);
         talk
+    }
+
+    /// Goes over into a stream, where the input is still open.
+    pub(super) fn into_rest(mut self) -> Option<Rest> {
+        let ready = self.ready.split_off(self.taken);
+        Some(Rest { events: self.events, feed: self.feed?, waker: self.waker, ready, cancel: self.cancel })
     }
 
     /// Sends the line that says what to run, and the first pieces of the input.
@@ -184,6 +221,7 @@ impl<'a> Talk<'a> {
                         self.feed = None;
                     }
                 }
+                None if self.open => break,
                 None => self.feed = None,
             }
         }
@@ -244,17 +282,24 @@ impl<'a> Talk<'a> {
     }
 
     fn look_for_end(&mut self) {
-        if let Some(at) = find(&self.complaints, self.marks.missing().as_bytes()) {
+        let (missing, ended) = (self.marks.missing(), self.marks.end());
+        let from = self.searched;
+        let found = |mark: &str| find(&self.complaints[from..], mark.as_bytes()).map(|at| from + at);
+        if let Some(at) = found(&missing) {
             self.complaints.truncate(at);
             self.failure = Some(Failure::NoProgram);
             return;
         }
-        let mark = self.marks.end();
-        let Some(at) = find(&self.complaints, mark.as_bytes()) else { return };
-        let rest = &self.complaints[at + mark.len()..];
+        let Some(at) = found(&ended) else {
+            // A mark may have come in part.
+            self.searched = self.complaints.len().saturating_sub(missing.len().max(ended.len()));
+            return;
+        };
+        self.searched = at;
+        let rest = &self.complaints[at + ended.len()..];
         let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { return };
         self.end = String::from_utf8_lossy(&rest[..length]).trim().parse().ok();
-        self.complaints.drain(at..=at + mark.len() + length);
+        self.complaints.drain(at..=at + ended.len() + length);
         self.deadline = self.deadline.min(Instant::now() + AFTER_END);
     }
 
@@ -318,9 +363,15 @@ impl Read for Talk<'_> {
     }
 }
 
-impl Drop for Talk<'_> {
-    fn drop(&mut self) {
+impl Cancel {
+    pub(super) fn now(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         self.waker.wake();
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.now();
     }
 }

@@ -12,10 +12,8 @@ use kubewright::host::ssh::prompt::Nobody;
 use kubewright::host::ssh::prompt::Question;
 use std::fmt::Write as _;
 use std::fs;
-use std::fs::Permissions;
 use std::net::TcpListener;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -109,7 +107,7 @@ impl Server {
         make_key(&at.join("client"), "ed25519", "");
         fs::write(at.join("authorized"), public(&at.join("client"))).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut text = format!(
+        let mut config_text = format!(
             "ListenAddress 127.0.0.1:{port}\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              AuthorizedKeysFile {0}/authorized\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n\
              LogLevel VERBOSE\nMaxStartups 100\nUseDNS no\n",
@@ -118,11 +116,11 @@ impl Server {
         for kind in setup.host_keys {
             let key = at.join(format!("host_{kind}"));
             make_key(&key, kind, "");
-            writeln!(text, "HostKey {}", key.display()).unwrap();
+            writeln!(config_text, "HostKey {}", key.display()).unwrap();
         }
         // For each keyword the first value counts.
         let config = at.join("sshd_config");
-        fs::write(&config, format!("{}\n{text}", setup.lines.replace("@DIR@", at.to_str().unwrap())))
+        fs::write(&config, format!("{}\n{config_text}", setup.lines.replace("@DIR@", at.to_str().unwrap())))
             .unwrap();
         let child = spawn(program, &config, at, port);
         let server = Self { directory, port, child, config, program };
@@ -141,6 +139,10 @@ impl Server {
             format!("[127.0.0.1]:{} {key}\n", self.port)
         };
         fs::write(self.path("known_hosts"), kinds.iter().map(line).collect::<String>()).unwrap();
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -194,13 +196,6 @@ impl Server {
         let (mut access, mut operator) = (self.access(), self.operator());
         change(&mut access, &mut operator);
         Ssh::connect("box", &access, &operator)
-    }
-
-    /// A script that everybody on the host may run, in front of the path of its users.
-    pub(crate) fn program(directory: &Path, name: &str, text: &str) {
-        let path = directory.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     }
 }
 
@@ -266,6 +261,23 @@ pub(crate) fn descendants(of: u32) -> Vec<u32> {
         at += 1;
     }
     found.split_off(1)
+}
+
+/// Runs a test in a process of its own, where nobody else uses memory and processor; yes in that process.
+pub(crate) fn alone(test: &str) -> bool {
+    if std::env::var_os("KUBEWRIGHT_ALONE").is_some() {
+        return true;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("KUBEWRIGHT_ALONE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed"), "{said}");
+    print!("{said}");
+    false
 }
 
 /// Answers every question from a list, and remembers what was asked.

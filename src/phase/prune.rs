@@ -36,8 +36,8 @@ pub const LOST: &str = "prune-lost";
 pub const DRAIN_LIMIT: GoDuration = GoDuration::from_mins(5);
 
 /// What must have come to its end on every host of the plan that has it, before anything leaves.
-const FIRST_ON_HOSTS: [&str; 5] =
-    ["endpoint", "wait-control-plane", "workers/kubelet-start", "etcd-join", "kubelet-wait-bootstrap"];
+const FIRST_ON_HOSTS: [&str; 6] =
+    ["endpoint", "workers/endpoint", "wait-control-plane", "workers/kubelet-start", "etcd-join", "kubelet-wait-bootstrap"];
 /// And for every Node.
 const FIRST_FOR_NODES: [&str; 2] = ["mark-workers", "control-plane-join/mark-control-plane"];
 

@@ -47,7 +47,7 @@ pub(crate) fn drain(run: &Run<'_>, step: &Step, spec: &DrainSpec) -> Result<Done
     if !cordoned {
         api.patch(&name, &json!({"spec": {"unschedulable": true}}))?;
     }
-    let mut eviction = Eviction { ready: is_ready(&node), ..Eviction::default() };
+    let mut eviction = Eviction::default();
     let limit = spec.limit.to_std();
     let done = until(run, step, &step.subject(), limit, || {
         Ok(eviction.round(&*api, &spec.node, run.world.clock.monotonic()))
@@ -86,6 +86,9 @@ impl Eviction {
     /// Asks those that may be asked; `Err`: not all are gone, and why.
     fn round(&mut self, api: &dyn Api, node: &str, now: Duration) -> Result<(), String> {
         let pods = leaving(api, node).map_err(|error| error.to_string())?;
+        // Asked each time: that a kubelet has stopped shows after most of a minute.
+        let live = api.get(&ObjectRef::new("v1", "Node", "", node)).map_err(|error| error.to_string())?;
+        self.ready = live.as_ref().is_some_and(is_ready);
         let mut left = BTreeMap::new();
         self.abandoned = 0;
         for pod in &pods {

@@ -114,7 +114,9 @@ pub(super) fn run(command: &ApplyCommand, settings: &Settings) -> Result<Exit, C
     };
     let report = session.execute(&plan, &resolver, &apply_options, &|event| reporter.tell(&event))?;
     if command.prune && report.success() && !command.dry_run {
-        leavers.iter().for_each(|leaver| warn(&reporter, Some(prune::farewell(leaver))));
+        for leaver in &leavers {
+            warn(&reporter, Some(prune::farewell(leaver)));
+        }
     }
     Ok(if report.success() { Exit::Success } else { init::exit_of(&report) })
 }

@@ -16,6 +16,7 @@ use crate::clock::Clock as _;
 use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::HostPort;
+use crate::cluster::Node;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdError;
 use crate::host::fleet::side_by_side;
@@ -164,7 +165,7 @@ fn ask(api: &dyn Api) -> Result<(), String> {
 
 fn nodes(session: &FleetSession, now: OffsetDateTime) -> Vec<NodeRow> {
     let (cluster, running) = (&session.cluster, &session.running);
-    let expected = cluster.nodes.iter().filter(|node| node.runs_kubelet()).map(|node| node.registered_name());
+    let expected = cluster.nodes.iter().filter(|node| node.runs_kubelet()).map(Node::registered_name);
     let mut names: Vec<&str> = expected.collect();
     let listed = names.len();
     let more = running.nodes.iter().map(|node| node.name.as_str()).filter(|name| !names.contains(name));

@@ -4,6 +4,7 @@
 use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
+use crate::cluster::Node;
 use crate::cluster::Role;
 use crate::etcd::Membership;
 use crate::facts::ClusterFacts;
@@ -36,8 +37,14 @@ pub const LOST: &str = "prune-lost";
 pub const DRAIN_LIMIT: GoDuration = GoDuration::from_mins(5);
 
 /// What must have come to its end on every host of the plan that has it, before anything leaves.
-const FIRST_ON_HOSTS: [&str; 6] =
-    ["endpoint", "workers/endpoint", "wait-control-plane", "workers/kubelet-start", "etcd-join", "kubelet-wait-bootstrap"];
+const FIRST_ON_HOSTS: [&str; 6] = [
+    "endpoint",
+    "workers/endpoint",
+    "wait-control-plane",
+    "workers/kubelet-start",
+    "etcd-join",
+    "kubelet-wait-bootstrap",
+];
 /// And for every Node.
 const FIRST_FOR_NODES: [&str; 2] = ["mark-workers", "control-plane-join/mark-control-plane"];
 
@@ -63,7 +70,7 @@ impl Leaver {
 /// All that is in the cluster and not in the file: workers first, then control planes whose etcd is lost, then others.
 pub fn leavers(cluster: &Cluster, running: &ClusterFacts) -> Vec<Leaver> {
     let listed: BTreeSet<&str> =
-        cluster.nodes.iter().filter(|node| node.runs_kubelet()).map(|node| node.registered_name()).collect();
+        cluster.nodes.iter().filter(|node| node.runs_kubelet()).map(Node::registered_name).collect();
     let none = Membership::default();
     let etcd = running.etcd.as_ref().filter(|_| cluster.has_local_etcd()).unwrap_or(&none);
     let ours: BTreeSet<String> = cluster.control_planes().map(|node| Member::of(node).peer_url).collect();
@@ -285,7 +292,9 @@ mod tests {
         ] {
             let names = &["cp1", "cp2", "cp3", "cp4", "cp5"][..voters];
             let fake = Fake::with_voters(names);
-            dead.iter().for_each(|name| fake.kill(name));
+            for name in dead {
+                fake.kill(name);
+            }
             let etcd = Membership::gather(&fake).unwrap();
             let leavers: Vec<_> = leaving.iter().map(|name| leaver(name)).collect();
             let found = check_quorum(&etcd, &leavers);

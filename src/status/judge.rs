@@ -83,7 +83,7 @@ fn endpoint(endpoint: &EndpointStatus) -> Vec<String> {
             [] => found.push(format!("no host that could be asked has the endpoint's address {addresses}")),
             [_] => {}
             many => {
-                found.push(format!("{} hold the endpoint's address {addresses} at once", many.join(" and ")))
+                found.push(format!("{} hold the endpoint's address {addresses} at once", many.join(" and ")));
             }
         }
     }

@@ -39,6 +39,7 @@ pub struct Report {
 }
 
 /// A Node object, or a host of the file that has none.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own for programs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeRow {

@@ -59,8 +59,8 @@ fn trust() {
     let old = std::fs::read_to_string(known).unwrap_or_default();
     let addresses: Vec<String> = HOSTS.iter().map(|(_, octet)| format!("10.77.0.{octet}")).collect();
     let is_ours = |line: &&str| addresses.iter().any(|address| line.starts_with(&format!("{address} ")));
-    let mut text: String =
-        old.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect();
+    let others: Vec<&str> = old.lines().filter(|line| !is_ours(line)).collect();
+    let mut text = others.join("\n") + "\n";
     let scanned = Command::new("ssh-keyscan").args(["-t", "ed25519"]).args(&addresses).output().unwrap();
     text.push_str(&String::from_utf8(scanned.stdout).unwrap());
     std::fs::create_dir_all("/root/.ssh").unwrap();

@@ -71,8 +71,8 @@ pub fn reconciled(node: &Node, live: Option<&NodeFacts>) -> Option<Object> {
         value["spec"]["taints"] = taints.into();
     }
     if !now.is_empty() || !before.is_empty() {
-        let note = if now.is_empty() { Value::Null } else { json!(json!(now).to_string()) };
-        value["metadata"]["annotations"] = json!({ APPLIED_ANNOTATION: note });
+        let remembered = if now.is_empty() { Value::Null } else { json!(json!(now).to_string()) };
+        value["metadata"]["annotations"] = json!({ APPLIED_ANNOTATION: remembered });
     }
     Some(Object::plain(value))
 }

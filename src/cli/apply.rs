@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let ignore = Ignore::new(&command.fleet.ignore_preflight_errors, &loaded.ignore_preflight_errors)
             .or_exit(Exit::Usage)?;
-        let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
+        let connected = fleet::connect(&loaded.cluster, parallel, settings, reporter);
         let holder = fleet::holder(&words(command), settings);
         let ordered = fleet::in_order(&loaded.cluster, &connected.hosts);
         let broken = command.break_lock.as_deref();
@@ -288,7 +288,7 @@ fn options(
     let choices = reviewed.map(|reviewed| reviewed.choices.clone()).unwrap_or_default();
     let words = if reviewed.is_some() { &choices.limit } else { &command.limit };
     Ok(Options {
-        prepare: command.prepare || choices.prepare,
+        prepare: reviewed.map_or(!command.no_prepare, |_| choices.prepare),
         only: limit::resolve(&loaded.cluster, words)?,
         ttl_token_id: choices.ttl_token_id,
         ..Options::default()

@@ -31,12 +31,12 @@ pub(super) struct ApplyCommand {
     #[arg(long)]
     pub diff: bool,
 
-    /// Repair on the hosts what preflight finds and can repair
+    /// Leave kernel, container runtime, programs and firewall of the hosts as they are, and only complain
     #[arg(long)]
-    pub prepare: bool,
+    pub no_prepare: bool,
 
     /// Apply exactly this plan, which `plan --out` wrote, without asking; refuse when anything changed since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prepare", "limit", "dry_run"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_prepare", "limit", "dry_run"])]
     pub plan: Option<PathBuf>,
 
     /// Change only these hosts; names of hosts, or the roles control-plane, worker and load-balancer

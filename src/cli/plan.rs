@@ -68,8 +68,8 @@ pub(super) enum PlanOutput {
 pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, CliError> {
     let args = &command.init;
     if let Some(file) = &command.fleet.file {
-        let InitArgs { diff, explain, prepare, .. } = *args;
-        let how = How { output: command.output, diff, explain, prepare };
+        let InitArgs { diff, explain, .. } = *args;
+        let how = How { output: command.output, diff, explain };
         return plan_fleet::run(file, &command.fleet, how, settings);
     }
     let quiet = Settings { quiet: true, face: crate::cli::settings::Face::Plain, ..settings.clone() };

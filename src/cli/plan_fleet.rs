@@ -40,6 +40,10 @@ pub(super) struct FleetPlanArgs {
     #[arg(long, value_name = "HOST", value_delimiter = ',', requires = "file")]
     pub limit: Vec<String>,
 
+    /// Plan without preparing the hosts, as `apply --no-prepare` does
+    #[arg(long, requires = "file")]
+    pub no_prepare: bool,
+
     /// Write the plan down for `apply --plan`, without secrets
     #[arg(long, value_name = "FILE", requires = "file")]
     pub out: Option<String>,
@@ -59,7 +63,6 @@ pub(super) struct How {
     pub output: PlanOutput,
     pub diff: bool,
     pub explain: bool,
-    pub prepare: bool,
 }
 
 /// Runs the command for a whole cluster.
@@ -95,7 +98,7 @@ fn plan(
     let parallel = usize::from(args.parallel);
     let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-    let options = Options { prepare: how.prepare, only, ..Options::default() };
+    let options = Options { prepare: !args.no_prepare, only, ..Options::default() };
     let session =
         FleetSession::open(loaded.cluster.clone(), connected, options, parallel, interrupt, &reporter)?;
     refuse_silent(&session)?;
@@ -121,7 +124,7 @@ fn plan(
     }
     if let Some(path) = &args.out {
         let choices =
-            PlanChoices { prepare: how.prepare, limit: args.limit.clone(), ..PlanChoices::default() };
+            PlanChoices { prepare: !args.no_prepare, limit: args.limit.clone(), ..PlanChoices::default() };
         review_file::write(path, &review_file::of(&session, &loaded, &choices, &plan, &look))?;
         output::people(&format!(
             "wrote {path}; apply it with `kubewright apply -f {} --plan {path}`\n",

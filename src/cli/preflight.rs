@@ -7,6 +7,7 @@ use crate::cli::fleet;
 use crate::cli::fleet::FleetSession;
 use crate::cli::init;
 use crate::cli::init_args::InitArgs;
+use crate::cli::interrupt;
 use crate::cli::load;
 use crate::cli::output;
 use crate::cli::session::Probe;
@@ -32,6 +33,10 @@ pub(super) struct PreflightCommand {
     /// File with a cluster, whose hosts are all checked over SSH
     #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "config")]
     file: Option<PathBuf>,
+
+    /// Judge the hosts as `apply --no-prepare` meets them
+    #[arg(long, requires = "file")]
+    no_prepare: bool,
 
     /// How many hosts are asked at the same time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), requires = "file")]
@@ -87,9 +92,11 @@ fn of_all(command: &PreflightCommand, file: &Path, settings: &Settings) -> Resul
     let ignore = Ignore::new(&command.init.ignore_preflight_errors, &loaded.ignore_preflight_errors);
     let ignore = ignore.or_exit(Exit::Usage)?;
     let parallel = usize::from(command.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
-    let session = FleetSession::open(loaded.cluster, connected, Options::default(), parallel, &reporter)?;
-    let report = session.preflight(command.init.prepare, &ignore);
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
+    let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+    let session =
+        FleetSession::open(loaded.cluster, connected, Options::default(), parallel, interrupt, &reporter)?;
+    let report = session.preflight(!command.no_prepare, &ignore);
     output::data(&match command.output {
         ReportOutput::Table => report.table(),
         ReportOutput::Text => report.text(),

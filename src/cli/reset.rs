@@ -3,6 +3,7 @@
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
+use crate::cli::fleet;
 use crate::cli::interrupt;
 use crate::cli::load;
 use crate::cli::phase_command::PhaseCommand;
@@ -171,6 +172,9 @@ impl<'a> Run<'a> {
         if reset.runs("preflight") {
             self.confirm(&facts, steps)?;
         }
+        let host = Arc::clone(&self.host) as Arc<dyn Host>;
+        let _lock =
+            fleet::take_here(host, "kubewright reset", self.settings, &self.interrupt, &self.reporter)?;
         self.reporter.tell(&Event::RunStarted { hosts, steps, dry_run: false });
         let node = node_name(&facts);
         let (records, end) = reset.take_away(facts)?;

@@ -78,7 +78,7 @@ pub(super) fn run(
     keep(&mut cluster, &args.limit)?;
     let parallel = usize::from(args.parallel.unwrap_or(PARALLEL));
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-    let fleet::Connected { hosts, unreachable } = fleet::connect(&cluster, parallel, settings);
+    let fleet::Connected { hosts, unreachable } = fleet::connect(&cluster, parallel, settings, &reporter);
     let events = |event: Event| reporter.tell(&event);
     let mut choices = reset_args::choices(args, &configuration, &reporter);
     if args.cert_dir.is_none() {
@@ -127,6 +127,12 @@ pub(super) fn run(
     if !configuration.dry_run && !targets.is_empty() && !configuration.force {
         confirm(&targets, &results)?;
     }
+    let held = (!configuration.dry_run).then(|| {
+        let meant: Vec<_> = targets.iter().map(|target| Arc::clone(&target.reset.host)).collect();
+        let holder = fleet::holder(&format!("kubewright reset -f {}", file.display()), settings);
+        fleet::take_locks(&meant, &holder, None, parallel, &interrupt, &reporter)
+    });
+    let held = held.transpose()?;
     reporter.tell(&Event::RunStarted { hosts: names, steps, dry_run: configuration.dry_run });
     let mut records = Vec::new();
     for (name, done, result) in
@@ -135,6 +141,7 @@ pub(super) fn run(
         records.extend(done);
         results.insert(name, result);
     }
+    drop(held);
     let interrupted = interrupt.load(Ordering::Relaxed);
     finished(&reporter, &records, interrupted, System.monotonic().saturating_sub(start));
     settings.say(&table(&cluster, &results, configuration.dry_run));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 24] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -35,6 +35,9 @@ const MAY_USE: [(&str, &[&str]); 24] = [
     // What an earlier run wrote down is a fact for `reset`.
     ("phase", &["apply", "artifact", "cluster", "etcd", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
+    ("lock", &["host"]),
+    // A digest is what the receipt takes for one.
+    ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
         "cli",
         &[
@@ -51,11 +54,13 @@ const MAY_USE: [(&str, &[&str]); 24] = [
             "fetch",
             "host",
             "kube",
+            "lock",
             "phase",
             "pki",
             "plan",
             "preflight",
             "report",
+            "review",
             "status",
             "template",
         ],

@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::host::HostError;
 use crate::host::Socket;
 use crate::host::http;
+use crate::lock;
 use crate::pki::expiry;
 use crate::plan::Probe;
 use crate::status::Certificate;
@@ -21,9 +22,6 @@ use std::error::Error as _;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-
-/// What a run that works on a host leaves there while it does.
-const LOCK: &str = "/var/lib/kubewright/lock";
 
 /// For each thing that is asked.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -52,7 +50,7 @@ pub(super) fn look(
             add(&name, answer);
         }
     }
-    let lock = lock(host);
+    let lock = locked(host);
     let certificate = certificate(session, node, now);
     HostRow { components, certificate, lock: lock.unwrap_or_else(|why| Some(why.into())), ..row }
 }
@@ -129,8 +127,8 @@ pub(super) fn answers_at(host: &dyn Host, endpoint: &HostPort) -> Result<(), Str
 }
 
 /// The lock's own words: JSON where it is, text where it is not.
-fn lock(host: &dyn Host) -> Result<Option<Value>, String> {
-    let entry = host.read(LOCK).map_err(|error| told(&error))?;
+fn locked(host: &dyn Host) -> Result<Option<Value>, String> {
+    let entry = host.read(lock::PATH).map_err(|error| told(&error))?;
     let Some(entry) = entry else { return Ok(None) };
     let text = String::from_utf8_lossy(entry.content().unwrap_or_default()).trim().to_owned();
     Ok(Some(serde_json::from_str(&text).unwrap_or_else(|_| text.into())))

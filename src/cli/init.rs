@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
 
     fn join_text(&self, session: &Session, resolver: &Resolver<'_>) -> String {
         let cluster = &session.cluster;
-        let url = cluster.control_plane_url(session.node());
+        let url = cluster.public_url();
         let pins = session.pins(resolver);
         let token = cluster.tokens.first();
         let shown = token.map(|token| format!("{}.{}", token.id, token.secret.expose()));

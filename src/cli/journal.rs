@@ -236,8 +236,10 @@ fn show(journals: &[PathBuf], args: &ShowArgs, settings: &Settings) -> Result<()
     let lines = read(path);
     if args.json {
         for line in lines {
-            output::data(&format!("{line}
-"));
+            output::data(&format!(
+                "{line}
+"
+            ));
         }
         return Ok(());
     }

@@ -167,7 +167,7 @@ impl Source {
         if args.config.is_some() {
             let init = InitArgs { config: args.config.clone(), ..InitArgs::default() };
             let cluster = load::for_init(&init, &settings.reporter())?.cluster;
-            let server = cluster.control_plane_url(cluster.first_control_plane());
+            let server = cluster.public_url();
             return Ok(Self::of(&cluster, server));
         }
         let admin = Access::read(Path::new(ADMIN_CONF))?.ok_or_else(|| {

@@ -4,6 +4,7 @@ mod access;
 mod apply;
 mod apply_args;
 pub mod argv;
+mod artifacts;
 mod certs;
 mod cluster_record;
 mod completions;

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 /// kubeadm's checks under kubeadm's names, and further ones. Every text ends with the repair. With `--file` all hosts of
 /// the cluster are asked over SSH, and what lies between them is tried: ports, packet sizes, clocks, clones.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("config", |config| config.short(None)))]
 pub(super) struct PreflightCommand {
     #[command(flatten)]
     init: InitArgs,

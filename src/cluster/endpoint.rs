@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
+use crate::cluster::HostPort;
 use crate::cluster::Node;
 use crate::cluster::Role;
 use serde::Deserialize;
@@ -193,6 +194,17 @@ impl Cluster {
             Some(Balancing::NodeLocal(local)) => Some(local),
             _ => None,
         }
+    }
+}
+
+impl NodeLocal {
+    /// Where a node finds its balancer, or a control plane its API server.
+    pub fn url(&self, node: &Node) -> String {
+        format!("https://{}", self.host_port(node))
+    }
+
+    pub fn host_port(&self, node: &Node) -> HostPort {
+        HostPort::new(loopback(node.advertise_address), self.port)
     }
 }
 

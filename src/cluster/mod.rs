@@ -4,9 +4,11 @@
 
 pub mod duration;
 pub mod endpoint;
+pub mod hop;
 pub mod kubeadm;
 pub mod network;
 pub mod node;
+pub mod prepare;
 pub mod secret;
 pub mod site;
 pub mod token;
@@ -18,6 +20,8 @@ pub use network::HostPort;
 pub use network::Networking;
 pub use node::Node;
 pub use node::Role;
+pub use prepare::Prepare;
+pub use prepare::SelinuxMode;
 pub use secret::Secret;
 pub use site::Site;
 pub use token::BootstrapToken;
@@ -83,7 +87,7 @@ pub struct ComponentConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     /// `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kubeletconfiguration`,
-    /// `corednsdeployment`.
+    /// `corednsdeployment`, `containerd`.
     pub target: String,
     pub kind: PatchKind,
     pub value: Value,
@@ -98,19 +102,6 @@ pub enum PatchKind {
     Merge,
     /// RFC 6902.
     Json,
-}
-
-/// How far `--prepare` goes in changing a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Prepare {
-    pub selinux: Option<SelinuxMode>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SelinuxMode {
-    Enforcing,
-    Permissive,
 }
 
 impl Cluster {
@@ -152,19 +143,45 @@ impl Cluster {
         &self.configuration.certificates_dir
     }
 
-    /// The URL that clients outside the host use: `https://endpoint`, or the node's own API server; for a worker
-    /// that of the first control plane.
+    /// The URL that clients on `node` use: `https://endpoint`, or where there is none or every node has its own, the
+    /// balancer or the API server of the node itself; without either, that of the first control plane.
     pub fn control_plane_url(&self, node: &Node) -> String {
+        match (self.node_local(), &self.endpoint) {
+            _ if self.uses_own_server(node) => self.local_url(node),
+            (Some(local), _) => local.url(node),
+            (None, Some(endpoint)) => format!("https://{endpoint}"),
+            (None, None) => self.local_url(self.first_control_plane()),
+        }
+    }
+
+    fn uses_own_server(&self, node: &Node) -> bool {
+        node.is_control_plane() && (self.endpoint.is_none() || self.node_local().is_some())
+    }
+
+    /// The URL that everybody can use, also a host that is not in the cluster yet.
+    pub fn public_url(&self) -> String {
         match &self.endpoint {
             Some(endpoint) => format!("https://{endpoint}"),
-            None if node.is_control_plane() => self.local_url(node),
             None => self.local_url(self.first_control_plane()),
+        }
+    }
+
+    /// The URL that is right on every node, whatever it is for: pods of one kind run on all of them.
+    pub fn every_nodes_url(&self) -> String {
+        match self.node_local() {
+            Some(local) => local.url(self.first_control_plane()),
+            None => self.public_url(),
         }
     }
 
     /// The URL of the API server on `node` itself.
     pub fn local_url(&self, node: &Node) -> String {
-        format!("https://{}", HostPort::new(node.advertise_address.to_string(), node.bind_port))
+        format!("https://{}", self.local_host_port(node))
+    }
+
+    /// Where the API server of `node` listens for others.
+    pub fn local_host_port(&self, node: &Node) -> HostPort {
+        HostPort::new(node.advertise_address.to_string(), node.bind_port)
     }
 
     /// Where the images of the control plane and of kube-proxy come from.

@@ -1,11 +1,11 @@
 //! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
 
 mod endpoint;
+mod ssh;
 
 use crate::cluster::Layout;
 use crate::cluster::Networking;
 use crate::cluster::Role;
-use crate::cluster::SelinuxMode;
 use crate::cluster::kubeadm::Arg;
 use crate::cluster::kubeadm::NodeRegistration;
 use crate::cluster::kubeadm::Taint;
@@ -14,9 +14,10 @@ use crate::cluster::node::Node;
 use crate::cluster::site::Access;
 use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
-use crate::cluster::site::RuntimeProvider;
 use crate::cluster::site::Site;
+use crate::config::declared::ssh::Ssh;
 use crate::config::defaults;
+use crate::config::environment::CONTAINERD_SOCKET;
 use crate::config::environment::Environment;
 use crate::config::name;
 use crate::config::path::Path;
@@ -28,7 +29,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-const KIND: &str = "Cluster";
+mod prepare;
+
+pub(crate) const KIND: &str = "Cluster";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -51,16 +54,9 @@ pub(crate) struct Spec {
     endpoint: Option<Endpoint>,
     pki: Pki,
     network: Network,
-    prepare: Prepare,
-    container_runtime: Runtime,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Ssh {
-    user: Option<String>,
-    port: Option<u16>,
-    identity_file: Option<String>,
+    prepare: prepare::Prepare,
+    container_runtime: prepare::Runtime,
+    artifacts: prepare::Artifacts,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,25 +91,13 @@ struct Cni {
     provider: CniProvider,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Prepare {
-    selinux: Option<SelinuxMode>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Runtime {
-    provider: Option<String>,
-}
-
 impl Declared {
     pub(crate) fn layout(&self) -> Option<Layout> {
         self.spec.pki.layout
     }
 
     pub(crate) fn prepare(&self) -> crate::cluster::Prepare {
-        crate::cluster::Prepare { selinux: self.spec.prepare.selinux }
+        prepare::meaning(&self.spec.prepare, &self.spec.container_runtime, &self.spec.artifacts)
     }
 
     pub(crate) fn site(&self, bind_port: u16) -> Site {
@@ -122,12 +106,7 @@ impl Declared {
             endpoint_provider: self.provider(),
             balancing: self.setting(bind_port).and_then(|setting| setting.balancing()),
             cni: self.spec.network.cni.provider,
-            container_runtime: match self.spec.container_runtime.provider.as_deref() {
-                Some("containerd") => Some(RuntimeProvider::Containerd),
-                Some("cri-o") => Some(RuntimeProvider::CriO),
-                Some("docker") => Some(RuntimeProvider::Docker),
-                _ => None,
-            },
+            container_runtime: self.spec.container_runtime.provider(),
             ci_build: false,
         }
     }
@@ -162,7 +141,8 @@ impl Declared {
         if let Some(setting) = self.setting(bind_port) {
             setting.validate(report, &Path::of(KIND, "spec.endpoint"));
         }
-        ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
+        self.validate_prepare(report);
+        self.spec.ssh.validate(report, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
         for (index, host) in self.spec.hosts.iter().enumerate() {
             host.validate(report, &hosts.index(index));
@@ -175,6 +155,10 @@ impl Declared {
                 .error(&hosts, "no host has the role control-plane")
                 .hint("give at least one host roles: [control-plane]");
         }
+    }
+
+    pub(crate) fn validate_prepare(&self, report: &mut Report) {
+        prepare::validate(report, &self.spec.container_runtime, &self.spec.artifacts);
     }
 
     fn repeated(&self, report: &mut Report, host: &Host, index: usize, path: &Path) {
@@ -243,7 +227,11 @@ impl Declared {
                     validate::socket(report, &socket, &path);
                     socket
                 }
-                None => common.cri_socket.clone(),
+                // The runtime that is yet to be installed does not answer at its socket.
+                None => match self.spec.container_runtime.socket() {
+                    Some(socket) if common.cri_socket == CONTAINERD_SOCKET => socket.to_owned(),
+                    _ => common.cri_socket.clone(),
+                },
             };
             nodes.push(self.node(host, common, address, bind_port, cri_socket));
         }
@@ -278,18 +266,8 @@ impl Declared {
     }
 
     fn access(&self, host: &Host) -> Access {
-        let common = &self.spec.ssh;
-        Access {
-            host: host
-                .ssh_address
-                .clone()
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| host.address.clone()),
-            user: host.ssh.user.clone().or_else(|| common.user.clone()),
-            port: host.ssh.port.or(common.port).filter(|port| *port > 0),
-            identity_file: host.ssh.identity_file.clone().or_else(|| common.identity_file.clone()),
-            ..Access::default()
-        }
+        let address = host.ssh_address.clone().filter(|text| !text.is_empty());
+        host.ssh.access(&self.spec.ssh, address.unwrap_or_else(|| host.address.clone()))
     }
 }
 
@@ -318,7 +296,7 @@ impl Host {
                 "roles: [control-plane], [worker], [load-balancer] or [etcd]",
             );
         }
-        ssh(report, &self.ssh, &path.key("ssh"));
+        self.ssh.validate(report, &path.key("ssh"));
         for (key, value) in &self.labels {
             let path = path.key("labels").key(key);
             if !name::is_qualified(key) {
@@ -375,14 +353,5 @@ fn validate_taint(report: &mut Report, taint: &Taint, path: &Path) {
             "the taint has no effect",
             "NoSchedule, PreferNoSchedule or NoExecute",
         );
-    }
-}
-
-fn ssh(report: &mut Report, ssh: &Ssh, path: &Path) {
-    if ssh.port == Some(0) {
-        report.error(&path.key("port"), "port number is not valid").hint("1 to 65535");
-    }
-    if ssh.user.as_deref() == Some("") {
-        report.error(&path.key("user"), "the user's name is empty").hint("leave the field out for root");
     }
 }

@@ -124,6 +124,9 @@ pub struct Selinux {
     pub config: String,
     /// The policy for containers (package `container-selinux`) is installed.
     pub container_policy: bool,
+    /// The policy's switch that lets HAProxy connect to any port; `None` where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub haproxy_connect_any: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +134,7 @@ pub struct Selinux {
 pub struct Modules {
     /// Whether anyone looked.
     pub known: bool,
-    /// In the kernel now, loaded or built in: of `overlay` and `br_netfilter`.
+    /// In the kernel now, loaded or built in: of `overlay`, `br_netfilter`, and those of IPVS.
     pub present: BTreeSet<String>,
     /// `modprobe` and a directory of modules for this kernel are there.
     pub loadable: bool,
@@ -159,7 +162,7 @@ pub struct Process {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Firewall {
-    /// Ports and services that firewalld's default zone opens, `6443/tcp`; `None` when its files cannot be read.
+    /// Ports, services and protocols (`protocol/vrrp`) that firewalld's default zone opens, `6443/tcp`; `None` when its files cannot be read.
     pub firewalld_open: Option<BTreeSet<String>>,
     pub ufw_enabled: bool,
     /// ufw's incoming default lets everything in.

@@ -1,7 +1,10 @@
 //! What to ask a host, derived from what is wanted.
 
+use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
+use crate::cluster::Role;
+use crate::cluster::site::RuntimeProvider;
 use crate::facts::CA_DIRECTORIES;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -14,7 +17,7 @@ pub const CRI_SOCKETS: [&str; 3] = [
 ];
 
 /// Programs that kubeadm, the kubelet or we need.
-pub const PROGRAMS: [&str; 10] = [
+pub const PROGRAMS: [&str; 12] = [
     "conntrack",
     "losetup",
     "mount",
@@ -25,11 +28,16 @@ pub const PROGRAMS: [&str; 10] = [
     "setenforce",
     "systemctl",
     "crictl",
+    "haproxy",
+    "keepalived",
 ];
 
 /// Services whose state matters, without `.service`.
-pub const SERVICES: [&str; 14] = [
+pub const SERVICES: [&str; 17] = [
     "kubelet",
+    "NetworkManager",
+    "docker",
+    "cri-docker",
     "firewalld",
     "ufw",
     "nftables",
@@ -90,6 +98,10 @@ pub const CLUSTER_PATHS: [&str; 9] = [
 /// Names of the components whose static pods a control plane runs.
 pub const STATIC_PODS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
 
+pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+pub const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
+pub const HOSTS_FILE: &str = "/etc/hosts";
+
 /// Our own list of kernel modules.
 pub const MODULES_FILE: &str = "/etc/modules-load.d/kubewright.conf";
 
@@ -117,6 +129,8 @@ pub struct Questions {
     pub accounts: bool,
     /// Try how long a synchronous write takes in this directory (nearest existing parent). Takes up to a second.
     pub measure_sync: Option<String>,
+    /// Files whose text is wanted.
+    pub texts: BTreeSet<String>,
     /// The process environment in which the cluster is made; only `*_proxy` is kept.
     pub environment: BTreeMap<String, String>,
 }
@@ -135,9 +149,11 @@ impl Questions {
         questions.names.insert(node.name.clone());
         questions.directories = directories(cluster, node);
         questions.ports = ports(cluster, node);
-        questions.cri_socket = Some(node.cri_socket.clone());
+        questions.kubelet = node.runs_kubelet();
+        questions.cri_socket = node.runs_kubelet().then(|| node.cri_socket.clone());
         questions.accounts = cluster.is_rootless();
         questions.images = images.iter().cloned().collect();
+        questions.texts = texts(cluster);
         questions
     }
 
@@ -173,16 +189,39 @@ fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
     paths
 }
 
+/// Files of which preparation changes a part.
+fn texts(cluster: &Cluster) -> BTreeSet<String> {
+    let mut texts = BTreeSet::new();
+    if cluster.prepare.runtime.provider == Some(RuntimeProvider::Containerd) {
+        texts.insert(CONTAINERD_CONFIG.to_owned());
+    }
+    if cluster.prepare.runtime.provider == Some(RuntimeProvider::Docker) {
+        texts.insert(DOCKER_CONFIG.to_owned());
+    }
+    if cluster.prepare.etc_hosts {
+        texts.insert(HOSTS_FILE.to_owned());
+    }
+    texts
+}
+
 fn directories(cluster: &Cluster, node: &Node) -> BTreeSet<String> {
     let images = if node.cri_socket.contains("crio") { "/var/lib/containers" } else { "/var/lib/containerd" };
-    let mut directories: BTreeSet<String> =
-        ["/var/lib/kubelet", images, "/var/log"].map(str::to_owned).into();
-    directories.extend(cluster.configuration.etcd.local.iter().map(|local| local.data_dir.clone()));
+    let of_kubelet = ["/var/lib/kubelet", images].into_iter().filter(|_| node.runs_kubelet());
+    let mut directories: BTreeSet<String> = of_kubelet.chain(["/var/log"]).map(str::to_owned).collect();
+    let balances_only = !node.runs_kubelet() && !node.roles.contains(&Role::Etcd);
+    let etcd = cluster.configuration.etcd.local.iter().filter(|_| !balances_only);
+    directories.extend(etcd.map(|local| local.data_dir.clone()));
     directories
 }
 
 fn ports(cluster: &Cluster, node: &Node) -> BTreeSet<u16> {
-    let mut ports = BTreeSet::from([KUBELET_PORT]);
+    let mut ports = BTreeSet::new();
+    if node.runs_kubelet() {
+        ports.insert(KUBELET_PORT);
+    }
+    if cluster.balances(node) {
+        ports.extend(balanced_ports(cluster));
+    }
     if node.is_control_plane() {
         ports.extend([node.bind_port, SCHEDULER_PORT, CONTROLLER_MANAGER_PORT]);
         if cluster.has_local_etcd() {
@@ -190,4 +229,13 @@ fn ports(cluster: &Cluster, node: &Node) -> BTreeSet<u16> {
         }
     }
     ports
+}
+
+/// Those of HAProxy.
+pub fn balanced_ports(cluster: &Cluster) -> Vec<u16> {
+    match &cluster.site.balancing {
+        Some(Balancing::Keepalived(said)) => vec![said.port, said.haproxy.monitor_port],
+        Some(Balancing::NodeLocal(said)) => vec![said.port, said.haproxy.monitor_port],
+        Some(Balancing::KubeVip(_)) | None => Vec::new(),
+    }
 }

@@ -78,7 +78,9 @@ pub fn take(host: &dyn Host, path: &str, holder: &Holder) -> Result<(), LockErro
     let output = host.run(&script::take(path, holder))?;
     match output.status {
         0 => Ok(()),
-        script::HELD => Err(LockError::Held { host: host.name().to_owned(), found: Box::new(found(&output.stdout)) }),
+        script::HELD => {
+            Err(LockError::Held { host: host.name().to_owned(), found: Box::new(found(&output.stdout)) })
+        }
         _ => Err(refused(host, path, &output)),
     }
 }

@@ -13,6 +13,7 @@ use crate::phase::etcd_join::data_of_member;
 use crate::phase::join::JOIN;
 use crate::phase::select;
 use crate::phase::select::Selected;
+use crate::phase::workflow::CLUSTER;
 use crate::plan::Action;
 use crate::plan::At;
 use crate::plan::Gate;
@@ -29,6 +30,7 @@ use std::collections::BTreeSet;
 /// The member of a host that was lost goes before anybody joins: etcd takes in nobody while a voter is down.
 const REPLACE: &str = "etcd-replace";
 const ETCD_JOIN: &str = "etcd-join";
+const KUBE_VIP: &str = "kube-vip";
 
 /// A control plane that joins the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +119,10 @@ fn join(cx: &Context<'_>, joiner: &Joiner, ours: Option<&BTreeSet<String>>) -> a
         options: &options,
         ..*cx
     };
-    let mut plan = build::plan(&context, &select::flatten(JOIN))?;
+    let mut phases = select::flatten(JOIN);
+    // It takes part in keeping the endpoint alive when it has joined.
+    phases.extend(select::flatten(CLUSTER).into_iter().filter(|one| one.name == KUBE_VIP));
+    let mut plan = build::plan(&context, &phases)?;
     if joiner.replaces {
         plan.steps.insert(0, replaced(&cluster, node));
     }

@@ -15,10 +15,18 @@ const KUBELET_STARTS: [&str; 2] = ["kubelet-start", WORKERS_START];
 /// A kubelet without static pods that starts before an API server answers backs off, and costs twenty seconds.
 const WORKERS_START: &str = "workers/kubelet-start";
 
+/// Asks from a worker for the API at its endpoint.
+const WORKERS_LOOK: &str = "workers/endpoint";
+/// Takes rights away that are only for the time before the first thing is written.
+const RIGHTS_END: &str = "kube-vip-finalize";
+
 /// The order of a cluster's steps: control planes start at the same time, workers and whatever goes through the API
 /// when the first of them answers.
 pub fn order(steps: &[Step]) -> Order {
     let mut gates = Vec::new();
+    if steps.iter().any(|step| step.phase == WORKERS_LOOK) {
+        gates.push(gate(WORKERS_LOOK, None, API_ANSWERS, At::AnyHost));
+    }
     if steps.iter().any(|step| step.phase == WORKERS_START) {
         gates.push(gate(WORKERS_START, None, API_ANSWERS, At::AnyHost));
         // Control planes that balance have set that up before they start.
@@ -30,6 +38,9 @@ pub fn order(steps: &[Step]) -> Order {
     let first = steps.iter().find(|step| Lane::of(step) == Lane::Api).map(|step| step.phase.as_str());
     if let Some(first) = first {
         gates.push(gate(first, Some(Lane::Api), API_ANSWERS, At::AnyHost));
+        if steps.iter().any(|step| step.phase == RIGHTS_END) {
+            gates.push(gate(RIGHTS_END, None, first, At::Api));
+        }
     }
     for phase in phases_about_nodes(steps) {
         gates.push(gate(phase, None, API_ANSWERS, At::AnyHost));

@@ -136,6 +136,22 @@ const ENDPOINT: Phase = Phase {
     ..leaf("endpoint", "Set up what keeps the API's endpoint alive", endpoint::plan)
 };
 
+const KUBE_VIP: Phase = Phase {
+    needs: &["kubelet-start"],
+    scope: Scope::Balancers,
+    ..leaf("kube-vip", "Let kube-vip bring up the API's endpoint", endpoint::kube_vip)
+};
+
+const KUBE_VIP_FINALIZE: Phase = Phase {
+    needs: &["kube-vip"],
+    scope: Scope::Balancers,
+    ..leaf(
+        "kube-vip-finalize",
+        "Take the super-administrator's rights from kube-vip",
+        endpoint::finalize_kube_vip,
+    )
+};
+
 const KUBELET_START: Phase = Phase {
     needs: &["kubeconfig"],
     done: Some(has_kubelet_config),
@@ -218,10 +234,16 @@ const WORKERS: Phase = Phase {
     summary: "Start the kubelets of the workers",
     needs: &["wait-control-plane"],
     scope: Scope::Workers,
-    children: &[Phase {
-        scope: Scope::Workers,
-        ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
-    }],
+    children: &[
+        Phase {
+            scope: Scope::Workers,
+            ..leaf("endpoint", "Wait until the API answers at its endpoint", endpoint::wait)
+        },
+        Phase {
+            scope: Scope::Workers,
+            ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
+        },
+    ],
     ..BASE
 };
 
@@ -258,6 +280,7 @@ pub const CLUSTER: &[Phase] = &[
     CONTROL_PLANE,
     KUBELET_START,
     ENDPOINT,
+    KUBE_VIP,
     WAIT_CONTROL_PLANE,
     WORKERS,
     UPLOAD_CONFIG,
@@ -266,6 +289,7 @@ pub const CLUSTER: &[Phase] = &[
     MARK_WORKERS,
     BOOTSTRAP_TOKEN,
     KUBELET_FINALIZE,
+    KUBE_VIP_FINALIZE,
     ADDON,
 ];
 

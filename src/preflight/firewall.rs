@@ -1,5 +1,7 @@
 //! The check `FirewallPorts`: does a firewall of the host keep the cluster apart? As far as it can be told.
 
+use crate::cluster::Balancing;
+use crate::cluster::prepare::FirewallMode;
 use crate::facts::question::ETCD_CLIENT_PORT;
 use crate::facts::question::ETCD_PEER_PORT;
 use crate::facts::question::KUBELET_PORT;
@@ -34,18 +36,26 @@ pub(super) fn find(subject: &Subject, _: &str) -> Vec<Problem> {
             .repair("look at `nft list ruleset` (or `iptables -S INPUT`) and let them in"),
         );
     }
-    problems
+    // Of a packet filter without a manager nobody knows who loads it.
+    let managed = checks.is_active("firewalld") || firewall.ufw_enabled;
+    let told = managed && subject.cluster.prepare.firewall != FirewallMode::None;
+    problems.into_iter().map(|problem: Problem| problem.preparable_when(told)).collect()
 }
 
 fn firewalld(subject: &Subject, open: &BTreeSet<String>) -> Option<Problem> {
     let by_service = |port: u16| SERVICES.iter().any(|(name, of)| *of == port && open.contains(*name));
     let closed = closed(subject, |port| by_service(port) || covers(open, port));
-    if closed.is_empty() {
+    let vrrp = speaks_vrrp(subject) && !open.contains("protocol/vrrp") && !open.contains("protocol/112");
+    if closed.is_empty() && !vrrp {
         return None;
     }
-    let options: Vec<String> = closed.iter().map(|port| format!("--add-port={port}/tcp")).collect();
+    let mut options: Vec<String> = closed.iter().map(|port| format!("--add-port={port}/tcp")).collect();
+    options.extend(vrrp.then(|| "--add-protocol=vrrp".to_owned()));
+    let ports = (!closed.is_empty()).then(|| format!("ports {}", list(&closed)));
+    let protocol = vrrp.then(|| "the protocol vrrp".to_owned());
+    let what: Vec<String> = ports.into_iter().chain(protocol).collect();
     Some(
-        Problem::warning(format!("firewalld does not let in ports {}", list(&closed)))
+        Problem::warning(format!("firewalld does not let in {}", what.join(" and ")))
             .repair(format!("`firewall-cmd --permanent {} && firewall-cmd --reload`", options.join(" "))),
     )
 }
@@ -71,8 +81,19 @@ fn wanted(subject: &Subject) -> Vec<u16> {
             ports.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
         }
     }
-    ports.push(KUBELET_PORT);
+    if subject.node.runs_kubelet() {
+        ports.push(KUBELET_PORT);
+    }
+    if let (true, Some(port)) = (speaks_vrrp(subject), &subject.cluster.endpoint) {
+        ports.push(port.port);
+    }
     ports
+}
+
+/// Whether the host and others agree on who has a virtual address.
+fn speaks_vrrp(subject: &Subject) -> bool {
+    matches!(subject.cluster.site.balancing, Some(Balancing::Keepalived(_)))
+        && subject.cluster.balances(subject.node)
 }
 
 fn closed(subject: &Subject, is_open: impl Fn(u16) -> bool) -> Vec<u16> {

@@ -1,6 +1,7 @@
 //! May we begin? Checks over what is wanted and what is so; pure.
 
 pub mod check;
+mod endpoint;
 pub mod etcd;
 mod firewall;
 pub mod fleet;
@@ -59,6 +60,7 @@ pub struct Subject<'a> {
 pub fn init_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::init(subject);
     checks.extend(ours::checks());
+    checks.extend(endpoint::checks(subject));
     checks.extend(kubeadm::images());
     checks
 }
@@ -68,6 +70,7 @@ pub fn join_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::join(subject);
     checks.push(Check::new("NodeName", joining::node_name));
     checks.extend(ours::checks());
+    checks.extend(endpoint::checks(subject));
     if subject.node.is_control_plane() {
         checks.extend(kubeadm::images());
     }

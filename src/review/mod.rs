@@ -59,6 +59,8 @@ pub enum Kind {
     Command,
     Service,
     Image,
+    Binary,
+    Package,
     Object,
     Member,
     Wait,
@@ -68,9 +70,13 @@ pub enum Kind {
 /// What the dry run said of each step.
 #[derive(Debug, Default)]
 struct Said {
-    steps: BTreeMap<Key, VecDeque<(Outcome, Option<String>, Option<String>)>>,
+    steps: BTreeMap<Key, VecDeque<What>>,
 }
 
+/// Outcome, detail and difference.
+type What = (Outcome, Option<String>, Option<String>);
+
+/// Phase, host, title and subject.
 type Key = (String, Option<String>, String, String);
 
 impl Review {
@@ -156,11 +162,13 @@ impl Kind {
     /// What a step counts as.
     pub fn of(action: &Action) -> Self {
         match action {
-            Action::File(_) | Action::Directory { .. } | Action::Link { .. } => Self::File,
+            Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Key(_) => Self::File,
             Action::Absent { .. } | Action::Clear(_) => Self::Removal,
             Action::Run(_) => Self::Command,
             Action::Service(_) | Action::Stop(_) => Self::Service,
-            Action::Image(_) => Self::Image,
+            Action::Image(_) | Action::ImageArchive(_) => Self::Image,
+            Action::Artifact(_) => Self::Binary,
+            Action::Package(_) => Self::Package,
             Action::Object(_) => Self::Object,
             Action::Member(_) => Self::Member,
             Action::Wait(_) => Self::Wait,
@@ -176,6 +184,8 @@ impl Kind {
             Self::Command => ["command", "commands"],
             Self::Service => ["service", "services"],
             Self::Image => ["image", "images"],
+            Self::Binary => ["download", "downloads"],
+            Self::Package => ["package step", "package steps"],
             Self::Object => ["API object", "API objects"],
             Self::Member => ["etcd member", "etcd members"],
             Self::Wait => ["wait", "waits"],
@@ -191,6 +201,8 @@ impl Kind {
             Self::Command => "command",
             Self::Service => "service",
             Self::Image => "image",
+            Self::Binary => "download",
+            Self::Package => "package",
             Self::Object => "object",
             Self::Member => "member",
             Self::Wait => "wait",

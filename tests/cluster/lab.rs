@@ -148,6 +148,17 @@ impl Host {
         }
     }
 
+    /// Cuts the power.
+    pub(crate) fn crash(&self) {
+        assert_eq!(lab(&["crash", self.name]).code, 0);
+    }
+
+    /// Starts it again, with the same disks.
+    pub(crate) fn on(&self) {
+        let started = lab(&["on", self.name]);
+        assert_eq!(started.code, 0, "{}", started.text());
+    }
+
     /// Pulls the network cable.
     pub(crate) fn cut(&self) {
         assert_eq!(lab(&["cut", self.name]).code, 0);

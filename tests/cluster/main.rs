@@ -10,8 +10,11 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod apply;
 mod apply_plan;
+mod apply_refused;
 mod discovery;
+mod estate;
 mod fault;
 mod grow;
 mod init;
@@ -29,6 +32,7 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod prepare_bare;
 mod reset;
 mod running;
 #[path = "../support/skip.rs"]

@@ -8,13 +8,15 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
     // How the inventory says that a host is reached.
     ("host", &["cluster"]),
     ("report", &[]),
+    ("artifact", &["cluster"]),
+    ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),
     ("grpc", &["host"]),
@@ -30,7 +32,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
     // What an earlier run wrote down is a fact for `reset`.
-    ("phase", &["apply", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
+    ("phase", &["apply", "artifact", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
     ("lock", &["host"]),
     // A digest is what the receipt takes for one.
@@ -40,6 +42,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         &[
             "api",
             "apply",
+            "artifact",
             "clock",
             "cluster",
             "config",
@@ -47,6 +50,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "discovery",
             "etcd",
             "facts",
+            "fetch",
             "host",
             "kube",
             "lock",
@@ -64,7 +68,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 7] = ["cluster", "config", "kube", "phase", "pki", "plan", "preflight"];
+const PURE: [&str; 8] = ["artifact", "cluster", "config", "kube", "phase", "pki", "plan", "preflight"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -326,7 +326,7 @@ fn nothing_that_is_shown_holds_a_secret() {
             "-f",
             file,
         ],
-        &["preflight", "-o", "json", "-f", file],
+        &["preflight", "-o", "json", "--config", file],
     ];
     for args in shown {
         let Outcome { code, out, err } = kubewright(args);

@@ -51,19 +51,21 @@ fn rendered(end: &str) -> Vec<Rendered> {
             let mut files = Vec::new();
             for step in plan.steps.iter().filter(|step| step.place == Place::Host(node.name.clone())) {
                 let Action::File(file) = &step.action else { continue };
-                if !file.path.starts_with("/etc/haproxy/") && !file.path.starts_with("/etc/keepalived/") {
+                let Some((folder, _)) = file.path.rsplit_once('/') else { continue };
+                if !folder.ends_with("/haproxy") && !folder.ends_with("/keepalived") {
                     continue;
                 }
-                let here = |directory: &str| format!("{}/", root.join(directory).display());
+                let target = root.join(file.path.trim_start_matches('/'));
+                let here = target.parent().unwrap();
+                fs::create_dir_all(here).unwrap();
+                let here = format!("{}/", here.display());
                 let text = match &file.content {
                     Content::Text(text) => text
-                        .replace("/usr/local/etc/haproxy/", &here("etc/haproxy"))
-                        .replace(" /etc/haproxy/", &format!(" {}", here("etc/haproxy")))
-                        .replace("/etc/keepalived/", &here("etc/keepalived")),
+                        .replace("/usr/local/etc/haproxy/", &here)
+                        .replace(" /etc/haproxy/", &format!(" {here}"))
+                        .replace("/etc/keepalived/", &here),
                     _ => authority.clone(),
                 };
-                let target = root.join(file.path.trim_start_matches('/'));
-                fs::create_dir_all(target.parent().unwrap()).unwrap();
                 fs::write(&target, text).unwrap();
                 set_mode(&target, file.mode);
                 files.push((file.path.clone(), target));

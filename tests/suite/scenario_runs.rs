@@ -23,6 +23,7 @@ use kubewright::host::EntryKind;
 use kubewright::host::Fake;
 use kubewright::host::Fleet;
 use kubewright::host::Host;
+use kubewright::host::Socket;
 use kubewright::kube::objects::admins;
 use kubewright::pki::Bundle;
 use kubewright::pki::CertSpec;
@@ -41,6 +42,7 @@ use kubewright::plan::Fill;
 use kubewright::plan::ObjectRef;
 use kubewright::plan::Plan;
 use kubewright::plan::Probe;
+use kubewright::plan::Supply;
 use kubewright::report::Report;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -87,6 +89,10 @@ impl Contents<'_> {
 }
 
 impl Resolve for Contents<'_> {
+    fn supply(&self, _: &Supply) -> anyhow::Result<(Box<dyn std::io::Read + Send>, u64)> {
+        Ok((Box::new(&b"abc"[..]), 3))
+    }
+
     fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>> {
         Ok(match content {
             Content::BootstrapKubeconfig { server } => format!("kubeconfig for {server}\n").into(),
@@ -130,11 +136,22 @@ impl Stage {
             api.put(admins::cluster_admins().value);
         }
         let mut hosts = BTreeMap::new();
+        for node in cluster.nodes.iter().filter(|node| cluster.balances(node) && !node.runs_kubelet()) {
+            hosts.insert(node.name.clone(), Arc::new(small_host::new(&node.name)));
+        }
         for node in cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
             let name = node.registered_name();
             api.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {
                 "name": name, "labels": {"kubernetes.io/hostname": name}}}));
             let host = small_host::new(&node.name);
+            // Who answers at the endpoint, wherever it leads.
+            let at = cluster.endpoint.iter().map(|endpoint| (endpoint.host.clone(), endpoint.port));
+            let local = cluster.node_local().map(|local| local.host_port(node));
+            for (address, port) in at.chain(local.map(|local| (local.host, local.port))) {
+                host.listen(Socket::Tcp { host: address, port }, "HTTP/1.1 200 OK\r\n\r\nok");
+            }
+            let own = Socket::Tcp { host: node.advertise_address.to_string(), port: node.bind_port };
+            host.listen(own, "HTTP/1.1 200 OK\r\n\r\nok");
             if cluster.joining && !node.is_control_plane() {
                 // What its kubelet makes when it has got a certificate.
                 host.write("/etc/kubernetes/kubelet.conf", &Entry::file("kubelet's own\n", 0o600)).unwrap();

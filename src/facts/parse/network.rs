@@ -266,6 +266,9 @@ fn opened(line: &str) -> Option<String> {
     if line.trim_start().starts_with("<service") {
         return attribute("name").map(str::to_owned);
     }
+    if line.trim_start().starts_with("<protocol") {
+        return attribute("value").map(|name| format!("protocol/{name}"));
+    }
     Some(format!("{}/{}", attribute("port")?, attribute("protocol")?))
 }
 

@@ -104,7 +104,7 @@ pub fn rights() -> Vec<Object> {
 }
 
 fn cluster_info(cluster: &Cluster) -> Object {
-    let server = cluster.control_plane_url(cluster.first_control_plane());
+    let server = cluster.public_url();
     let info = Object::plain(config_map(KUBE_PUBLIC, CLUSTER_INFO, &json!({})))
         .hole("/data/kubeconfig", Fill::ClusterInfo { server: server.clone() });
     let signing = |token: &&BootstrapToken| token.usages.iter().any(|usage| usage == "signing");

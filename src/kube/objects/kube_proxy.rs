@@ -36,7 +36,7 @@ pub fn objects(cluster: &Cluster, facts: &HostFacts) -> Result<Vec<Object>, Docu
 
 /// Neither document ends in a newline, which is part of what kubeadm hashes.
 fn configuration(cluster: &Cluster) -> Result<Value, DocumentError> {
-    let server = cluster.control_plane_url(cluster.first_control_plane());
+    let server = cluster.every_nodes_url();
     let kubeconfig = template::render("addons/kube-proxy/kubeconfig.conf", &json!({ "server": server }))?;
     let data = json!({
         "config.conf": yaml::to_string(&cluster.kube_proxy.value).trim_end(),

@@ -1,9 +1,11 @@
-//! The control plane as static pods: kube-apiserver, kube-controller-manager, kube-scheduler and etcd.
+//! The control plane as static pods: kube-apiserver, kube-controller-manager, kube-scheduler and etcd; and what keeps
+//! the API's endpoint alive ([`balancer`]).
 //!
-//! With [`Layout::Kubeadm`](crate::cluster::Layout::Kubeadm) each equals what kubeadm v1.36.2 writes, byte by byte;
+//! Of the former, with [`Layout::Kubeadm`](crate::cluster::Layout::Kubeadm) each equals what kubeadm v1.36.2 writes, byte by byte;
 //! what five chains change is listed in [`crate::kube::differences`].
 
 pub mod apiserver;
+pub mod balancer;
 pub mod controller_manager;
 pub mod etcd;
 mod pod;

@@ -1,29 +1,36 @@
 //! HAProxy's configuration, and the authority by which it knows the API servers.
 
-use super::drop_in;
+use super::Part;
+use super::directory;
 use super::file;
+use super::pods::Pod;
 use super::rendered;
+use crate::apply::receipt::sha256;
 use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
 use crate::cluster::endpoint::Haproxy;
 use crate::cluster::endpoint::Keepalived;
+use crate::cluster::endpoint::NodeLocal;
 use crate::cluster::endpoint::RunAs;
 use crate::cluster::endpoint::loopback;
-use crate::kube::args;
+use crate::kube::static_pod::balancer as static_pod;
+use crate::kube::static_pod::balancer::Mounted;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::pki::Ca;
 use crate::pki::CertName;
-use crate::pki::Part;
+use crate::pki::Part as PkiPart;
 use crate::plan::Action;
 use crate::plan::Content;
 use crate::plan::FileSpec;
 use serde::Serialize;
+use serde_json::json;
 
 const DIRECTORY: &str = "/etc/haproxy";
-const CONFIG: &str = "/etc/haproxy/haproxy.cfg";
+/// For a pod: one that also the package's service would read is not the pod's own.
+const DIRECTORY_OF_POD: &str = "/etc/kubernetes/haproxy";
 const CA: &str = "kubernetes-ca.crt";
 /// Where the image looks for its configuration.
 const DIRECTORY_IN_IMAGE: &str = "/usr/local/etc/haproxy";
@@ -32,6 +39,10 @@ const DIRECTORY_IN_IMAGE: &str = "/usr/local/etc/haproxy";
 /// before the address has moved (1 s, a connection that is not answered for 1 s, half a second, and 1 s again), and one
 /// that is ready is used within half a second.
 const FEW: &str = "inter 1s fastinter 500ms downinter 500ms rise 1 fall 2";
+
+/// The same by each of many nodes: seldom, but a connection that fails counts as a check that has.
+const MANY: &str =
+    "inter 10s fastinter 1s downinter 1s rise 1 fall 2 observe layer4 error-limit 2 on-error mark-down";
 
 /// One HAProxy.
 pub(super) struct Balancer<'a> {
@@ -64,11 +75,6 @@ struct Server {
     address: String,
 }
 
-#[derive(Serialize)]
-struct Limits {
-    open_files: u32,
-}
-
 /// The HAProxy beside a keepalived. It listens at every address, since the virtual one comes and goes.
 pub(super) fn of_keepalived<'a>(cx: &Context<'_>, node: &Node, said: &'a Keepalived) -> Balancer<'a> {
     let ipv6 = node.advertise_address.is_ipv6()
@@ -77,34 +83,49 @@ pub(super) fn of_keepalived<'a>(cx: &Context<'_>, node: &Node, said: &'a Keepali
     Balancer { haproxy: &said.haproxy, run_as: said.run_as, binds: vec![bind], pace: FEW }
 }
 
-/// The files of an HAProxy.
-pub(super) fn files(cx: &Context<'_>, node: &Node, balancer: &Balancer<'_>) -> anyhow::Result<Vec<Draft>> {
-    let service = balancer.run_as == RunAs::Service;
+/// The HAProxy of a node for itself.
+pub(super) fn of_node<'a>(node: &Node, said: &'a NodeLocal) -> Balancer<'a> {
+    let bind = HostPort::new(loopback(node.advertise_address), said.port).to_string();
+    Balancer { haproxy: &said.haproxy, run_as: said.run_as, binds: vec![bind], pace: MANY }
+}
+
+/// An HAProxy with its files.
+pub(super) fn part(cx: &Context<'_>, node: &Node, balancer: &Balancer<'_>) -> anyhow::Result<Part> {
+    let on_host = if balancer.run_as == RunAs::Service { DIRECTORY } else { DIRECTORY_OF_POD };
     let authority = FileSpec {
-        path: format!("{DIRECTORY}/{CA}"),
+        path: format!("{on_host}/{CA}"),
         mode: 0o644,
         owner: None,
         content: Content::Pki {
             node: node.name.clone(),
             cert: CertName::Ca(Ca::Kubernetes),
-            part: Part::Certificate,
+            part: PkiPart::Certificate,
         },
         keep_existing: false,
     };
     let text = rendered("etc/haproxy/haproxy.cfg", &values(cx.cluster, node, balancer))?;
-    let mut drafts = vec![
+    let digest = sha256(text.as_bytes());
+    let reason = "shares connections between API servers";
+    let files = vec![
+        directory(on_host, "HAProxy's directory", "its configuration"),
         Draft::new(
             "HAProxy's copy of the Kubernetes CA",
             "its health checks verify the API servers; HAProxy's user may not look into the PKI",
             Action::File(authority),
         ),
-        file(CONFIG, 0o644, "HAProxy's configuration", "shares connections between API servers", text),
+        file(format!("{on_host}/haproxy.cfg"), 0o644, "HAProxy's configuration", reason, text),
     ];
-    if service {
-        let limits = Limits { open_files: open_files(balancer.haproxy) };
-        drafts.extend(drop_in(cx, node, "haproxy", &limits)?);
-    }
-    Ok(drafts)
+    let config = Mounted { on_host, in_pod: DIRECTORY_IN_IMAGE };
+    let image = balancer.haproxy.image.clone();
+    let value = static_pod::haproxy(&image, config, &digest, &monitor(balancer.haproxy, node));
+    Ok(Part {
+        unit: "haproxy",
+        run_as: balancer.run_as,
+        files,
+        settings: json!({"open_files": open_files(balancer.haproxy)}),
+        pod: Pod { name: "haproxy", image, value },
+        reason,
+    })
 }
 
 fn values(cluster: &Cluster, node: &Node, balancer: &Balancer<'_>) -> Values {
@@ -144,10 +165,7 @@ fn open_files(haproxy: &Haproxy) -> u32 {
 /// What a server that can be used answers. One that knows no anonymous users says 401 to everybody without a
 /// certificate; whether it is ready, it then does not tell.
 fn expected(cluster: &Cluster) -> &'static str {
-    let flags = &cluster.configuration.api_server.component.extra_args;
-    let told = args::last(flags, "anonymous-auth").is_some_and(|value| value != "true")
-        || args::last(flags, "authentication-config").is_some();
-    if told { "rstatus ^(200|401)$" } else { "status 200" }
+    if super::tells_strangers(cluster) { "status 200" } else { "rstatus ^(200|401)$" }
 }
 
 /// HAProxy knows no `4h0m0s`.

@@ -5,21 +5,28 @@
 //! Its API server dies: HAProxy takes another one at once; the address follows when HAProxy has noticed (1.5 s), the check
 //! has (1 s), and three adverts of too low a priority have passed (3.4 s).
 
-use super::drop_in;
+use super::Part;
+use super::directory;
 use super::file;
 use super::haproxy;
+use super::pods::Pod;
 use super::rendered;
+use crate::apply::receipt::sha256;
 use crate::cluster::Node;
 use crate::cluster::endpoint::Keepalived;
 use crate::cluster::endpoint::Ranking;
 use crate::cluster::endpoint::RunAs;
 use crate::cluster::endpoint::VirtualAddress;
 use crate::facts::HostFacts;
+use crate::kube::static_pod::balancer;
+use crate::kube::static_pod::balancer::Mounted;
 use crate::phase::Context;
-use crate::phase::Draft;
 use serde::Serialize;
+use serde_json::json;
 
-const CONFIG: &str = "/etc/keepalived/keepalived.conf";
+const DIRECTORY: &str = "/etc/keepalived";
+/// For a pod: see that of HAProxy. The pod sees it as the other.
+const DIRECTORY_OF_POD: &str = "/etc/kubernetes/keepalived";
 const SCRIPT: &str = "/etc/keepalived/check-endpoint.sh";
 /// What stands for an interface that nobody knows.
 const ASSUMED: &str = "eth0";
@@ -56,8 +63,9 @@ struct Check {
     address: String,
 }
 
-/// The files of a keepalived.
-pub(super) fn files(cx: &Context<'_>, node: &Node, said: &Keepalived) -> anyhow::Result<Vec<Draft>> {
+/// A keepalived with its files.
+pub(super) fn part(cx: &Context<'_>, node: &Node, said: &Keepalived) -> anyhow::Result<Part> {
+    let on_host = if said.run_as == RunAs::Service { DIRECTORY } else { DIRECTORY_OF_POD };
     let monitor = haproxy::monitor(&said.haproxy, node);
     let check = Check {
         monitor: monitor.to_string(),
@@ -67,20 +75,28 @@ pub(super) fn files(cx: &Context<'_>, node: &Node, said: &Keepalived) -> anyhow:
     };
     let script = rendered("etc/keepalived/check-endpoint.sh", &check)?;
     let config = rendered("etc/keepalived/keepalived.conf", &values(cx, node, said))?;
-    let mut drafts = vec![
-        file(SCRIPT, 0o755, "keepalived's check", "tells whether this host can serve the API", script),
+    let digest = sha256(format!("{script}{config}").as_bytes());
+    let reason = "decides which host has the virtual address";
+    let files = vec![
+        directory(on_host, "keepalived's directory", "its configuration"),
         file(
-            CONFIG,
-            0o644,
-            "keepalived's configuration",
-            "decides which host has the virtual address",
-            config,
+            format!("{on_host}/check-endpoint.sh"),
+            0o755,
+            "keepalived's check",
+            "tells whether this host can serve the API",
+            script,
         ),
+        file(format!("{on_host}/keepalived.conf"), 0o644, "keepalived's configuration", reason, config),
     ];
-    if said.run_as == RunAs::Service {
-        drafts.extend(drop_in(cx, node, "keepalived", &serde_json::json!({}))?);
-    }
-    Ok(drafts)
+    let value = balancer::keepalived(&said.image, Mounted { on_host, in_pod: DIRECTORY }, &digest);
+    Ok(Part {
+        unit: "keepalived",
+        run_as: said.run_as,
+        files,
+        settings: json!({}),
+        pod: Pod { name: "keepalived", image: said.image.clone(), value },
+        reason,
+    })
 }
 
 fn values<'a>(cx: &'a Context<'_>, node: &'a Node, said: &'a Keepalived) -> Values<'a> {

@@ -4,6 +4,7 @@
 //! is the proof of a reset as well: planned again afterwards, there is nothing left to do.
 
 mod belongs;
+mod endpoint;
 mod etcd;
 mod filters;
 mod forget;

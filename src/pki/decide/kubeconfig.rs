@@ -127,8 +127,7 @@ fn expected_server(cluster: &Cluster, context: &Context<'_>) -> Option<String> {
         CertName::KubeletClient => node.is_control_plane(),
         _ => false,
     };
-    let peer = if node.is_control_plane() { node } else { cluster.first_control_plane() };
-    Some(if local { cluster.local_url(node) } else { cluster.control_plane_url(peer) })
+    Some(if local { cluster.local_url(node) } else { cluster.control_plane_url(node) })
 }
 
 /// The certificate and key inside a kubeconfig, as far as they can be read.

@@ -20,8 +20,15 @@ const KNOWN_BETTER: [&str; 1] = ["AdvertiseAddress"];
 /// What only guesses at whether ports are open; superseded where they were tried.
 const GUESSES: [&str; 2] = ["Firewalld", "FirewallPorts"];
 /// What a host must have whatever it is for.
-const ANY_HOST: [&str; 6] =
-    ["IsPrivilegedUser", "TimeSync", "DiskSpace", "HostnameResolution", "DuplicateDefaultRoute", "NumCPU"];
+const ANY_HOST: [&str; 7] = [
+    "IsPrivilegedUser",
+    "TimeSync",
+    "DiskSpace",
+    "HostnameResolution",
+    "DuplicateDefaultRoute",
+    "NumCPU",
+    "FirewallPorts",
+];
 /// What a host of etcd alone must have besides.
 const ETCD_HOST: [&str; 4] = ["Port-2379", "Port-2380", "Mem", "EtcdDiskLatency"];
 
@@ -72,7 +79,9 @@ fn of_role(subject: &Subject) -> Vec<Check> {
         ANY_HOST.contains(&check.name.as_str())
             || (etcd && (ETCD_HOST.contains(&check.name.as_str()) || check.name.starts_with("DirAvailable-")))
     };
-    preflight::init_checks(subject).into_iter().filter(wanted).collect()
+    let mut checks: Vec<Check> = preflight::init_checks(subject).into_iter().filter(wanted).collect();
+    checks.extend(preflight::endpoint::checks(subject));
+    checks
 }
 
 /// Whether every port of this host was really tried.

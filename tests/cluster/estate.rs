@@ -1,0 +1,175 @@
+//! Several hosts and the operator's machine beside them: a home with a key and known hosts, and a file with the cluster.
+
+use crate::lab::CONFIG;
+use crate::lab::Host;
+use crate::lab::Outcome;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kubewright");
+/// Names and octets of the hosts.
+const HOSTS: [(&str, u8); 7] = [
+    ("kwt-a1", 121),
+    ("kwt-a2", 122),
+    ("kwt-a3", 123),
+    ("kwt-a4", 124),
+    ("kwt-a5", 125),
+    ("kwt-a6", 126),
+    ("kwt-a7", 127),
+];
+/// The virtual address of the clusters.
+pub(crate) const VIP: &str = "10.77.0.129";
+
+/// Whoever holds it may have hosts of these names.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What stands in the file with the cluster.
+pub(crate) struct Layout {
+    /// Numbers of the hosts, from 1.
+    pub(crate) control_planes: Vec<usize>,
+    pub(crate) workers: Vec<usize>,
+    /// As YAML in braces.
+    pub(crate) endpoint: String,
+}
+
+impl Layout {
+    /// Control planes that keep a virtual address among themselves.
+    pub(crate) fn of(control_planes: &[usize], workers: &[usize]) -> Self {
+        Self {
+            control_planes: control_planes.to_vec(),
+            workers: workers.to_vec(),
+            endpoint: format!(
+                "{{host: {VIP}, provider: keepalived-haproxy, haproxy: {{maxConnections: 4000}}}}"
+            ),
+        }
+    }
+
+    fn yaml(&self) -> String {
+        let mut text = format!(
+            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  ssh: {{user: root, \
+             identityFile: {}}}\n  endpoint: {}\n  hosts:\n",
+            key(),
+            self.endpoint
+        );
+        for (numbers, role) in [(&self.control_planes, "control-plane"), (&self.workers, "worker")] {
+            for number in numbers {
+                let (name, octet) = HOSTS[number - 1];
+                let _ = writeln!(text, "  - {{name: {name}, address: 10.77.0.{octet}, roles: [{role}]}}");
+            }
+        }
+        // Keys that are made quickly.
+        let more = "kind: ClusterConfiguration\nencryptionAlgorithm: ECDSA-P256\n";
+        text + "---\n" + &CONFIG.replacen("kind: ClusterConfiguration\n", more, 1)
+    }
+}
+
+/// The operator's machine. Hosts go when they go out of scope.
+pub(crate) struct Operator {
+    home: TempDir,
+}
+
+impl Operator {
+    pub(crate) fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        std::fs::create_dir(home.path().join(".ssh")).unwrap();
+        Self { home }
+    }
+
+    /// Fresh hosts by number, side by side, whose keys are known.
+    pub(crate) fn hosts(&self, numbers: &[usize]) -> Vec<Host> {
+        let hosts = std::thread::scope(|scope| {
+            let made: Vec<_> = numbers.iter().map(|number| scope.spawn(move || host(*number))).collect();
+            made.into_iter().map(|host| host.join().unwrap()).collect()
+        });
+        numbers.iter().for_each(|number| self.learn(*number));
+        hosts
+    }
+
+    /// Puts the host's key, and no older one, into the known hosts.
+    pub(crate) fn learn(&self, number: usize) {
+        let address = format!("10.77.0.{}", HOSTS[number - 1].1);
+        let path = self.known_hosts();
+        let known = std::fs::read_to_string(&path).unwrap_or_default();
+        let others = known.lines().filter(|line| !line.starts_with(&format!("{address} ")));
+        let scanned =
+            Command::new("ssh-keyscan").args(["-t", "ed25519", &address]).stderr(Stdio::null()).output();
+        let line = String::from_utf8(scanned.unwrap().stdout).unwrap();
+        assert!(!line.is_empty(), "{address} shows no key");
+        let text: String = others.map(|line| format!("{line}\n")).collect();
+        std::fs::write(path, text + &line).unwrap();
+    }
+
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        self.home.path().join(".ssh/known_hosts")
+    }
+
+    /// Writes the file with the cluster.
+    pub(crate) fn write(&self, layout: &Layout) {
+        std::fs::write(self.file(), layout.yaml()).unwrap();
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.home.path().join("cluster.yaml")
+    }
+
+    /// The program with these arguments and the operator's home.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).current_dir(self.home.path()).env("HOME", self.home.path()).stdin(Stdio::null());
+        command.env_remove("SSH_AUTH_SOCK").env_remove("KUBECONFIG").env_remove("XDG_STATE_HOME");
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
+        let output = self.command(args).output().unwrap();
+        Outcome {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Writes the file and applies it.
+    pub(crate) fn apply(&self, layout: &Layout) -> Outcome {
+        self.write(layout);
+        self.run(&["apply", "-f", "cluster.yaml", "--yes"])
+    }
+
+    /// The same; it must succeed.
+    pub(crate) fn applied(&self, layout: &Layout) -> String {
+        let outcome = self.apply(layout);
+        assert_eq!(outcome.code, 0, "{}", outcome.text());
+        outcome.text()
+    }
+
+    /// A second run finds nothing to do.
+    pub(crate) fn finds_nothing(&self, layout: &Layout) {
+        let text = self.applied(layout);
+        assert!(text.contains(": 0 changed"), "{text}");
+    }
+}
+
+/// A fresh host by its number. For the holder of the [`turn`].
+pub(crate) fn host(number: usize) -> Host {
+    let (name, octet) = HOSTS[number - 1];
+    Host::kube(name, octet)
+}
+
+/// The name of a host, by its number.
+pub(crate) fn name(number: usize) -> &'static str {
+    HOSTS[number - 1].0
+}
+
+pub(crate) fn key() -> String {
+    let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
+    format!("{directory}/id")
+}

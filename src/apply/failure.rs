@@ -169,6 +169,11 @@ fn hint_for(error: &HostError) -> Option<String> {
             let program = command.split(' ').next().unwrap_or_default();
             format!("install the package that has `{program}`, or put its directory into PATH")
         }
+        (HostError::Lost { host, .. }, _) => {
+            format!(
+                "see whether {host} is up; what was being done may have been done or not, and is looked at again"
+            )
+        }
         (HostError::Unreachable { host, .. }, _) => format!("see whether {host} is up and can be reached"),
         _ => return None,
     })

@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let ignore = Ignore::new(&command.fleet.ignore_preflight_errors, &loaded.ignore_preflight_errors)
             .or_exit(Exit::Usage)?;
-        let connected = fleet::connect(&loaded.cluster, parallel, settings);
+        let connected = fleet::connect(&loaded.cluster, parallel, settings, reporter);
         let holder = fleet::holder(&words(command), settings);
         let ordered = fleet::in_order(&loaded.cluster, &connected.hosts);
         let broken = command.break_lock.as_deref();

@@ -42,6 +42,7 @@ mod resolver;
 mod review_file;
 mod session;
 mod settings;
+mod terminal;
 mod token;
 mod tokens;
 mod unlock;

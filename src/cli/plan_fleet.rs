@@ -62,6 +62,15 @@ pub(super) struct How {
     pub prepare: bool,
 }
 
+/// Whether the plan is about a whole cluster: the file has hosts, or a flag says so.
+///
+/// # Errors
+/// There is no such file.
+pub(super) fn is_wanted(args: &FleetPlanArgs, file: &std::path::Path) -> Result<bool, CliError> {
+    let says = args.detailed_exitcode || args.all || args.out.is_some() || !args.limit.is_empty();
+    Ok(says || load::names_hosts(file)?)
+}
+
 /// Runs the command for a whole cluster.
 ///
 /// # Errors
@@ -93,7 +102,7 @@ fn plan(
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let only = limit::resolve(&loaded.cluster, &args.limit)?;
     let parallel = usize::from(args.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let options = Options { prepare: how.prepare, only, ..Options::default() };
     let session =

@@ -88,7 +88,7 @@ fn of_all(command: &PreflightCommand, file: &Path, settings: &Settings) -> Resul
     let ignore = Ignore::new(&command.init.ignore_preflight_errors, &loaded.ignore_preflight_errors);
     let ignore = ignore.or_exit(Exit::Usage)?;
     let parallel = usize::from(command.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let session =
         FleetSession::open(loaded.cluster, connected, Options::default(), parallel, interrupt, &reporter)?;

@@ -49,7 +49,7 @@ pub(super) fn run(command: &UnlockCommand, settings: &Settings) -> Result<Exit, 
     let reporter = settings.reporter();
     let loaded = load::for_fleet(&command.fleet.file, &reporter)?;
     let parallel = usize::from(command.fleet.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     for (host, unreachable) in &connected.unreachable {
         let message = format!("it was not asked: {}", unreachable.why);
         reporter.tell(&Event::Warning { host: Some(host.clone()), message, hint: None });

@@ -156,6 +156,9 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
     let mut unique: Vec<IpAddr> = addresses.iter().map(|found| found.address).collect();
     unique.sort();
     unique.dedup();
+    let mut of_interfaces: Vec<_> =
+        addresses.into_iter().filter(|found| !found.interface.is_empty()).collect();
+    of_interfaces.sort();
     HostFacts {
         hostname: hostname(&answers),
         init_system: system::init_system(&answers),
@@ -164,7 +167,7 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         proxy_env: proxies(&questions.environment),
         existing_paths: checks.paths.keys().cloned().collect(),
         addresses: unique,
-        interface_addresses: addresses.into_iter().filter(|found| !found.interface.is_empty()).collect(),
+        interface_addresses: of_interfaces,
         accounts: accounts::accounts(&answers),
         platform: system::platform(&answers),
         texts: BTreeMap::new(),

@@ -37,5 +37,6 @@ mod reset;
 mod running;
 #[path = "../support/skip.rs"]
 mod skip;
+mod ssh;
 mod state;
 mod tokens;

@@ -30,21 +30,21 @@ pub(super) struct Ssh {
 impl Ssh {
     /// The way to `host`: what is said of it, and where nothing is, what is said of all.
     pub(super) fn access(&self, common: &Self, host: String) -> Access {
-        fn text(own: &Option<String>, common: &Option<String>) -> Option<String> {
-            own.clone().or_else(|| common.clone())
+        fn text(own: Option<&String>, common: Option<&String>) -> Option<String> {
+            own.or(common).cloned()
         }
         let timeout = self.connect_timeout.or(common.connect_timeout);
         Access {
             host,
-            user: text(&self.user, &common.user),
+            user: text(self.user.as_ref(), common.user.as_ref()),
             port: self.port.or(common.port).filter(|port| *port > 0),
-            identity_file: text(&self.identity_file, &common.identity_file),
-            password_file: text(&self.password_file, &common.password_file),
+            identity_file: text(self.identity_file.as_ref(), common.identity_file.as_ref()),
+            password_file: text(self.password_file.as_ref(), common.password_file.as_ref()),
             host_keys: self.host_key.clone().or_else(|| common.host_key.clone()).unwrap_or_default(),
             host_key_checking: self.host_key_checking.or(common.host_key_checking),
             bastions: self.bastion.clone().or_else(|| common.bastion.clone()).unwrap_or_default(),
             sudo: self.sudo.or(common.sudo).unwrap_or_default(),
-            sudo_password_file: text(&self.sudo_password_file, &common.sudo_password_file),
+            sudo_password_file: text(self.sudo_password_file.as_ref(), common.sudo_password_file.as_ref()),
             connect_timeout: timeout.map(GoDuration::to_std),
         }
     }

@@ -136,7 +136,6 @@ fn add_hops(
         if let Some(way) = way {
             add_hops(name, way, access, operator, depth + 1, hops)?;
         }
-        let label = format!("{name} (bastion {jump})");
         let jump = Access {
             host: jump.host,
             user: jump.user.or_else(|| settings.user.clone()).or_else(|| operator.user.clone()),
@@ -146,7 +145,7 @@ fn add_hops(
             connect_timeout: access.connect_timeout,
             ..Access::default()
         };
-        let mut hop = login(&label, &jump, &settings, operator)?;
+        let mut hop = login(name, &jump, &settings, operator)?;
         hop.password.clone_from(&operator.password);
         hops.push(hop);
     }
@@ -240,4 +239,107 @@ fn secret(
         )
     })?;
     Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "files of the operator's machine are made")]
+mod tests {
+    use super::*;
+    use crate::host::ssh::config::SshConfig;
+    use crate::host::ssh::operator::Environment;
+    use crate::host::ssh::prompt::Nobody;
+    use std::sync::Arc;
+
+    fn operator(config: &str) -> (Operator, tempfile::TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(".ssh")).unwrap();
+        fs::write(home.path().join(".ssh/config"), config).unwrap();
+        let environment = Environment {
+            home: Some(home.path().to_owned()),
+            user: Some("me".to_owned()),
+            agent: Some("/agent".into()),
+            ..Environment::default()
+        };
+        let mut operator = Operator::new(environment, Arc::new(Nobody)).unwrap();
+        operator.config = SshConfig::read(&[home.path().join(".ssh/config")], Some(home.path())).unwrap();
+        (operator, home)
+    }
+
+    fn to(host: &str) -> Access {
+        Access { host: host.to_owned(), ..Access::default() }
+    }
+
+    #[test]
+    fn without_a_word_it_is_root_at_port_22_with_the_usual_keys() {
+        let (operator, home) = operator("");
+        let route = route("cp1", &to("10.0.0.1"), &operator).unwrap();
+        assert_eq!(route.target.address(), "root@10.0.0.1:22");
+        let keys = USUAL_KEYS.map(|name| home.path().join(".ssh").join(name));
+        assert_eq!(route.target.identities, keys);
+        assert_eq!(route.target.known_hosts[0], home.path().join(".ssh/known_hosts"));
+        assert_eq!(route.target.agent.as_deref(), Some(Path::new("/agent")));
+        assert_eq!((route.target.connect_timeout, route.sudo), (CONNECT_TIMEOUT, false));
+    }
+
+    #[test]
+    fn the_inventory_comes_before_the_configuration() {
+        let (operator, home) = operator(
+            "Host cp1\n  HostName real-%h\n  User ops\n  Port 2222\n  IdentityFile ~/key-%r\n  IdentityAgent none\n  \
+             HostKeyAlias Alias\n  ConnectTimeout 3\nHost j1\n  User jumper\n  IdentityFile /j1\n",
+        );
+        let route_of = |access: &Access| route("cp1", access, &operator).unwrap();
+        let configured = route_of(&to("cp1"));
+        assert_eq!(configured.target.address(), "ops@real-cp1:2222");
+        assert_eq!(configured.target.identities, [home.path().join("key-ops")]);
+        assert_eq!((configured.target.agent.is_none(), configured.sudo), (true, true));
+        assert_eq!(configured.target.connect_timeout, Duration::from_secs(3));
+        let access = Access {
+            user: Some("root".to_owned()),
+            port: Some(22),
+            identity_file: Some("~/mine".to_owned()),
+            bastions: vec!["j1, two@j2:23".to_owned()],
+            connect_timeout: Some(Duration::from_secs(1)),
+            ..to("cp1")
+        };
+        let said = route_of(&access);
+        assert_eq!(said.target.address(), "root@real-cp1:22");
+        assert_eq!(said.target.identities, [home.path().join("mine")]);
+        assert_eq!(said.hops.iter().map(Login::address).collect::<Vec<_>>(), ["jumper@j1:22", "two@j2:23"]);
+        // A bastion that has a key of its own keeps it; another one gets the host's.
+        assert_eq!(said.hops[0].identities, [PathBuf::from("/j1")]);
+        assert_eq!(said.hops[1].identities, [home.path().join("mine")]);
+    }
+
+    #[test]
+    fn bastions_may_have_bastions_but_no_loop() {
+        let (operator, _home) = operator(
+            "Host a\n  ProxyJump b\nHost b\n  ProxyJump c\nHost x\n  ProxyJump y\nHost y\n  ProxyJump x\n",
+        );
+        let hops = route("n", &to("a"), &operator).unwrap().hops;
+        // Who nobody names a user for is the operator's own.
+        assert_eq!(hops.iter().map(Login::address).collect::<Vec<_>>(), ["me@c:22", "me@b:22"]);
+        let error = route("n", &to("x"), &operator).unwrap_err();
+        assert_eq!(error.trouble, Trouble::Settings);
+        assert!(error.message.contains("loop"), "{error}");
+    }
+
+    #[test]
+    fn passwords_come_from_files_first() {
+        let (mut operator, home) = operator("");
+        operator.password = Some(Zeroizing::new("of all".to_owned()));
+        fs::write(home.path().join("secret"), "of this one\nnot this\n").unwrap();
+        let access = Access { user: Some("ops".to_owned()), ..to("a") };
+        let text = |secret: &Option<Zeroizing<String>>| secret.as_ref().map(|secret| secret.to_string());
+        let found = route("n", &access, &operator).unwrap();
+        assert_eq!(text(&found.target.password).as_deref(), Some("of all"));
+        // Where nobody says otherwise, sudo asks for the user's own.
+        assert_eq!(text(&found.sudo_password).as_deref(), Some("of all"));
+        let access = Access { password_file: Some("~/secret".to_owned()), ..access };
+        let found = route("n", &access, &operator).unwrap();
+        assert_eq!(text(&found.target.password).as_deref(), Some("of this one"));
+        assert_eq!(text(&found.sudo_password).as_deref(), Some("of this one"));
+        assert!(!format!("{found:?}").contains("of this one"));
+        let access = Access { sudo_password_file: Some("/no/such".to_owned()), ..access };
+        assert_eq!(route("n", &access, &operator).unwrap_err().trouble, Trouble::Settings);
+    }
 }

@@ -180,12 +180,12 @@ fn where_the_server_allows_no_streams_a_program_makes_them() {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = tcp.local_addr().unwrap().port();
         thread::spawn(move || {
-            tcp.incoming().for_each(|stream| drop(thread::spawn(move || shout(stream.unwrap()))))
+            tcp.incoming().for_each(|stream| drop(thread::spawn(move || shout(stream.unwrap()))));
         });
         let unix_path = server.path("it's a socket").to_str().unwrap().to_owned();
         let unix = UnixListener::bind(&unix_path).unwrap();
         thread::spawn(move || {
-            unix.incoming().for_each(|stream| drop(thread::spawn(move || shout(stream.unwrap()))))
+            unix.incoming().for_each(|stream| drop(thread::spawn(move || shout(stream.unwrap()))));
         });
         let sockets = [Socket::Tcp { host: "127.0.0.1".into(), port }, Socket::Unix { path: unix_path }];
         if !lists {

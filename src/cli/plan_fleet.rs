@@ -65,6 +65,15 @@ pub(super) struct How {
     pub explain: bool,
 }
 
+/// Whether the plan is about a whole cluster: the file has hosts, or a flag says so.
+///
+/// # Errors
+/// There is no such file.
+pub(super) fn is_wanted(args: &FleetPlanArgs, file: &std::path::Path) -> Result<bool, CliError> {
+    let says = args.detailed_exitcode || args.all || args.out.is_some() || !args.limit.is_empty();
+    Ok(says || load::names_hosts(file)?)
+}
+
 /// Runs the command for a whole cluster.
 ///
 /// # Errors

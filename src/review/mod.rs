@@ -70,9 +70,13 @@ pub enum Kind {
 /// What the dry run said of each step.
 #[derive(Debug, Default)]
 struct Said {
-    steps: BTreeMap<Key, VecDeque<(Outcome, Option<String>, Option<String>)>>,
+    steps: BTreeMap<Key, VecDeque<What>>,
 }
 
+/// Outcome, detail and difference.
+type What = (Outcome, Option<String>, Option<String>);
+
+/// Phase, host, title and subject.
 type Key = (String, Option<String>, String, String);
 
 impl Review {

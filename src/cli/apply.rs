@@ -127,8 +127,8 @@ impl<'a> Run<'a> {
         let _held = self.held.take().transpose()?;
         self.refuse_without_control_plane()?;
         let plan = self.session.plan(&self.selected)?;
-        if !self.command.prune {
-            self.mention(prune::mention(&self.leavers()));
+        if !self.session.options.prune {
+            self.hint(prune::mention(&self.leavers()));
         }
         if self.command.dry_run || !self.command.yes || self.reviewed.is_some() {
             let bundle = self.session.bundle(&plan, true, self.reporter)?;
@@ -232,8 +232,8 @@ impl<'a> Run<'a> {
             }
         })?;
         if report.success() {
-            for leaver in self.leavers().iter().filter(|_| self.command.prune) {
-                self.mention(Some(prune::farewell(leaver)));
+            if self.session.options.prune {
+                self.leavers().iter().for_each(|leaver| self.hint(Some(prune::farewell(leaver))));
             }
             self.hand_over(&bundle)?;
             return Ok(Exit::Success);
@@ -282,12 +282,12 @@ impl<'a> Run<'a> {
             .hint("apply to the control planes first, or without a limit; nothing was changed"))
     }
 
-    /// What the cluster has and the file has not.
+    /// The nodes that the cluster has and the file has not.
     fn leavers(&self) -> Vec<Leaver> {
         prune::leavers(&self.session.cluster, &self.session.running)
     }
 
-    fn mention(&self, said: Option<(String, String)>) {
+    fn hint(&self, said: Option<(String, String)>) {
         if let Some((message, hint)) = said {
             self.reporter.tell(&Event::Warning { host: None, message, hint: Some(hint) });
         }
@@ -308,10 +308,10 @@ fn options(
     let words = if reviewed.is_some() { &choices.limit } else { &command.limit };
     Ok(Options {
         prepare: reviewed.map_or(!command.no_prepare, |_| choices.prepare),
+        prune: reviewed.map_or(command.prune, |_| choices.prune),
+        drain_limit: Some(command.drain_timeout),
         only: limit::resolve(&loaded.cluster, words)?,
         ttl_token_id: choices.ttl_token_id,
-        prune: command.prune,
-        drain_limit: Some(command.drain_timeout),
         ..Options::default()
     })
 }

@@ -44,8 +44,8 @@ pub(super) struct ApplyCommand {
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub limit: Vec<String>,
 
-    /// Drain and remove nodes that the cluster has and the file has not; with a limit nobody is removed
-    #[arg(long, conflicts_with_all = ["limit", "plan"])]
+    /// Drain and remove nodes that the cluster has and the file has not
+    #[arg(long)]
     pub prune: bool,
 
     /// How long the draining of one node may take
@@ -75,6 +75,6 @@ Examples:
   kubewright apply -f cluster.yaml
   kubewright apply -f cluster.yaml --yes
   kubewright apply -f cluster.yaml --dry-run --diff
-  kubewright apply -f cluster.yaml --prune      nodes that were taken out of the file leave the cluster
   kubewright apply -f cluster.yaml --plan reviewed.json
-  kubewright apply -f cluster.yaml --limit worker --merge-kubeconfig";
+  kubewright apply -f cluster.yaml --limit worker --merge-kubeconfig
+  kubewright apply -f cluster.yaml --prune      nodes that were taken out of the file leave the cluster";

@@ -9,7 +9,6 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::fleet;
 use crate::cli::fleet::FleetSession;
-use crate::cli::interrupt;
 use crate::cli::load;
 use crate::cli::output;
 use crate::cli::settings::Settings;
@@ -104,9 +103,8 @@ fn look(
     reporter: &Reporter,
 ) -> Result<Report, CliError> {
     let parallel = usize::from(command.parallel);
-    let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let connected = fleet::connect(&cluster, parallel, settings, reporter);
-    let (session, troubles) = FleetSession::open_to_look(cluster, connected, parallel, interrupt, reporter)?;
+    let (session, troubles) = FleetSession::open_to_look(cluster, connected, parallel, reporter)?;
     let now = System.now();
     let mut report = Report { cluster: session.cluster.name.clone(), ..Report::default() };
     report.hosts = rows(&session, &troubles, parallel, now);

@@ -15,6 +15,7 @@ use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
 use crate::cli::fleet::nodes;
 use crate::cli::images::CriImages;
+use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::pods::CriPods;
 use crate::cli::resolver::Resolver;
@@ -220,13 +221,14 @@ impl FleetSession {
         cluster: Cluster,
         connected: Connected,
         parallel: usize,
-        interrupt: Arc<AtomicBool>,
         reporter: &Reporter,
     ) -> Result<(Self, BTreeMap<String, String>), CliError> {
-        let mut session = Self::open(cluster, connected, Options::default(), parallel, interrupt, reporter)?;
-        let silent: BTreeMap<String, String> =
-            session.silent().map(|(name, why)| (name.to_owned(), why.to_owned())).collect();
+        let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+        let options = Options { prepare: true, ..Options::default() };
+        let mut session = Self::open(cluster, connected, options, parallel, interrupt, reporter)?;
         let answers = &mut session.answers;
+        let silent = answers.unreachable.iter().map(|(name, trouble)| (name.clone(), trouble.why.clone()));
+        let silent: BTreeMap<String, String> = silent.collect();
         if !silent.is_empty() {
             session.options.only = Some(answers.facts.keys().cloned().collect());
         }

@@ -81,6 +81,8 @@ fn is_repeatable(action: &Action) -> bool {
         | Action::ImageArchive(_)
         | Action::Artifact(_)
         | Action::Key(_)
+        | Action::Drain(_)
+        | Action::Delete(_)
         | Action::Clear(_) => true,
         Action::Run(spec) => spec.unless.is_some(),
         // A package manager that was cut off may still be at work.

@@ -44,6 +44,10 @@ pub(super) struct FleetPlanArgs {
     #[arg(long, requires = "file")]
     pub no_prepare: bool,
 
+    /// Plan the draining and removal of nodes that the cluster has and the file has not
+    #[arg(long, requires = "file")]
+    pub prune: bool,
+
     /// Write the plan down for `apply --plan`, without secrets
     #[arg(long, value_name = "FILE", requires = "file")]
     pub out: Option<String>,
@@ -107,7 +111,7 @@ fn plan(
     let parallel = usize::from(args.parallel);
     let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-    let options = Options { prepare: !args.no_prepare, only, ..Options::default() };
+    let options = Options { prepare: !args.no_prepare, prune: args.prune, only, ..Options::default() };
     let session =
         FleetSession::open(loaded.cluster.clone(), connected, options, parallel, interrupt, &reporter)?;
     refuse_silent(&session)?;
@@ -132,8 +136,12 @@ fn plan(
         return Ok(init::exit_of(&look.report));
     }
     if let Some(path) = &args.out {
-        let choices =
-            PlanChoices { prepare: !args.no_prepare, limit: args.limit.clone(), ..PlanChoices::default() };
+        let choices = PlanChoices {
+            prepare: !args.no_prepare,
+            prune: args.prune,
+            limit: args.limit.clone(),
+            ..PlanChoices::default()
+        };
         review_file::write(path, &review_file::of(&session, &loaded, &choices, &plan, &look))?;
         output::people(&format!(
             "wrote {path}; apply it with `kubewright apply -f {} --plan {path}`\n",

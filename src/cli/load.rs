@@ -130,8 +130,9 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
 pub(super) fn names_hosts(file: &Path) -> Result<bool, CliError> {
     let bytes = read_file(file)?;
     let documents = serde_yaml::Deserializer::from_slice(&bytes);
-    let documents = documents.filter_map(|document| serde_json::Value::deserialize(document).ok());
-    Ok(documents.into_iter().any(|document| {
+    // After an error the reader makes no progress.
+    let mut documents = documents.map_while(|document| serde_json::Value::deserialize(document).ok());
+    Ok(documents.any(|document| {
         let ours =
             document["apiVersion"].as_str().is_some_and(|version| version.starts_with("kubewright.dev/"));
         ours && document["kind"] == "Cluster" && document["spec"]["hosts"].is_array()

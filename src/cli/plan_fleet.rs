@@ -26,6 +26,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(next_help_heading = "A whole cluster")]
 pub(super) struct FleetPlanArgs {
     /// File with a whole cluster, whose hosts are asked over SSH; nothing of this host plays a part

@@ -62,3 +62,28 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
         err: String::from_utf8(output.stderr).unwrap(),
     }
 }
+
+#[test]
+fn the_program_needs_no_library_that_a_host_may_lack() {
+    let test = "the_program_needs_no_library_that_a_host_may_lack";
+    let Ok(output) = Command::new("ldd").arg(PROGRAM).output() else {
+        crate::skip::skip(test, "there is no ldd here");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let usual = [
+        "linux-vdso",
+        "ld-linux",
+        "libc.so",
+        "libm.so",
+        "libgcc_s.so",
+        "libdl.so",
+        "libpthread.so",
+        "librt.so",
+    ];
+    let odd: Vec<&str> =
+        text.lines().filter(|line| !usual.iter().any(|library| line.contains(library))).collect();
+    // Built against the distribution's OpenSSL by choice, it needs that.
+    let chosen = std::env::var_os("OPENSSL_NO_VENDOR").is_some();
+    assert!(odd.is_empty() || chosen, "{odd:?}");
+}

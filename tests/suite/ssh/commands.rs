@@ -99,16 +99,16 @@ fn what_takes_too_long_is_ended_with_all_that_it_started() {
     let marker = server.path("pids");
     let script = format!("sleep 987 & echo $! >>{0}; echo $$ >>{0}; wait", marker.display());
     let started = Instant::now();
-    let error = ssh.run(&sh(&script).timeout(Duration::from_millis(700))).unwrap_err();
+    let error = ssh.run(&sh(&script).timeout(Duration::from_secs(4))).unwrap_err();
     assert!(matches!(error, HostError::Timeout { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     let text = fs::read_to_string(marker).unwrap();
     let processes: Vec<&str> = text.lines().collect();
     assert_eq!(processes.len(), 2);
     for process in processes {
         let gone = || !fs::exists(format!("/proc/{process}")).unwrap();
         let start = Instant::now();
-        while !gone() && start.elapsed() < Duration::from_secs(3) {
+        while !gone() && start.elapsed() < Duration::from_secs(15) {
             thread::sleep(Duration::from_millis(20));
         }
         assert!(gone(), "{process} lives");
@@ -124,7 +124,7 @@ fn a_process_left_in_the_background_is_not_waited_for() {
     let started = Instant::now();
     let output = ssh.run(&sh("sleep 30 & echo started; exit 4")).unwrap();
     assert_eq!((output.status, output.text().as_str()), (4, "started"));
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     server.cut_connections();
 }
 
@@ -135,7 +135,7 @@ fn more_commands_at_once_than_sessions_wait_for_each_other() {
         let Some(server) = Server::with_lines(test, &format!("MaxSessions {sessions}")) else { return };
         let ssh = server.connect();
         thread::scope(|scope| {
-            let runs: Vec<_> = (0..30)
+            let runs: Vec<_> = (0..12)
                 .map(|n| {
                     let ssh = &ssh;
                     scope.spawn(move || ssh.run(&sh(&format!("sleep 0.05; echo {n}"))).unwrap().text())

@@ -110,7 +110,7 @@ impl Server {
         let mut config_text = format!(
             "ListenAddress 127.0.0.1:{port}\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              AuthorizedKeysFile {0}/authorized\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n\
-             LogLevel VERBOSE\nMaxStartups 100\nUseDNS no\n",
+             LogLevel VERBOSE\nMaxStartups 100\nUseDNS no\nSetEnv HOME={0}/home\n",
             at.display()
         );
         for kind in setup.host_keys {

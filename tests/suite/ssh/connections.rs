@@ -1,5 +1,6 @@
 //! Connections: bastions, lost ones, many at once, and how the operator's configuration leads to them.
 
+use crate::ssh::server::CLOSED;
 use crate::ssh::server::Server;
 use crate::ssh::server::operator;
 use crate::ssh::server::user;
@@ -263,7 +264,7 @@ fn a_bastion_that_allows_no_streams_is_told() {
 fn all_hosts_are_tried_and_each_tells_its_own_trouble() {
     let test = "all_hosts_are_tried_and_each_tells_its_own_trouble";
     let (Some(good), Some(unknown)) = (Server::start(test), Server::start(test)) else { return };
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = CLOSED;
     let hosts = vec![
         ("good".to_owned(), good.access()),
         ("unknown".to_owned(), Access { identity_file: good.access().identity_file, ..unknown.access() }),

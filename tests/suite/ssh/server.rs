@@ -13,7 +13,6 @@ use kubewright::host::ssh::prompt::Question;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
-use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -28,6 +27,9 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/lib/ssh/sshd"];
+
+/// A port at which nobody listens.
+pub(crate) const CLOSED: u16 = 1;
 
 /// The program; says why there is none.
 pub(crate) fn sshd(test: &str) -> Option<&'static str> {
@@ -106,9 +108,8 @@ impl Server {
         fs::create_dir(at.join("home")).unwrap();
         make_key(&at.join("client"), "ed25519", "");
         fs::write(at.join("authorized"), public(&at.join("client"))).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config_text = format!(
-            "ListenAddress 127.0.0.1:{port}\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
+            "ListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
              AuthorizedKeysFile {0}/authorized\nKbdInteractiveAuthentication no\nPasswordAuthentication no\n\
              LogLevel VERBOSE\nMaxStartups 100\nUseDNS no\nSetEnv HOME={0}/home\n",
             at.display()
@@ -122,7 +123,13 @@ impl Server {
         let config = at.join("sshd_config");
         fs::write(&config, format!("{}\n{config_text}", setup.lines.replace("@DIR@", at.to_str().unwrap())))
             .unwrap();
-        let child = spawn(program, &config, at, port);
+        // Between our looking for a free port and its binding it, another test may take it.
+        let (child, port) = (0..9)
+            .find_map(|_| {
+                let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+                Some((spawn(program, &config, at, port)?, port))
+            })
+            .expect("a port is free");
         let server = Self { directory, port, child, config, program };
         server.know(setup.host_keys);
         Some(server)
@@ -166,7 +173,12 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.program, &self.config, self.directory.path(), self.port);
+        self.child = (0..50)
+            .find_map(|_| {
+                thread::sleep(Duration::from_millis(20));
+                spawn(self.program, &self.config, self.directory.path(), self.port)
+            })
+            .expect("its port is free again");
     }
 
     pub(crate) fn access(&self) -> Access {
@@ -220,27 +232,33 @@ pub(crate) fn operator(home: &Path, known_hosts: &Path) -> Operator {
     }
 }
 
-fn spawn(program: &str, config: &Path, directory: &Path, port: u16) -> Child {
+/// A server that listens at the port; none where somebody else does.
+fn spawn(program: &str, config: &Path, directory: &Path, port: u16) -> Option<Child> {
     // As root sshd wants the directory of its package.
     let _ = fs::create_dir_all("/run/sshd");
-    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
-    let child = Command::new(program)
-        .args(["-D", "-e", "-f", config.to_str().unwrap()])
+    let path = directory.join("log");
+    let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+    let before = fs::read_to_string(&path).unwrap().len();
+    let mut child = Command::new(program)
+        .args(["-D", "-e", "-p", &port.to_string(), "-f", config.to_str().unwrap()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .unwrap();
     let start = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "sshd does not listen: {}",
-            fs::read_to_string(directory.join("log")).unwrap_or_default()
-        );
-        thread::sleep(Duration::from_millis(20));
+    loop {
+        let said = fs::read_to_string(&path).unwrap().split_off(before);
+        if said.contains(&format!("Server listening on 127.0.0.1 port {port}.")) {
+            return Some(child);
+        }
+        if child.try_wait().unwrap().is_some() {
+            assert!(said.contains("Address already in use"), "sshd does not start: {said}");
+            return None;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "sshd does not listen: {said}");
+        thread::sleep(Duration::from_millis(10));
     }
-    child
 }
 
 /// Processes that a process started, directly or not.

@@ -1,6 +1,7 @@
 //! Streams to sockets of the host.
 
 use crate::skip::skip;
+use crate::ssh::server::CLOSED;
 use crate::ssh::server::Server;
 use crate::ssh::server::alone;
 use kubewright::host::Command;
@@ -84,7 +85,7 @@ fn streams_lead_to_sockets_of_the_host() {
 fn a_socket_at_which_nobody_listens_is_an_error() {
     let Some(server) = Server::start("a_socket_at_which_nobody_listens_is_an_error") else { return };
     let ssh = server.connect();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = CLOSED;
     let deaf = server.path("deaf").to_str().unwrap().to_owned();
     drop(UnixListener::bind(&deaf).unwrap());
     for (socket, kind) in [
@@ -200,7 +201,7 @@ fn where_the_server_allows_no_streams_a_program_makes_them() {
             }
         });
         drop(ssh.connect(&sockets[0]).unwrap());
-        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let closed = CLOSED;
         for (socket, kind) in [
             (Socket::Tcp { host: "127.0.0.1".into(), port: closed }, ErrorKind::ConnectionRefused),
             (Socket::Unix { path: server.path("nothing").to_str().unwrap().to_owned() }, ErrorKind::NotFound),

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod apply;
+pub mod artifact;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
@@ -13,6 +14,7 @@ pub mod cri;
 pub mod discovery;
 pub mod etcd;
 pub mod facts;
+pub mod fetch;
 pub mod grpc;
 pub mod host;
 pub mod kube;

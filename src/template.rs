@@ -20,13 +20,25 @@ macro_rules! embedded {
 const TEMPLATES: &[(&str, &str)] = &[
     embedded!("addons/coredns/Corefile"),
     embedded!("addons/kube-proxy/kubeconfig.conf"),
+    embedded!("etc/NetworkManager/conf.d/kubewright.conf"),
+    embedded!("etc/crictl.yaml"),
+    embedded!("etc/crio/crio.conf.d/10-kubewright.conf"),
+    embedded!("etc/firewalld/policies/kubewright-pods.xml"),
+    embedded!("etc/firewalld/policies/kubewright.xml"),
     embedded!("etc/haproxy/haproxy.cfg"),
     embedded!("etc/keepalived/check-endpoint.sh"),
     embedded!("etc/keepalived/keepalived.conf"),
     embedded!("etc/modules-load.d/kubewright.conf"),
     embedded!("etc/sysctl.d/99-kubewright.conf"),
+    embedded!("etc/systemd/system/containerd.service"),
+    embedded!("etc/systemd/system/containerd.service.d/http-proxy.conf"),
+    embedded!("etc/systemd/system/cri-docker.service"),
+    embedded!("etc/systemd/system/cri-docker.socket"),
+    embedded!("etc/systemd/system/crio.service"),
     embedded!("etc/systemd/system/haproxy.service.d/kubewright.conf"),
     embedded!("etc/systemd/system/keepalived.service.d/kubewright.conf"),
+    embedded!("etc/systemd/system/kubelet.service"),
+    embedded!("etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
 ];
 
 /// A template that cannot be rendered: a mistake in the program, not in the operator's input.

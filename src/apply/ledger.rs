@@ -45,7 +45,11 @@ impl Ledger {
         };
         for step in steps {
             match &step.action {
-                Action::File(_) | Action::Directory { .. } | Action::Link { .. } | Action::Absent { .. } => {
+                Action::File(_)
+                | Action::Directory { .. }
+                | Action::Link { .. }
+                | Action::Absent { .. }
+                | Action::Key(_) => {
                     ledger.paths.insert(step.subject());
                 }
                 // Another program makes it, because of what we do.
@@ -84,6 +88,15 @@ impl Ledger {
             }
         }
         Ok(self.dirty.then(|| Change::Write { path: self.path.clone(), entry: self.receipt.entry() }))
+    }
+
+    /// To be called before something is replaced of which only matters who must be restarted for it.
+    pub(crate) fn before_replacing(&mut self, host: &dyn Host, path: &str) -> Result<(), StepError> {
+        for unit in self.watchers.get(path).into_iter().flatten() {
+            let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
+            self.dirty |= files.insert(path.to_owned());
+        }
+        self.save(host)
     }
 
     fn remember_paths(

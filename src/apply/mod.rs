@@ -3,6 +3,7 @@
 //! A run can be interrupted at any moment, and repeated: what is as wanted is left alone, and what an earlier run
 //! began is finished. The record on each host ([`receipt`]) is written before an error is returned.
 
+mod artifact;
 mod batch;
 mod clear;
 pub mod compare;
@@ -12,6 +13,7 @@ mod file;
 mod ledger;
 mod member;
 mod object;
+mod package;
 mod pod;
 mod progress;
 pub mod receipt;
@@ -35,9 +37,11 @@ use crate::plan::Container;
 use crate::plan::Content;
 use crate::plan::Fill;
 use crate::plan::Plan;
+use crate::plan::Supply;
 use crate::report::Event;
 use crate::report::Report;
 use std::fmt;
+use std::io::Read;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -108,6 +112,14 @@ pub trait Resolve: Sync {
     /// # Errors
     /// There is no such token, certificate or file.
     fn fill(&self, fill: &Fill) -> anyhow::Result<Option<String>>;
+
+    /// The bytes that this machine gives to hosts, and how many they are. Those of a download are verified.
+    ///
+    /// # Errors
+    /// This machine does not have them and cannot get them.
+    fn supply(&self, supply: &Supply) -> anyhow::Result<(Box<dyn Read + Send>, u64)> {
+        anyhow::bail!("nobody can be asked for {supply}")
+    }
 
     /// Whether the value that stands in a live object's hole already says the same, for those that differ each time
     /// they are made (encryption with a random nonce). `None`: compare with [`Resolve::fill`].

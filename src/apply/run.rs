@@ -256,7 +256,13 @@ impl<'a> Run<'a> {
         // that another program is in charge of by then.
         let alone = matches!(
             step.action,
-            Action::Service(_) | Action::Run(_) | Action::Image(_) | Action::Link { .. } | Action::Member(_)
+            Action::Service(_)
+                | Action::Run(_)
+                | Action::Image(_)
+                | Action::Artifact(_)
+                | Action::Package(_)
+                | Action::Link { .. }
+                | Action::Member(_)
         );
         if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
     }
@@ -374,12 +380,20 @@ impl<'a> Run<'a> {
 /// Whether what was written so far must be on the disk before such a step.
 fn builds_on_files(action: &Action) -> bool {
     match action {
-        Action::Wait(_) | Action::Service(_) | Action::Run(_) | Action::Object(_) | Action::Member(_) => true,
+        Action::Wait(_)
+        | Action::Service(_)
+        | Action::Run(_)
+        | Action::Object(_)
+        | Action::Package(_)
+        | Action::Member(_) => true,
         Action::File(_)
         | Action::Directory { .. }
         | Action::Link { .. }
         | Action::Absent { .. }
         | Action::Image(_)
+        | Action::Key(_)
+        | Action::Artifact(_)
+        | Action::ImageArchive(_)
         | Action::Clear(_)
         | Action::Stop(_)
         | Action::Pod(_)

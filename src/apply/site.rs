@@ -42,6 +42,15 @@ impl Site {
         }
     }
 
+    /// To be called before something is replaced that a reset leaves where it is: only who must be restarted for it is
+    /// written down.
+    pub(crate) fn before_replacing(&mut self, path: &str) -> Result<(), StepError> {
+        match &mut self.ledger {
+            Some(ledger) => ledger.before_replacing(self.host.as_ref(), path),
+            None => Ok(()),
+        }
+    }
+
     /// Writes down what is new.
     pub(crate) fn save(&mut self) -> Result<(), StepError> {
         match &mut self.ledger {

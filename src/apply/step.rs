@@ -1,10 +1,12 @@
 //! One match from what a plan can ask for to how it is done.
 
+use crate::apply::artifact;
 use crate::apply::batch;
 use crate::apply::clear;
 use crate::apply::failure::StepError;
 use crate::apply::member;
 use crate::apply::object;
+use crate::apply::package;
 use crate::apply::pod;
 use crate::apply::receipt::Before;
 use crate::apply::rules;
@@ -54,6 +56,10 @@ fn on_host(run: &Run<'_>, step: &Step, site: &mut Site) -> Result<Done, StepErro
         Action::Service(spec) => service::converge(run, spec, site),
         Action::Run(spec) => command(run, spec, site),
         Action::Image(spec) => image(run, spec, site.host.as_ref()),
+        Action::Artifact(spec) => artifact::place(run, spec, site),
+        Action::Package(spec) => package::install(run, spec, site.host.as_ref()),
+        Action::Key(spec) => package::key(run, spec, site),
+        Action::ImageArchive(spec) => artifact::load_images(run, spec, site),
         Action::Clear(spec) => clear::clear(run, spec, site),
         Action::Stop(spec) => service::stop(run, spec, site),
         Action::Pod(spec) => pod::remove(run, spec, site.host.as_ref()),

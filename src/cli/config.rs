@@ -1,6 +1,8 @@
 //! `kubewright config`: starter files, judging and migrating files, and the images of a configuration.
 
 use crate::apply::Images as _;
+use crate::cli::artifacts;
+use crate::cli::artifacts::ArtifactsSub;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -40,6 +42,9 @@ enum ConfigSub {
     /// List or pull the images of a configuration
     #[command(subcommand)]
     Images(ImagesSub),
+    /// List the binaries that hosts are prepared with, or lock their checksums
+    #[command(subcommand)]
+    Artifacts(ArtifactsSub),
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,6 +147,7 @@ pub(super) fn run(command: &ConfigCommand, settings: &Settings) -> Result<Exit, 
         ConfigSub::Print(what) => print_defaults(what),
         ConfigSub::Validate(args) => validate(args),
         ConfigSub::Migrate(args) => migrate(args),
+        ConfigSub::Artifacts(command) => artifacts::run(command, settings),
         ConfigSub::Images(ImagesSub::List(args)) => list_images(args, settings),
         ConfigSub::Images(ImagesSub::Pull(args)) => pull_images(args, settings),
     }

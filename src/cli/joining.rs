@@ -5,6 +5,7 @@ use crate::api::Api;
 use crate::api::KubeApi;
 use crate::apply::receipt;
 use crate::apply::receipt::Receipt;
+use crate::cli::artifacts;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -133,6 +134,8 @@ impl Gatherer<'_> {
         self.tell_of(&seen.found);
         let (mut cluster, handed, mut inventory) =
             self.cluster(&host, seen.found, &seen.stored, seen.certificates)?;
+        cluster.prepare = self.loaded.prepare.clone();
+        artifacts::read(&mut cluster.prepare)?;
         if let Some(directory) = &self.loaded.patches_directory {
             cluster.patches = load::read_patches(directory, self.reporter)?;
         }

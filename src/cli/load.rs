@@ -1,5 +1,6 @@
 //! From the command line and the file it names to a cluster: the edge around `config`.
 
+use crate::cli::artifacts;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -185,6 +186,7 @@ fn load_with(
     if let Some(directory) = &loaded.patches_directory {
         cluster.patches = read_patches(directory, reporter)?;
     }
+    artifacts::read(&mut cluster.prepare)?;
     let token_is_new = cluster.tokens.first().is_some_and(|token| {
         let text = format!("{}.{}", token.id, token.secret.expose());
         env.tokens.iter().any(|new| new.expose() == text)

@@ -3,6 +3,7 @@
 mod access;
 mod apply;
 pub mod argv;
+mod artifacts;
 mod certs;
 mod cluster_record;
 mod completions;

@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
                 self.finished(&records);
                 self.settings.say(&words::proven(&now));
                 words::mention(&proof);
-                words::elsewhere(node.as_deref());
+                words::elsewhere(node.as_deref(), &now);
                 return Ok(self.outcome());
             }
             if pass == PASSES {

@@ -30,15 +30,22 @@ pub(super) fn proven(facts: &Facts) -> String {
 }
 
 /// Says what stays elsewhere, and how to be rid of it.
-pub(super) fn elsewhere(node: Option<&str>) {
+pub(super) fn elsewhere(node: Option<&str>, facts: &Facts) {
     let object = node.map_or_else(String::new, |node| {
         format!(
             "The Node object stays in the cluster, if that goes on without this host: `kubectl delete node {node}` on a \
              control plane.\n"
         )
     });
+    let mut steps = facts.receipt.iter().flat_map(|receipt| receipt.steps.values());
+    let installed = steps.any(|step| ["prepare/binaries", "prepare/packages"].contains(&step.phase.as_str()));
+    let programs = if installed {
+        "Installed programs stay: packages, and what /usr/local/share/kubewright lists.\n"
+    } else {
+        ""
+    };
     output::people(&format!(
-        "{object}Pulled images stay: `crictl rmi --prune` removes those that nobody uses.\nKubeconfig files in home \
+        "{object}{programs}Pulled images stay: `crictl rmi --prune` removes those that nobody uses.\nKubeconfig files in home \
          directories stay: look at $HOME/.kube/config.\n"
     ));
 }

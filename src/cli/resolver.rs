@@ -1,6 +1,7 @@
 //! From what a plan names to bytes: certificates, kubeconfigs, tokens, encrypted files.
 
 use crate::apply::Resolve;
+use crate::cli::artifacts;
 use crate::cluster::Cluster;
 use crate::cluster::Secret;
 use crate::discovery::Found;
@@ -14,10 +15,12 @@ use crate::pki::random::SystemRandom;
 use crate::pki::seal;
 use crate::plan::Content;
 use crate::plan::Fill;
+use crate::plan::Supply;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 
 /// What a dry run shows in the place of something that is only made when the plan is carried out.
@@ -134,6 +137,10 @@ impl Resolve for Resolver<'_> {
             }
             Fill::Expiration(_) | Fill::UidOf(_) => Ok(None),
         }
+    }
+
+    fn supply(&self, supply: &Supply) -> anyhow::Result<(Box<dyn Read + Send>, u64)> {
+        artifacts::supply(supply)
     }
 
     fn is_current(&self, fill: &Fill, live: &str) -> anyhow::Result<Option<bool>> {

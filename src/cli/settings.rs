@@ -148,6 +148,14 @@ fn kubeconfigs(variable: Option<String>, home: Option<String>) -> Vec<String> {
     listed.into_iter().chain(home).chain(["/etc/kubernetes/admin.conf".to_owned()]).collect()
 }
 
+/// Where this machine keeps what it downloaded for hosts.
+pub(super) fn cache_directory() -> std::path::PathBuf {
+    let named = |variable: &str| std::env::var_os(variable).filter(|path| !path.is_empty());
+    let base = named("XDG_CACHE_HOME").map(std::path::PathBuf::from);
+    let base = base.or_else(|| Some(std::path::PathBuf::from(named("HOME")?).join(".cache")));
+    base.unwrap_or_else(|| "/var/cache".into()).join("kubewright")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod kubeadm;
 pub mod network;
 pub mod node;
+pub mod prepare;
 pub mod secret;
 pub mod site;
 pub mod token;
@@ -18,6 +19,8 @@ pub use network::HostPort;
 pub use network::Networking;
 pub use node::Node;
 pub use node::Role;
+pub use prepare::Prepare;
+pub use prepare::SelinuxMode;
 pub use secret::Secret;
 pub use site::Site;
 pub use token::BootstrapToken;
@@ -83,7 +86,7 @@ pub struct ComponentConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     /// `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kubeletconfiguration`,
-    /// `corednsdeployment`.
+    /// `corednsdeployment`, `containerd`.
     pub target: String,
     pub kind: PatchKind,
     pub value: Value,
@@ -98,19 +101,6 @@ pub enum PatchKind {
     Merge,
     /// RFC 6902.
     Json,
-}
-
-/// How far `--prepare` goes in changing a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Prepare {
-    pub selinux: Option<SelinuxMode>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SelinuxMode {
-    Enforcing,
-    Permissive,
 }
 
 impl Cluster {

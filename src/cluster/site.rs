@@ -72,6 +72,17 @@ pub enum RuntimeProvider {
     Docker,
 }
 
+impl RuntimeProvider {
+    /// Where the kubelet finds it.
+    pub fn socket(self) -> &'static str {
+        match self {
+            Self::Containerd => "unix:///var/run/containerd/containerd.sock",
+            Self::CriO => "unix:///var/run/crio/crio.sock",
+            Self::Docker => "unix:///var/run/cri-dockerd.sock",
+        }
+    }
+}
+
 /// How the operator's machine reaches a host. What is not said here, `~/.ssh/config` may say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {

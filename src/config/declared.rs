@@ -5,7 +5,6 @@ mod endpoint;
 use crate::cluster::Layout;
 use crate::cluster::Networking;
 use crate::cluster::Role;
-use crate::cluster::SelinuxMode;
 use crate::cluster::kubeadm::Arg;
 use crate::cluster::kubeadm::NodeRegistration;
 use crate::cluster::kubeadm::Taint;
@@ -14,9 +13,9 @@ use crate::cluster::node::Node;
 use crate::cluster::site::Access;
 use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
-use crate::cluster::site::RuntimeProvider;
 use crate::cluster::site::Site;
 use crate::config::defaults;
+use crate::config::environment::CONTAINERD_SOCKET;
 use crate::config::environment::Environment;
 use crate::config::name;
 use crate::config::path::Path;
@@ -28,7 +27,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-const KIND: &str = "Cluster";
+mod prepare;
+
+pub(crate) const KIND: &str = "Cluster";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -51,8 +52,9 @@ pub(crate) struct Spec {
     endpoint: Option<Endpoint>,
     pki: Pki,
     network: Network,
-    prepare: Prepare,
-    container_runtime: Runtime,
+    prepare: prepare::Prepare,
+    container_runtime: prepare::Runtime,
+    artifacts: prepare::Artifacts,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,25 +97,13 @@ struct Cni {
     provider: CniProvider,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Prepare {
-    selinux: Option<SelinuxMode>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Runtime {
-    provider: Option<String>,
-}
-
 impl Declared {
     pub(crate) fn layout(&self) -> Option<Layout> {
         self.spec.pki.layout
     }
 
     pub(crate) fn prepare(&self) -> crate::cluster::Prepare {
-        crate::cluster::Prepare { selinux: self.spec.prepare.selinux }
+        prepare::meaning(&self.spec.prepare, &self.spec.container_runtime, &self.spec.artifacts)
     }
 
     pub(crate) fn site(&self, bind_port: u16) -> Site {
@@ -122,12 +112,7 @@ impl Declared {
             endpoint_provider: self.provider(),
             balancing: self.setting(bind_port).and_then(|setting| setting.balancing()),
             cni: self.spec.network.cni.provider,
-            container_runtime: match self.spec.container_runtime.provider.as_deref() {
-                Some("containerd") => Some(RuntimeProvider::Containerd),
-                Some("cri-o") => Some(RuntimeProvider::CriO),
-                Some("docker") => Some(RuntimeProvider::Docker),
-                _ => None,
-            },
+            container_runtime: self.spec.container_runtime.provider(),
             ci_build: false,
         }
     }
@@ -162,6 +147,7 @@ impl Declared {
         if let Some(setting) = self.setting(bind_port) {
             setting.validate(report, &Path::of(KIND, "spec.endpoint"));
         }
+        self.validate_prepare(report);
         ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
         for (index, host) in self.spec.hosts.iter().enumerate() {
@@ -175,6 +161,10 @@ impl Declared {
                 .error(&hosts, "no host has the role control-plane")
                 .hint("give at least one host roles: [control-plane]");
         }
+    }
+
+    pub(crate) fn validate_prepare(&self, report: &mut Report) {
+        prepare::validate(report, &self.spec.container_runtime, &self.spec.artifacts);
     }
 
     fn repeated(&self, report: &mut Report, host: &Host, index: usize, path: &Path) {
@@ -243,7 +233,11 @@ impl Declared {
                     validate::socket(report, &socket, &path);
                     socket
                 }
-                None => common.cri_socket.clone(),
+                // The runtime that is yet to be installed does not answer at its socket.
+                None => match self.spec.container_runtime.socket() {
+                    Some(socket) if common.cri_socket == CONTAINERD_SOCKET => socket.to_owned(),
+                    _ => common.cri_socket.clone(),
+                },
             };
             nodes.push(self.node(host, common, address, bind_port, cri_socket));
         }

@@ -1,17 +1,21 @@
 //! The flags of `join`, and the `JoinConfiguration` that they or a file make.
 
+use crate::cluster::Prepare;
 use crate::cluster::Secret;
 use crate::cluster::kubeadm::JoinConfiguration;
 use crate::config::File;
 use crate::config::Issue;
 use crate::config::Issues;
 use crate::config::Strictness;
+use crate::config::declared::Declared;
+use crate::config::declared::KIND as CLUSTER;
 use crate::config::documents;
 use crate::config::documents::Object;
 use crate::config::documents::Unrelated;
 use crate::config::environment::Environment;
 use crate::config::issue::Severity;
 use crate::config::load::ignored_checks;
+use crate::config::load::typed;
 use crate::config::overrides::flag_error;
 use crate::config::overrides::put;
 use crate::config::path::Path;
@@ -60,6 +64,8 @@ pub struct LoadedJoin {
     pub ignore_preflight_errors: Vec<String>,
     pub patches_directory: Option<String>,
     pub dry_run: bool,
+    /// From the `Cluster` document, where the file has one.
+    pub prepare: Prepare,
 }
 
 /// Reads, defaults and checks the configuration of a join. Every problem is reported at once.
@@ -74,9 +80,10 @@ pub fn load_join(
     let mut report = Report::new(file.map_or(COMMAND_LINE, |file| file.name));
     let object = match file {
         Some(file) => from_file(&mut report, file, overrides, strictness),
-        None => Some(from_flags(&mut report, overrides)),
+        None => Some((from_flags(&mut report, overrides), Prepare::default())),
     };
-    let loaded = object.map(|object| build(&mut report, object, env, overrides));
+    let loaded =
+        object.map(|(object, prepare)| LoadedJoin { prepare, ..build(&mut report, object, env, overrides) });
     let (mut loaded, warnings) = report.finish(loaded)?;
     loaded.warnings = warnings;
     Ok(loaded)
@@ -99,6 +106,7 @@ fn build(report: &mut Report, object: Object, env: &Environment, overrides: &Joi
         dry_run: overrides.dry_run.unwrap_or(join.dry_run),
         join,
         warnings: Vec::new(),
+        prepare: Prepare::default(),
     }
 }
 
@@ -107,9 +115,14 @@ fn from_file(
     file: File<'_>,
     overrides: &JoinOverrides,
     strictness: Strictness,
-) -> Option<Object> {
+) -> Option<(Object, Prepare)> {
     refuse_conflicts(report, overrides);
-    let mut documents = documents::read(report, file.bytes, &[JOIN], Unrelated::Ignored, strictness);
+    let mut documents = documents::read(report, file.bytes, &[JOIN, CLUSTER], Unrelated::Ignored, strictness);
+    let prepare = documents.take(CLUSTER).map(|object| {
+        let declared: Declared = typed(report, CLUSTER, object);
+        declared.validate_prepare(report);
+        declared.prepare()
+    });
     let Some(mut object) = documents.take(JOIN) else {
         if !report.has_errors() {
             report
@@ -128,7 +141,7 @@ fn from_file(
         let warning = flag_issue(report, Severity::Warning, ENDPOINT, message);
         warning.hint("leave it out");
     }
-    Some(object)
+    Some((object, prepare.unwrap_or_default()))
 }
 
 /// The word that is no flag, as the help writes it.

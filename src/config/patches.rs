@@ -11,13 +11,14 @@ use crate::config::yaml;
 use crate::config::yaml::Node;
 use crate::config::yaml::Value;
 
-pub const TARGETS: [&str; 6] = [
+pub const TARGETS: [&str; 7] = [
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
     "kube-scheduler",
     "kubeletconfiguration",
     "corednsdeployment",
+    "containerd",
 ];
 
 /// The patches in the order in which they apply, and a warning for each file that is left out.

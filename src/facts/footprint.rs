@@ -47,7 +47,9 @@ const PATHS: [&str; 10] = [
 
 /// What the kubelet, kube-proxy, network plugins and `--prepare` set, below `/proc/sys`. From the sources of
 /// Kubernetes v1.36 (`pkg/kubelet/cm`, `pkg/proxy`), of the CNI plugins `bridge` and `portmap`, and of Calico's Felix.
-const SYSCTLS: [&str; 30] = [
+const SYSCTLS: [&str; 32] = [
+    "fs/inotify/max_user_instances",
+    "fs/inotify/max_user_watches",
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",
     "kernel/panic",

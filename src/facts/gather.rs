@@ -18,12 +18,14 @@ use crate::facts::question::SERVICES;
 use crate::facts::runtime;
 use crate::facts::sync;
 use crate::host::Command;
+use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Fleet;
 use crate::host::Host;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -79,10 +81,21 @@ pub fn gather(host: &dyn Host, questions: &Questions) -> Result<HostFacts, HostE
     });
     let mut facts = interpret(&probe?.text(), questions);
     facts.checks.runtime = runtime;
+    facts.texts = texts(host, &questions.texts)?;
     if let Some(directory) = &questions.measure_sync {
         facts.checks.etcd_sync_micros = sync::latency(host, directory)?;
     }
     Ok(facts)
+}
+
+fn texts(host: &dyn Host, wanted: &BTreeSet<String>) -> Result<BTreeMap<String, String>, HostError> {
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let paths: Vec<String> = wanted.iter().cloned().collect();
+    let entries = host.read_many(&paths)?;
+    let text = |entry: Entry| entry.content().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Ok(paths.into_iter().zip(entries).filter_map(|(path, entry)| Some((path, text(entry?)?))).collect())
 }
 
 /// Asks every host of `fleet` the `questions` for the node of its name, side by side.
@@ -147,6 +160,8 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         addresses: unique,
         interface_addresses: addresses.into_iter().filter(|found| !found.interface.is_empty()).collect(),
         accounts: accounts::accounts(&answers),
+        platform: system::platform(&answers),
+        texts: BTreeMap::new(),
         etcd_start: None,
         checks,
     }

@@ -10,6 +10,7 @@ pub mod gather;
 pub mod links;
 mod local;
 mod parse;
+pub mod platform;
 pub mod question;
 pub mod runtime;
 pub mod swap;
@@ -21,6 +22,8 @@ pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
 pub use etcd_start::EtcdStart;
 pub use links::Links;
+pub use platform::Family;
+pub use platform::Platform;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
@@ -54,6 +57,11 @@ pub struct HostFacts {
     /// Users and groups; asked for only where the control plane is to run without root.
     #[serde(default)]
     pub accounts: Accounts,
+    #[serde(default)]
+    pub platform: Platform,
+    /// The text of files that a plan changes in part, by path; absent ones are missing.
+    #[serde(default)]
+    pub texts: BTreeMap<String, String>,
     /// What the etcd of this host was started with, by its static pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etcd_start: Option<EtcdStart>,
@@ -108,6 +116,8 @@ impl HostFacts {
             addresses: Vec::new(),
             interface_addresses: Vec::new(),
             accounts: Accounts::default(),
+            platform: Platform::default(),
+            texts: BTreeMap::new(),
             etcd_start: None,
             checks: PreflightFacts::default(),
         }

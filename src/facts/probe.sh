@@ -29,6 +29,8 @@ if [ -n "$kubelet" ]; then
 fi
 
 read -r release </proc/sys/kernel/osrelease 2>/dev/null || release=$(uname -r)
+{ read -r machine </proc/sys/kernel/arch; } 2>/dev/null || machine=$(uname -m)
+printf 'machine:%s\n' "$machine"
 
 kernel_config() {
   for file in /proc/config.gz "/boot/config-$release" "/usr/src/linux-$release/.config" /usr/src/linux/.config \
@@ -189,14 +191,16 @@ answers=$answers$(grep -s '' /proc/swaps /proc/meminfo /proc/cgroups /proc/files
   /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/default/forwarding \
   /etc/fstab /etc/modules /etc/modules-load.d/*.conf /usr/lib/modules-load.d/*.conf \
   /etc/systemd/zram-generator.conf /run/systemd/zram-generator.conf /usr/lib/systemd/zram-generator.conf \
-  /sys/fs/selinux/enforce /sys/fs/selinux/booleans/haproxy_connect_any /etc/selinux/config /etc/ufw/ufw.conf /etc/default/ufw /etc/firewalld/firewalld.conf \
+  /sys/fs/selinux/enforce /sys/fs/selinux/booleans/haproxy_connect_any /etc/selinux/config \
+  /etc/ufw/ufw.conf /etc/default/ufw /etc/firewalld/firewalld.conf \
   /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/unified/cgroup.controllers \
+  /proc/sys/fs/inotify/max_user_instances /proc/sys/fs/inotify/max_user_watches /etc/os-release /usr/lib/os-release \
   /etc/machine-id /sys/class/dmi/id/product_uuid /proc/sys/kernel/arch /proc/net/route /proc/net/ipv6_route \
   /sys/class/net/*/address /sys/class/net/*/mtu /etc/ssh/ssh_host_*_key.pub)$newline
 
-# The larger ones, filtered: control groups and the kubelet's mounts, the system's name, what firewalls let in.
-answers=$answers$(grep -sE 'cgroup| /var/lib/kubelet/|^(Cpus_allowed_list|Uid):|^PRETTY_NAME=|<(port|service|protocol) |^### tuple' \
-  /proc/mounts /proc/self/status /etc/os-release \
+# The larger ones, filtered: control groups and the kubelet's mounts, what firewalls let in.
+answers=$answers$(grep -sE 'cgroup| /var/lib/kubelet/|^(Cpus_allowed_list|Uid):|<(port|service|protocol) |^### tuple' \
+  /proc/mounts /proc/self/status \
   /etc/firewalld/zones/*.xml /usr/lib/firewalld/zones/public.xml /etc/ufw/user.rules /etc/ufw/user6.rules)$newline
 
 if [ -n "$accounts" ]; then

@@ -4,6 +4,7 @@ use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Role;
+use crate::cluster::site::RuntimeProvider;
 use crate::facts::CA_DIRECTORIES;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -32,8 +33,11 @@ pub const PROGRAMS: [&str; 12] = [
 ];
 
 /// Services whose state matters, without `.service`.
-pub const SERVICES: [&str; 14] = [
+pub const SERVICES: [&str; 17] = [
     "kubelet",
+    "NetworkManager",
+    "docker",
+    "cri-docker",
     "firewalld",
     "ufw",
     "nftables",
@@ -94,6 +98,10 @@ pub const CLUSTER_PATHS: [&str; 9] = [
 /// Names of the components whose static pods a control plane runs.
 pub const STATIC_PODS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
 
+pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+pub const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
+pub const HOSTS_FILE: &str = "/etc/hosts";
+
 /// Our own list of kernel modules.
 pub const MODULES_FILE: &str = "/etc/modules-load.d/kubewright.conf";
 
@@ -121,6 +129,8 @@ pub struct Questions {
     pub accounts: bool,
     /// Try how long a synchronous write takes in this directory (nearest existing parent). Takes up to a second.
     pub measure_sync: Option<String>,
+    /// Files whose text is wanted.
+    pub texts: BTreeSet<String>,
     /// The process environment in which the cluster is made; only `*_proxy` is kept.
     pub environment: BTreeMap<String, String>,
 }
@@ -143,6 +153,7 @@ impl Questions {
         questions.cri_socket = node.runs_kubelet().then(|| node.cri_socket.clone());
         questions.accounts = cluster.is_rootless();
         questions.images = images.iter().cloned().collect();
+        questions.texts = texts(cluster);
         questions
     }
 
@@ -176,6 +187,21 @@ fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
         paths.extend(files.into_iter().filter(|file| !file.is_empty()).cloned());
     }
     paths
+}
+
+/// Files of which preparation changes a part.
+fn texts(cluster: &Cluster) -> BTreeSet<String> {
+    let mut texts = BTreeSet::new();
+    if cluster.prepare.runtime.provider == Some(RuntimeProvider::Containerd) {
+        texts.insert(CONTAINERD_CONFIG.to_owned());
+    }
+    if cluster.prepare.runtime.provider == Some(RuntimeProvider::Docker) {
+        texts.insert(DOCKER_CONFIG.to_owned());
+    }
+    if cluster.prepare.etc_hosts {
+        texts.insert(HOSTS_FILE.to_owned());
+    }
+    texts
 }
 
 fn directories(cluster: &Cluster, node: &Node) -> BTreeSet<String> {

@@ -5,6 +5,7 @@
 //! what five chains change.
 
 pub mod args;
+pub mod containerd;
 mod difference;
 pub mod images;
 pub mod join_command;
@@ -14,6 +15,7 @@ pub mod patch;
 pub mod serving_request;
 pub mod static_pod;
 pub mod token;
+pub mod toml;
 pub mod yaml;
 
 pub use difference::Change;

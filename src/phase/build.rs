@@ -34,10 +34,11 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
     let mut steps = Vec::new();
     let mut undo = Vec::new();
     if cx.options.prepare {
-        let here = |node: &&Node| node.runs_kubelet() && cx.begins_with(node);
+        let here = |node: &&Node| cx.facts.contains_key(&node.name) && cx.begins_with(node);
         for node in cx.cluster.nodes.iter().filter(here) {
-            steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node)));
+            steps.extend(prepare::steps(cx.cluster, node, cx.facts_of(node))?);
         }
+        by_phase(&mut steps);
     }
     if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
         for node in cx.cluster.control_planes().filter(|node| cx.begins_with(node)) {
@@ -72,6 +73,13 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         lines(&flaws)
     );
     Ok(plan)
+}
+
+/// The same phase of all hosts together, so that they are prepared side by side; within a host the order stays.
+fn by_phase(steps: &mut [Step]) {
+    let order = prepare::PHASES;
+    let place = |step: &Step| order.iter().position(|phase| step.phase == format!("prepare/{phase}"));
+    steps.sort_by_key(place);
 }
 
 /// How a phase is taken back on a node.

@@ -8,6 +8,7 @@ use crate::kube::static_pod::Member;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::control_plane::manifests_directory;
+use crate::phase::prepare;
 use crate::pki::CertName;
 use crate::pki::Part;
 use crate::pki::spec;
@@ -52,6 +53,10 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
     drafts.extend(credentials);
     let mut restart_on: Vec<String> = drafts.iter().filter_map(changed_file).collect();
     let facts = cx.facts_of(node);
+    let brought = if cx.options.prepare { prepare::watched(cx.cluster, node, facts) } else { Vec::new() };
+    // One that we brought is enabled by nobody else.
+    let enabled = (!brought.is_empty()).then_some(true);
+    restart_on.extend(brought);
     for (path, content, reason) in [
         (
             kubelet::FLAGS_PATH,
@@ -79,7 +84,7 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
         "it reads its configuration only when it starts",
         Action::Service(ServiceSpec {
             unit: "kubelet".to_owned(),
-            enabled: None,
+            enabled,
             restart_on,
             reload_on: Vec::new(),
             anew: anew(cx, node),

@@ -144,6 +144,8 @@ fn owns(step: &Step) -> Option<String> {
         | Action::Directory { path, .. }
         | Action::Link { path, .. }
         | Action::Absent { path } => Some(path.clone()),
+        Action::Artifact(spec) => Some(spec.marker.clone()),
+        Action::Key(spec) => Some(spec.path.clone()),
         Action::Object(spec) if spec.how != ApplyHow::MarkNode => {
             Some(ObjectRef::of(&spec.object.value)).map(|object| format!("{object:?}"))
         }
@@ -156,10 +158,12 @@ fn takes_over(step: &Step) -> bool {
 }
 
 fn writes(step: &Step, place: &Place, wanted: &str) -> bool {
-    let (Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. }) =
-        &step.action
-    else {
-        return false;
+    let path = match &step.action {
+        Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. } => {
+            path
+        }
+        Action::Artifact(spec) => &spec.marker,
+        _ => return false,
     };
     step.place == *place && path == wanted
 }

@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::plan::ServiceSpec;
 use crate::plan::Step;
 use crate::plan::StopSpec;
+use crate::plan::Supply;
 use crate::plan::Undo;
 use serde_json::Value;
 use serde_json::json;
@@ -149,6 +150,10 @@ fn verb(action: &Action) -> &'static str {
         Action::Object(_) => "object",
         Action::Wait(_) => "wait",
         Action::Image(_) => "image",
+        Action::Artifact(_) => "binary",
+        Action::Package(_) => "package",
+        Action::Key(_) => "key",
+        Action::ImageArchive(_) => "images",
         Action::Clear(_) => "clear",
         Action::Stop(_) => "stop",
         Action::Pod(_) => "pod",
@@ -167,6 +172,15 @@ fn note(action: &Action) -> Option<String> {
         Action::Service(spec) => service(spec)?,
         Action::Run(spec) => format!("unless `{}` succeeds", spec.unless.as_ref()?),
         Action::Wait(wait) => format!("at most {}", wait.limit),
+        Action::Artifact(spec) => {
+            format!("{} sha256:{} to {}", spec.supply, spec.sha256, spec.places().join(" and "))
+        }
+        Action::Package(spec) => format!("with {}", spec.manager.as_str()),
+        Action::Key(spec) => match &spec.fingerprint {
+            Some(fingerprint) => format!("{} with the fingerprint {fingerprint}", spec.url),
+            None => format!("{} as it comes", spec.url),
+        },
+        Action::ImageArchive(spec) => format!("from {}", spec.supply),
         Action::Member(spec) => format!("at most {}", spec.limit),
         Action::Object(spec) => match spec.how {
             ApplyHow::CreateOrReplace => return None,
@@ -237,6 +251,22 @@ fn action(action: &Action) -> Value {
         Action::Image(spec) => json!({
             "kind": "image", "reference": spec.reference, "criSocket": spec.cri_socket, "always": spec.always,
         }),
+        Action::Artifact(spec) => json!({
+            "kind": "artifact", "name": spec.name, "from": supply(&spec.supply), "sha256": spec.sha256,
+            "to": spec.places(), "marker": spec.marker,
+        }),
+        Action::Package(spec) => json!({
+            "kind": "package", "manager": spec.manager.as_str(),
+            "packages": spec.packages.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "held": spec.packages.iter().filter(|one| one.held).map(|one| &one.name).collect::<Vec<_>>(),
+        }),
+        Action::Key(spec) => {
+            json!({"kind": "key", "path": spec.path, "url": spec.url, "fingerprint": spec.fingerprint})
+        }
+        Action::ImageArchive(spec) => json!({
+            "kind": "image-archive", "from": supply(&spec.supply), "references": spec.references,
+            "criSocket": spec.cri_socket,
+        }),
         Action::Clear(spec) => json!({
             "kind": "clear", "path": spec.path, "keep": spec.keep, "itself": spec.itself,
             "emptyDirectoriesOnly": spec.what == Clear::EmptyDirectories,
@@ -254,6 +284,14 @@ fn action(action: &Action) -> Value {
             "limit": spec.limit.to_string(), "unhealthy": spec.unhealthy.to_string(),
             "bestEffort": spec.best_effort,
         }),
+    }
+}
+
+fn supply(supply: &Supply) -> Value {
+    match supply {
+        Supply::Host { url } => json!({"url": url, "by": "host"}),
+        Supply::Operator { url, .. } => json!({"url": url, "by": "operator"}),
+        Supply::File { path } => json!({"file": path}),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The plan: all that will be done, in order, as a value that can be shown, rendered, compared or executed.
 
+pub mod artifact;
 pub mod check;
 pub mod content;
 pub mod display;
@@ -11,6 +12,14 @@ pub mod step;
 pub mod undo;
 pub mod wait;
 
+pub use artifact::ArtifactSpec;
+pub use artifact::ImageArchiveSpec;
+pub use artifact::KeySpec;
+pub use artifact::Package;
+pub use artifact::PackageManager;
+pub use artifact::PackageSpec;
+pub use artifact::Supply;
+pub use artifact::Unpack;
 pub use content::ClientCredential;
 pub use content::Content;
 pub use content::KubeconfigSpec;

@@ -1,6 +1,10 @@
 //! Steps: the closed list of things a plan can ask for.
 
 use crate::host::Command;
+use crate::plan::artifact::ArtifactSpec;
+use crate::plan::artifact::ImageArchiveSpec;
+use crate::plan::artifact::KeySpec;
+use crate::plan::artifact::PackageSpec;
 use crate::plan::content::Content;
 use crate::plan::gone::ClearSpec;
 use crate::plan::gone::PodSpec;
@@ -60,6 +64,14 @@ pub enum Action {
     Wait(Wait),
     /// An image on the host, through its container runtime.
     Image(ImageSpec),
+    /// A binary, or several, that were downloaded and verified.
+    Artifact(ArtifactSpec),
+    /// Packages of the host's package manager.
+    Package(PackageSpec),
+    /// The key of a package repository.
+    Key(KeySpec),
+    /// Images from an archive.
+    ImageArchive(ImageArchiveSpec),
     /// A directory without what a cluster put there.
     Clear(ClearSpec),
     /// A unit that does not run.
@@ -169,6 +181,11 @@ impl Step {
             Action::Object(spec) => ObjectRef::of(&spec.object.value).to_string(),
             Action::Wait(wait) => wait.probe.to_string(),
             Action::Image(image) => image.reference.clone(),
+            // Whoever restarts when it changes names the marker.
+            Action::Artifact(spec) => spec.marker.clone(),
+            Action::Package(spec) => spec.subject(),
+            Action::Key(spec) => spec.path.clone(),
+            Action::ImageArchive(spec) => spec.references.join(" "),
             Action::Clear(clear) => clear.path.clone(),
             Action::Stop(stop) => stop.unit.clone(),
             Action::Pod(pod) => pod.name.clone(),

@@ -117,6 +117,12 @@ impl Problem {
         self
     }
 
+    /// Preparation mends it when the operator has said so.
+    #[must_use]
+    pub fn preparable_when(self, said: bool) -> Self {
+        Self { preparable: self.preparable || said, ..self }
+    }
+
     /// A list with this problem, if `found`.
     pub(super) fn when(found: bool, problem: impl FnOnce() -> Self) -> Vec<Self> {
         if found { vec![problem()] } else { Vec::new() }

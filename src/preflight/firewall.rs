@@ -1,6 +1,7 @@
 //! The check `FirewallPorts`: does a firewall of the host keep the cluster apart? As far as it can be told.
 
 use crate::cluster::Balancing;
+use crate::cluster::prepare::FirewallMode;
 use crate::facts::question::ETCD_CLIENT_PORT;
 use crate::facts::question::ETCD_PEER_PORT;
 use crate::facts::question::KUBELET_PORT;
@@ -35,7 +36,10 @@ pub(super) fn find(subject: &Subject, _: &str) -> Vec<Problem> {
             .repair("look at `nft list ruleset` (or `iptables -S INPUT`) and let them in"),
         );
     }
-    problems
+    // Of a packet filter without a manager nobody knows who loads it.
+    let managed = checks.is_active("firewalld") || firewall.ufw_enabled;
+    let told = managed && subject.cluster.prepare.firewall != FirewallMode::None;
+    problems.into_iter().map(|problem: Problem| problem.preparable_when(told)).collect()
 }
 
 fn firewalld(subject: &Subject, open: &BTreeSet<String>) -> Option<Problem> {

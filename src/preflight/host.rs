@@ -3,6 +3,7 @@
 use crate::cluster::KubeVersion;
 use crate::cluster::network::nth_address;
 use crate::cluster::node::ImagePullPolicy;
+use crate::cluster::prepare::Source;
 use crate::cluster::version::NEWEST_MINOR;
 use crate::facts::InitSystem;
 use crate::facts::checks::Kubelet;
@@ -160,14 +161,15 @@ pub(super) fn proxy_for_network(subject: &Subject, network: &str) -> Vec<Problem
 pub(super) fn runtime(subject: &Subject, _: &str) -> Vec<Problem> {
     let runtime = &subject.facts.checks.runtime;
     if let Connection::Failed(why) = &runtime.connection {
-        return vec![cannot_connect(subject, why)];
+        return vec![cannot_connect(subject, why).preparable_when(brings_runtime(subject))];
     }
     let conditions = match &runtime.status {
         Status::Unknown => return Vec::new(),
         Status::Failed(why) => {
             return vec![
                 Problem::error(format!("container runtime is not running: {why}"))
-                    .repair(start_runtime(subject)),
+                    .repair(start_runtime(subject))
+                    .preparable_when(brings_runtime(subject)),
             ];
         }
         Status::Conditions(conditions) => conditions,
@@ -179,7 +181,7 @@ pub(super) fn runtime(subject: &Subject, _: &str) -> Vec<Problem> {
         let text = format!(
             "container runtime condition \"{name}\" is not true. reason: {reason}, message: {message}"
         );
-        Problem::error(text).repair(start_runtime(subject))
+        Problem::error(text).repair(start_runtime(subject)).preparable_when(brings_runtime(subject))
     };
     unready.map(problem).into_iter().collect()
 }
@@ -187,12 +189,16 @@ pub(super) fn runtime(subject: &Subject, _: &str) -> Vec<Problem> {
 pub(super) fn runtime_version(subject: &Subject, _: &str) -> Vec<Problem> {
     let runtime = &subject.facts.checks.runtime;
     if let Connection::Failed(why) = &runtime.connection {
-        return vec![cannot_connect(subject, why)];
+        return vec![cannot_connect(subject, why).preparable_when(brings_runtime(subject))];
     }
     match &runtime.config {
         RuntimeConfig::Failed(why) => {
             let text = format!("could not check if the runtime config is available: {why}");
-            vec![Problem::error(text).repair(start_runtime(subject))]
+            vec![
+                Problem::error(text)
+                    .repair(start_runtime(subject))
+                    .preparable_when(brings_runtime(subject)),
+            ]
         }
         RuntimeConfig::Unimplemented => vec![
             Problem::warning(
@@ -212,6 +218,20 @@ fn cannot_connect(subject: &Subject, why: &str) -> Problem {
         repair = format!("another runtime answers: set `criSocket: {other}`");
     }
     Problem::error(format!("could not connect to the container runtime: {why}")).repair(repair)
+}
+
+/// Preparation configures the runtime and starts it, and installs it where it is told from where.
+fn brings_runtime(subject: &Subject) -> bool {
+    subject.cluster.prepare.runtime.provider.is_some()
+}
+
+pub(super) fn brings_kubelet(subject: &Subject) -> bool {
+    subject.cluster.prepare.artifacts.source != Source::None
+}
+
+/// Tools of the distribution come from its own packages, except where nothing is reached.
+pub(super) fn installs_tools(subject: &Subject) -> bool {
+    matches!(subject.cluster.prepare.artifacts.source, Source::Packages | Source::Download)
 }
 
 fn start_runtime(subject: &Subject) -> String {
@@ -243,7 +263,9 @@ pub(super) fn program(subject: &Subject, program: &str) -> Vec<Problem> {
         _ => "util-linux",
     };
     Problem::when(missing, || {
-        Problem::error(format!("{program} not found in system path")).repair(format!("install `{package}`"))
+        Problem::error(format!("{program} not found in system path"))
+            .repair(format!("install `{package}`"))
+            .preparable_when(installs_tools(subject))
     })
 }
 
@@ -258,9 +280,12 @@ pub(super) fn name(subject: &Subject, _: &str) -> Vec<Problem> {
     });
     let unresolved = subject.facts.checks.names.get(name).is_some_and(Vec::is_empty);
     problems.extend(Problem::when(unresolved, || {
-        Problem::warning(format!("hostname \"{name}\" could not be reached: it does not resolve")).repair(
-            format!("`echo '{} {name}' >>/etc/hosts`, or add it to DNS", subject.node.advertise_address),
-        )
+        Problem::warning(format!("hostname \"{name}\" could not be reached: it does not resolve"))
+            .repair(format!(
+                "`echo '{} {name}' >>/etc/hosts`, or add it to DNS",
+                subject.node.advertise_address
+            ))
+            .preparable_when(subject.cluster.prepare.etc_hosts)
     }));
     problems
 }
@@ -296,7 +321,7 @@ pub(super) fn no_kubelet_version(why: &str) -> Problem {
 pub(super) fn kubelet(subject: &Subject, _: &str) -> Vec<Problem> {
     let version = match kubelet_version(subject) {
         None => return Vec::new(),
-        Some(Err(why)) => return vec![no_kubelet_version(&why)],
+        Some(Err(why)) => return vec![no_kubelet_version(&why).preparable_when(brings_kubelet(subject))],
         Some(Ok(version)) => version,
     };
     let wanted = &subject.cluster.version;
@@ -327,10 +352,12 @@ pub(super) fn kubelet_service(subject: &Subject, _: &str) -> Vec<Problem> {
         None if services.is_empty() && subject.facts.checks.uid.is_none() => Vec::new(),
         None => vec![
             Problem::warning("kubelet service does not exist")
-                .repair("install the package `kubelet`, or its unit"),
+                .repair("install the package `kubelet`, or its unit")
+                .preparable_when(brings_kubelet(subject)),
         ],
         Some(service) => Problem::when(!service.enabled, || {
             Problem::warning(format!("kubelet service is not enabled, please run '{command}'"))
+                .preparable_when(brings_kubelet(subject))
         }),
     }
 }

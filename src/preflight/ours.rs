@@ -9,6 +9,7 @@ use crate::preflight::Check;
 use crate::preflight::Problem;
 use crate::preflight::Subject;
 use crate::preflight::firewall;
+use crate::preflight::host;
 use crate::preflight::labels;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -158,6 +159,7 @@ fn selinux_policy(subject: &Subject, _: &str) -> Vec<Problem> {
             "SELinux is enforcing without the policy for containers, so pods may be refused their files",
         )
         .repair("`dnf install container-selinux`")
+        .preparable_when(host::installs_tools(subject))
     })
 }
 
@@ -168,7 +170,8 @@ fn time_sync(subject: &Subject, _: &str) -> Vec<Problem> {
             Problem::warning(
                 "no service keeps this host's clock; certificates and etcd need clocks that agree",
             )
-            .repair("`systemctl enable --now systemd-timesyncd`, or install chrony"),
+            .repair("`systemctl enable --now systemd-timesyncd`, or install chrony")
+            .preparable_when(host::installs_tools(subject)),
         ],
         TimeSync::By { service, synchronised } => Problem::when(*synchronised == Some(false), || {
             Problem::warning(format!("{service} runs, but the clock is not synchronised"))

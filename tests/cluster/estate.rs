@@ -169,7 +169,7 @@ pub(crate) fn name(number: usize) -> &'static str {
     HOSTS[number - 1].0
 }
 
-fn key() -> String {
+pub(crate) fn key() -> String {
     let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
     format!("{directory}/id")
 }

@@ -11,6 +11,7 @@
 )]
 
 mod apply;
+mod apply_refused;
 mod discovery;
 mod estate;
 mod fault;
@@ -30,6 +31,7 @@ mod normal;
 mod parity;
 mod phases;
 mod prepare;
+mod prepare_bare;
 mod reset;
 mod running;
 #[path = "../support/skip.rs"]

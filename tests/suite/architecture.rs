@@ -8,13 +8,15 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
     // How the inventory says that a host is reached.
     ("host", &["cluster"]),
     ("report", &[]),
+    ("artifact", &["cluster"]),
+    ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
     ("config", &["cluster", "kube"]),
     ("grpc", &["host"]),
@@ -30,13 +32,14 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
     // What an earlier run wrote down is a fact for `reset`.
-    ("phase", &["apply", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
+    ("phase", &["apply", "artifact", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
     (
         "cli",
         &[
             "api",
             "apply",
+            "artifact",
             "clock",
             "cluster",
             "config",
@@ -44,6 +47,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "discovery",
             "etcd",
             "facts",
+            "fetch",
             "host",
             "kube",
             "phase",
@@ -59,7 +63,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 7] = ["cluster", "config", "kube", "phase", "pki", "plan", "preflight"];
+const PURE: [&str; 8] = ["artifact", "cluster", "config", "kube", "phase", "pki", "plan", "preflight"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

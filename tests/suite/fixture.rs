@@ -82,7 +82,7 @@ pub(crate) fn healthy() -> HostFacts {
         ["net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"];
     checks.sysctls = sysctls.map(|name| (name.to_owned(), "1".to_owned())).into();
     checks.services.insert("kubelet".to_owned(), Service { active: Some(false), enabled: true });
-    checks.programs = Some(["losetup", "mount", "cp"].map(str::to_owned).into());
+    checks.programs = Some(["losetup", "mount", "cp", "haproxy", "keepalived"].map(str::to_owned).into());
     checks.kubelet = Kubelet::Says("Kubernetes v1.36.2".to_owned());
     checks.runtime.connection = Connection::Ok { name: "containerd".to_owned(), version: "2.1.0".to_owned() };
     checks.runtime.status = Status::Conditions(Vec::new());

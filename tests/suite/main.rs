@@ -8,10 +8,12 @@
 mod api;
 mod architecture;
 mod argv;
+mod artifact;
 mod bare_host;
 mod binary;
 mod cli;
 mod config;
+mod containerd;
 mod cri;
 mod discovery;
 mod documents;

@@ -817,7 +817,7 @@ fn unprepared(case: &mut Case) {
 }
 
 fn prepared(case: &Case) -> Vec<String> {
-    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts);
+    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts).unwrap();
     steps.iter().map(|step| format!("{} {}", step.phase, step.subject())).collect()
 }
 
@@ -849,7 +849,7 @@ fn preparation_mends_what_preflight_says_it_mends() {
 #[test]
 fn preparation_remembers_how_it_was() {
     let case = Case::with(unprepared);
-    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts);
+    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts).unwrap();
     let runs = steps.iter().filter_map(|step| match &step.action {
         kubewright::plan::Action::Run(run) => Some(run),
         _ => None,
@@ -871,7 +871,7 @@ fn preparation_remembers_how_it_was() {
 }
 
 fn text_of(case: &Case, path: &str) -> String {
-    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts);
+    let steps = prepare::steps(&case.cluster, case.cluster.first_control_plane(), &case.facts).unwrap();
     let step = steps.iter().find(|step| step.subject() == path).expect("the file is prepared");
     match &step.action {
         kubewright::plan::Action::File(file) => match &file.content {

@@ -42,6 +42,7 @@ use kubewright::plan::Fill;
 use kubewright::plan::ObjectRef;
 use kubewright::plan::Plan;
 use kubewright::plan::Probe;
+use kubewright::plan::Supply;
 use kubewright::report::Report;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -88,6 +89,10 @@ impl Contents<'_> {
 }
 
 impl Resolve for Contents<'_> {
+    fn supply(&self, _: &Supply) -> anyhow::Result<(Box<dyn std::io::Read + Send>, u64)> {
+        Ok((Box::new(&b"abc"[..]), 3))
+    }
+
     fn content(&self, content: &Content) -> anyhow::Result<Vec<u8>> {
         Ok(match content {
             Content::BootstrapKubeconfig { server } => format!("kubeconfig for {server}\n").into(),

@@ -7,13 +7,14 @@ use crate::config::schema::TEXT_MAP;
 use crate::config::schema::core::TAINT_EFFECTS;
 use crate::config::schema::endpoint::ENDPOINT;
 use crate::config::schema::field;
+use crate::config::schema::prepare::ARTIFACTS;
+use crate::config::schema::prepare::PREPARE;
+use crate::config::schema::prepare::RUNTIME;
 use crate::config::schema::v1beta4::ARG;
 
 pub const ROLES: &[&str] = &["control-plane", "worker", "load-balancer", "etcd"];
 pub const LAYOUTS: &[&str] = &["five", "kubeadm"];
 pub const CNI_PROVIDERS: &[&str] = &["flannel", "calico", "canal", "cilium", "bridge", "none", "custom"];
-pub const SELINUX_MODES: &[&str] = &["enforcing", "permissive"];
-pub const RUNTIMES: &[&str] = &["containerd", "cri-o", "docker", "none"];
 
 pub static CLUSTER: Schema = Schema {
     name: "Cluster",
@@ -36,6 +37,7 @@ static SPEC: Schema = Schema {
         field("network", Shape::Object(&NETWORK), "the pod network"),
         field("prepare", Shape::Object(&PREPARE), "how hosts are prepared"),
         field("containerRuntime", Shape::Object(&RUNTIME), "the container runtime"),
+        field("artifacts", Shape::Object(&ARTIFACTS), "where binaries and images come from"),
     ],
 };
 
@@ -82,11 +84,3 @@ static NETWORK: Schema =
 
 static CNI: Schema =
     Schema { name: "Cni", fields: &[field("provider", Shape::Enum(CNI_PROVIDERS), "which one")] };
-
-static PREPARE: Schema = Schema {
-    name: "Prepare",
-    fields: &[field("selinux", Shape::Enum(SELINUX_MODES), "mode that SELinux is put in")],
-};
-
-static RUNTIME: Schema =
-    Schema { name: "ContainerRuntime", fields: &[field("provider", Shape::Enum(RUNTIMES), "which one")] };

@@ -8,6 +8,7 @@ pub mod core;
 pub mod endpoint;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod prepare;
 pub mod v1beta3;
 pub mod v1beta4;
 

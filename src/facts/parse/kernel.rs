@@ -116,6 +116,7 @@ pub(in crate::facts) fn modules(answers: &Answers) -> Modules {
 pub(in crate::facts) fn sysctls(answers: &Answers) -> BTreeMap<String, String> {
     answers
         .under("/proc/sys/net/")
+        .chain(answers.under("/proc/sys/fs/"))
         .filter_map(|(path, value)| {
             Some((path.strip_prefix("/proc/sys/")?.to_owned(), value.trim().to_owned()))
         })

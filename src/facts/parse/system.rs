@@ -3,6 +3,7 @@
 use super::Answers;
 use super::assigned;
 use crate::facts::InitSystem;
+use crate::facts::Platform;
 use crate::facts::checks::DiskSpace;
 use crate::facts::checks::Kubelet;
 use crate::facts::checks::Leftovers;
@@ -129,6 +130,22 @@ pub(in crate::facts) fn selinux(answers: &Answers) -> Selinux {
     }
 }
 
+/// `/etc/os-release` hides the distribution's own file.
+pub(in crate::facts) fn platform(answers: &Answers) -> Platform {
+    let said = |name| {
+        let of = |file| assigned(answers.all(file), name);
+        let value = of("/etc/os-release").or_else(|| of("/usr/lib/os-release")).unwrap_or_default();
+        value.trim_matches('\'').to_owned()
+    };
+    Platform {
+        id: said("ID"),
+        like: said("ID_LIKE"),
+        version: said("VERSION_ID"),
+        codename: said("VERSION_CODENAME"),
+        machine: answers.first("machine").unwrap_or_default().to_owned(),
+    }
+}
+
 pub(in crate::facts) fn time(answers: &Answers) -> TimeSync {
     let services = services(answers);
     if services.is_empty() {
@@ -159,7 +176,7 @@ pub(in crate::facts) fn nearest(answers: &Answers) -> Vec<(String, String)> {
 pub(in crate::facts) fn disks(answers: &Answers) -> BTreeMap<String, DiskSpace> {
     let sizes = answers.all("disk").filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let kib = |at: usize| fields.get(at)?.parse::<u64>().ok().map(|kib| kib * 1024);
+        let kib = |at: usize| fields.get(at)?.parse::<u64>().ok()?.checked_mul(1024);
         Some(DiskSpace { total: kib(1)?, free: kib(3)? })
     });
     nearest(answers).into_iter().map(|(directory, _)| directory).zip(sizes).collect()

@@ -24,6 +24,8 @@ pub enum Target {
     KubeScheduler,
     KubeletConfiguration,
     CorednsDeployment,
+    /// containerd's `config.toml`.
+    Containerd,
 }
 
 /// A patch that does not fit.
@@ -41,13 +43,14 @@ pub struct PatchError {
 }
 
 impl Target {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::KubeScheduler,
         Self::KubeletConfiguration,
         Self::CorednsDeployment,
+        Self::Containerd,
     ];
 
     /// The name by which a patch file is meant for this target.
@@ -59,12 +62,13 @@ impl Target {
             Self::KubeScheduler => "kube-scheduler",
             Self::KubeletConfiguration => "kubeletconfiguration",
             Self::CorednsDeployment => "corednsdeployment",
+            Self::Containerd => "containerd",
         }
     }
 
     fn schema(self) -> &'static schema::Schema {
         match self {
-            Self::KubeletConfiguration => &schema::PLAIN,
+            Self::KubeletConfiguration | Self::Containerd => &schema::PLAIN,
             Self::CorednsDeployment => &schema::DEPLOYMENT,
             Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler => {
                 &schema::POD
@@ -76,6 +80,7 @@ impl Target {
     fn retyped(self, value: Value) -> Result<Value, String> {
         match self {
             Self::KubeletConfiguration => as_kubelet_configuration(value),
+            Self::Containerd => Ok(value),
             Self::CorednsDeployment => through::<Deployment>(value),
             Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler => {
                 through::<Pod>(value)

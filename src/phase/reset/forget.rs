@@ -11,6 +11,7 @@ use crate::plan::ClearSpec;
 use std::collections::BTreeSet;
 
 const DIRECTORY: &str = "/var/lib/kubewright";
+const DOWNLOADS: &str = "/var/lib/kubewright/download";
 
 /// Without a receipt a baseline means nothing, so it goes second: an interruption between the two does no harm.
 pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
@@ -21,6 +22,12 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     let absent = |title: &str, path: &str| {
         Undo::new(Draft::new(title, reason, Action::Absent { path: path.to_owned() }))
     };
+    let downloads = ClearSpec {
+        path: DOWNLOADS.to_owned(),
+        what: Clear::Everything,
+        keep: BTreeSet::new(),
+        itself: true,
+    };
     let directory = ClearSpec {
         path: DIRECTORY.to_owned(),
         what: Clear::EmptyDirectories,
@@ -28,6 +35,7 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
         itself: true,
     };
     vec![
+        Undo::new(Draft::new("no unfinished downloads", reason, Action::Clear(downloads))).minor(),
         absent("no receipt", receipt::PATH),
         absent("no baseline", baseline::PATH),
         Undo::new(Draft::new("directory of the record", reason, Action::Clear(directory))),

@@ -25,8 +25,12 @@ use std::collections::BTreeSet;
 const CONFIGURATION: [&str; 2] = ["/etc/kubernetes/", "/etc/cni/net.d/"];
 
 pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
-    let mut undos = files(facts);
-    undos.extend(endpoint::undo(facts, &undos));
+    // A unit of ours ends before its file goes.
+    let mut undos = services(facts);
+    let files = files(facts);
+    let endpoint = endpoint::undo(facts, &files);
+    undos.extend(files.into_iter().chain(endpoint));
+    undos.extend(firewall(facts));
     undos.extend(rights(facts));
     undos.extend(lost(facts));
     undos.extend(sysctls(facts));
@@ -55,6 +59,53 @@ fn files(facts: &Facts) -> Vec<Undo> {
         // Always wanted when it is planned: there is no asking whether systemd has read its files.
         let action = run(Command::change("systemctl").arg("daemon-reload"), Command::query("false"));
         undos.push(Undo::new(Draft::new("systemd knows", "units were unmasked", action)).minor());
+    }
+    undos
+}
+
+/// Services that preparation started, except the kubelet's, which its own phase ends.
+fn services(facts: &Facts) -> Vec<Undo> {
+    let befores = facts.receipt.iter().flat_map(Receipt::befores);
+    let started = befores.filter_map(|(key, before)| match before {
+        Before::Service { active: false, enabled } => Some((key.strip_prefix("service ")?, enabled)),
+        _ => None,
+    });
+    started
+        .filter(|(unit, _)| *unit != "kubelet")
+        .map(|(unit, enabled)| {
+            let stop = StopSpec { unit: unit.to_owned(), enabled: Some(enabled) };
+            let title = format!("{unit} stopped, as it was before");
+            Undo::new(Draft::new(title, "preparation started it", Action::Stop(stop))).minor()
+        })
+        .collect()
+}
+
+/// A firewall that was told about the cluster, or turned off for it.
+fn firewall(facts: &Facts) -> Vec<Undo> {
+    let mut undos = Vec::new();
+    let mut again = |title: &str, command: Command, unless: Command| {
+        undos.push(Undo::new(Draft::new(title, "as it was before", run(command, unless))).minor());
+    };
+    let ours = |path: &&str| path.starts_with("/etc/firewalld/policies/kubewright");
+    if facts.receipt.iter().flat_map(Receipt::befores).any(|(path, _)| ours(&path)) {
+        let forgotten = sh("! firewall-cmd --get-policies 2>/dev/null | grep -q kubewright");
+        again("firewalld knows", Command::change("firewall-cmd").arg("--reload"), forgotten);
+    }
+    if value(facts, "ufw").is_some() {
+        let script = r#"ufw show added | grep " comment 'kubewright'$" | sed "s/^ufw //; s/ comment 'kubewright'$//" |
+while read -r rule; do
+  case $rule in route\ *) ufw --force route delete ${rule#route } ;; *) ufw --force delete $rule ;; esac || exit 1
+done"#;
+        let gone = sh("! ufw show added | grep -q \"comment 'kubewright'\"");
+        again("ufw without the cluster's rules", Command::change("sh").args(["-c", script]), gone);
+    }
+    if value(facts, "firewall firewalld").is_some_and(|was| was.lines().next_back() == Some("active")) {
+        let on = Command::query("systemctl").args(["is-active", "-q", "firewalld"]);
+        again("firewalld on", Command::change("systemctl").args(["enable", "--now", "firewalld"]), on);
+    }
+    if value(facts, "firewall ufw").is_some_and(|was| was.contains("ENABLED=yes")) {
+        let on = Command::query("grep").args(["-qx", "ENABLED=yes", "/etc/ufw/ufw.conf"]);
+        again("ufw on", Command::change("ufw").args(["--force", "enable"]), on);
     }
     undos
 }

@@ -10,6 +10,7 @@ use super::input;
 use super::text;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Layout;
+use kubewright::cluster::prepare::Stock;
 use kubewright::config::Overrides;
 use kubewright::etcd::Fake as Etcd;
 use kubewright::facts::ClusterFacts;
@@ -46,6 +47,8 @@ struct Told {
     coredns_replicas: Option<u32>,
     corefile: Option<String>,
     prepare: bool,
+    /// What is in the directory of `spec.artifacts`.
+    stock: Stock,
     /// Files of an external etcd's client that the cluster hands out.
     downloaded: BTreeSet<String>,
     /// What the receipt says that an earlier run did or made.
@@ -101,6 +104,7 @@ impl Scenario {
         let told = folder.join("facts.yaml");
         let told: Told =
             if told.is_file() { serde_yaml::from_str(&text::read(&told)).unwrap() } else { Told::default() };
+        cluster.prepare.artifacts.stock = told.stock.clone();
         let mut phases = CLUSTER;
         let join = folder.join("join.yaml");
         if join.is_file() {

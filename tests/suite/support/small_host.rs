@@ -20,6 +20,58 @@ const DONE: &str = "/done";
 /// Images as files of the host.
 pub(crate) struct ImageFiles;
 
+/// Programs and keys as files of the host, packages as files too; a download is as good as its digest says.
+fn supplied(fake: Fake) -> Fake {
+    fake.on_run(&["sh", "-s", "--"], |command, files| {
+        let words = words(command).split_off(3);
+        match words[0].as_str() {
+            "get" => files.insert(words[3].clone(), Entry::file(words[2].as_str(), 0o600)),
+            _ => files.insert(words[3].clone(), Entry::file(format!("sha256 {}\n", words[2]), 0o644)),
+        };
+        said(0, "")
+    })
+    .on_run(&["apt-get"], |command, files| installed(&words(command), files))
+    .on_run(&["dnf"], |command, files| installed(&words(command), files))
+    .on_run(&["zypper"], |command, files| installed(&words(command), files))
+    .on_run(&["apt-mark"], |_, files| done(files, "hold"))
+    .on_run(&["rpm", "--import"], |_, files| done(files, "import"))
+    .on_run(&["rpm", "-q"], |command, files| {
+        let version = text(files, &format!("{DONE}/package/{}", last(command)));
+        said(i32::from(version.is_empty()), &version)
+    })
+    .on_run(&["ctr"], |_, files| {
+        // Of the one archive that a scenario has.
+        files.insert("/images/registry.k8s.io/pause:3.10.2".to_owned(), Entry::file("", 0o644));
+        said(0, "")
+    })
+    .on(&["ufw", "show", "added"], said(0, ""))
+    .on_run(&["chcon"], |_, files| done(files, "chcon"))
+    .on_run(&["firewall-cmd"], |_, files| done(files, "firewall-reload"))
+}
+
+fn installed(words: &[String], files: &mut Files) -> Output {
+    if words.iter().any(|word| word == "install") {
+        for word in
+            words.iter().skip_while(|word| *word != "install").filter(|word| !word.starts_with('-')).skip(1)
+        {
+            let (name, version) = match (word.split_once('='), words[0].as_str()) {
+                (Some((name, version)), _) => (name, version.trim_end_matches("-*")),
+                // Of dnf's `kubelet-1.36.2` the last dash that a digit follows.
+                (None, "dnf") => match word
+                    .rmatch_indices('-')
+                    .find(|(at, _)| word[at + 1..].starts_with(|c: char| c.is_ascii_digit()))
+                {
+                    Some((at, _)) => (&word[..at], &word[at + 1..]),
+                    None => (word.as_str(), "1.0"),
+                },
+                (None, _) => (word.as_str(), "1.0"),
+            };
+            files.insert(format!("{DONE}/package/{name}"), Entry::file(format!("{version}-1"), 0o644));
+        }
+    }
+    said(0, "")
+}
+
 impl Images for ImageFiles {
     fn present(&self, host: &dyn Host, _: &str, reference: &str) -> anyhow::Result<bool> {
         Ok(host.read(&format!("/images/{reference}"))?.is_some())
@@ -110,13 +162,61 @@ pub(crate) fn new(name: &str) -> Fake {
             said(0, "")
         })
         .on_run(&["cat", "/proc/swaps"], |_, files| said(0, &text(files, "/proc/swaps")))
-        .on_run(&["sh", "-c"], |command, files| condition(&words(command), files));
+        .on_run(&["sh", "-c"], |command, files| script(&words(command), files));
+    let fake = [
+        "containerd",
+        "crio",
+        "docker",
+        "cri-docker",
+        "cri-docker.socket",
+        "chrony",
+        "chronyd",
+        "NetworkManager",
+    ]
+    .into_iter()
+    .fold(supplied(fake), |fake, unit| fake.with_unit(unit, Unit::default()));
     for port in [10248, 10257, 10259, 10357] {
         for host in ["127.0.0.1", "::1"] {
             fake.listen(Socket::Tcp { host: host.to_owned(), port }, "HTTP/1.1 200 OK\r\n\r\nok");
         }
     }
     fake
+}
+
+/// What the longer scripts of our steps would do, and else the conditions of our plans.
+fn script(words: &[String], files: &mut Files) -> Output {
+    let (script, items) = (words[2].as_str(), &words[3..]);
+    let holds = |holds: bool| said(i32::from(!holds), "");
+    if script.contains("read -r word sum") {
+        holds(text(files, &items[1]) == format!("sha256 {}\n", items[2]))
+    } else if script.contains("sha256sum <") {
+        holds(false)
+    } else if script.contains("stat -c %s") {
+        said(0, "0\n")
+    } else if script.contains("cat >>") {
+        files.insert(items[1].clone(), Entry::file("pushed", 0o600));
+        said(0, "")
+    } else if script.contains("dpkg-query") {
+        let version = text(files, &format!("{DONE}/package/{}", items[1]));
+        said(0, &version)
+    } else if script.contains("--show-keys") && script.contains("awk") {
+        holds(files.contains_key(&items[1]))
+    } else if script.contains("--show-keys") {
+        files.insert(items[1].clone(), Entry::file("key", 0o644));
+        said(0, "")
+    } else if script.contains("gpg-pubkey") {
+        holds(files.contains_key(&format!("{DONE}/import")))
+    } else if script.contains("--info-policy") {
+        holds(files.contains_key(&format!("{DONE}/firewall-reload")))
+    } else if script.contains("ufw show added") {
+        holds(files.contains_key(&format!("{DONE}/ufw")))
+    } else if script.contains("ufw $it") {
+        done(files, "ufw")
+    } else if script.contains("container_file_t") {
+        holds(files.contains_key(&format!("{DONE}/chcon")))
+    } else {
+        condition(words, files)
+    }
 }
 
 /// What the conditions of our plans would find.
@@ -126,7 +226,10 @@ fn condition(words: &[String], files: &Files) -> Output {
     let holds = if script.contains("/sys/module") {
         items.into_iter().all(|item| files.contains_key(&format!("/sys/module/{item}")))
     } else if script.contains("/proc/sys/") {
-        items.into_iter().all(|item| text(files, &format!("/proc/sys/{item}")) == "1")
+        items.into_iter().all(|item| {
+            let (name, value) = item.split_once('=').unwrap();
+            text(files, &format!("/proc/sys/{name}")) == value
+        })
     } else if script.contains("/proc/swaps") {
         !text(files, "/proc/swaps").contains("\n/")
     } else if script.contains("LoadState") {

@@ -1,23 +1,21 @@
-//! `--prepare`: what a host lacks and we may mend, in files of our own where there is a choice.
+//! The kernel's part: modules, parameters, swap, `SELinux`.
 
-use crate::cluster::Cluster;
-use crate::cluster::Node;
+use super::Preparing;
+use super::all;
+use super::file;
+use super::rendered;
+use super::run;
 use crate::cluster::SelinuxMode;
-use crate::facts::HostFacts;
+use crate::cluster::prepare::SwapMode;
 use crate::facts::InitSystem;
-use crate::facts::PreflightFacts;
 use crate::facts::question::MODULES_FILE;
 use crate::facts::swap::is_swap;
 use crate::facts::swap::swap_unit;
 use crate::host::Command;
 use crate::plan::Action;
-use crate::plan::Content;
-use crate::plan::FileSpec;
-use crate::plan::Place;
 use crate::plan::Remember;
 use crate::plan::RunSpec;
 use crate::plan::Step;
-use crate::template;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -25,42 +23,17 @@ use std::net::IpAddr;
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/99-kubewright.conf";
 const ZRAM_FILE: &str = "/etc/systemd/zram-generator.conf";
 const SELINUX_FILE: &str = "/etc/selinux/config";
+/// What a host's parameters must at least be: each pod's processes watch files.
+const AT_LEAST: [(&str, u64); 2] =
+    [("fs.inotify.max_user_instances", 512), ("fs.inotify.max_user_watches", 524_288)];
 const MODULES: [&str; 2] = ["overlay", "br_netfilter"];
 const BRIDGE: [&str; 2] = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
 const FORWARD_4: [&str; 1] = ["net.ipv4.ip_forward"];
 const FORWARD_6: [&str; 2] = ["net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding"];
 
-/// The steps that prepare `node`, in order; none for a host that nobody asked, or that needs nothing.
-pub fn steps(cluster: &Cluster, node: &Node, facts: &HostFacts) -> Vec<Step> {
-    let to = Preparing { cluster, node, facts, checks: &facts.checks };
-    let mut steps = to.modules();
-    steps.extend(to.sysctls());
-    steps.extend(to.swap());
-    steps.extend(to.selinux());
-    steps
-}
-
-struct Preparing<'a> {
-    cluster: &'a Cluster,
-    node: &'a Node,
-    facts: &'a HostFacts,
-    checks: &'a PreflightFacts,
-}
-
 impl Preparing<'_> {
-    fn step(&self, phase: &str, title: impl Into<String>, reason: &str, action: Action) -> Step {
-        Step {
-            phase: format!("prepare/{phase}"),
-            place: Place::Host(self.node.name.clone()),
-            about: None,
-            title: title.into(),
-            reason: reason.to_owned(),
-            action,
-        }
-    }
-
     /// A kernel without loadable modules has what it needs, or never will.
-    fn modules(&self) -> Vec<Step> {
+    pub(super) fn modules(&self) -> Vec<Step> {
         let modules = &self.checks.modules;
         if !modules.loadable {
             return Vec::new();
@@ -93,24 +66,27 @@ impl Preparing<'_> {
         steps
     }
 
-    fn sysctls(&self) -> Vec<Step> {
+    pub(super) fn sysctls(&self) -> Vec<Step> {
         if self.checks.kernel.release.is_empty() {
             return Vec::new();
         }
-        let on = self.wanted_sysctls();
-        let text = rendered("etc/sysctl.d/99-kubewright.conf", &Sysctls { on: &on });
+        let wanted = self.wanted_values();
+        let lines: Vec<String> = wanted.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let text = rendered("etc/sysctl.d/99-kubewright.conf", &Sysctls { lines: &lines });
         let reason = "pods reach each other and services through the host's forwarding and packet filter";
         let mut steps =
             vec![self.step("sysctl", "kernel parameters at every start", reason, file(SYSCTL_FILE, text))];
-        let off: Vec<&str> =
-            on.iter().copied().filter(|name| self.checks.sysctl(name) != Some("1")).collect();
+        let differs = |(name, value): &&(&str, u64)| self.checks.sysctl(name) != Some(&value.to_string());
+        let off: Vec<&str> = wanted.iter().filter(differs).map(|(name, _)| *name).collect();
         if !off.is_empty() {
             let command = Command::change("sysctl").arg("-p").arg(SYSCTL_FILE);
-            let reason = format!("off now: {}", off.join(", "));
-            let files: Vec<String> = on.iter().map(|name| name.replace('.', "/")).collect();
+            let reason = format!("not so now: {}", off.join(", "));
+            let files: Vec<String> =
+                wanted.iter().map(|(name, value)| format!("{}={value}", name.replace('.', "/"))).collect();
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            let in_effect = all(r#"read -r value <"/proc/sys/$it" && test "$value" = 1"#, &files);
-            let memories = on.iter().map(|name| Remember {
+            let in_effect =
+                all(r#"read -r value <"/proc/sys/${it%=*}" && test "$value" = "${it#*=}""#, &files);
+            let memories = wanted.iter().map(|(name, _)| Remember {
                 key: format!("sysctl {name}"),
                 query: Command::query("sysctl").args(["-n", name]),
             });
@@ -118,6 +94,16 @@ impl Preparing<'_> {
             steps.push(self.step("sysctl", "kernel parameters in effect", &reason, action));
         }
         steps
+    }
+
+    /// Those that are on, and those that the host has too little of.
+    fn wanted_values(&self) -> Vec<(&'static str, u64)> {
+        let on = self.wanted_sysctls().into_iter().map(|name| (name, 1));
+        let few = AT_LEAST.into_iter().filter_map(|(name, least)| {
+            let now = self.checks.sysctl(name)?.parse::<u64>().ok()?;
+            Some((name, now.max(least)))
+        });
+        on.chain(few).collect()
     }
 
     /// The bridge's parameters exist only where `br_netfilter` does, or will.
@@ -135,8 +121,8 @@ impl Preparing<'_> {
     }
 
     /// Only where the kubelet would not start otherwise.
-    fn swap(&self) -> Vec<Step> {
-        if !self.cluster.kubelet_refuses_swap() {
+    pub(super) fn swap(&self) -> Vec<Step> {
+        if !self.cluster.kubelet_refuses_swap() || self.cluster.prepare.swap == SwapMode::Keep {
             return Vec::new();
         }
         let swap = &self.checks.swap;
@@ -207,7 +193,7 @@ impl Preparing<'_> {
     }
 
     /// A kernel without `SELinux` cannot be given one without a restart, so that is left to the operator.
-    fn selinux(&self) -> Vec<Step> {
+    pub(super) fn selinux(&self) -> Vec<Step> {
         let selinux = &self.checks.selinux;
         let (Some(wanted), Some(enforcing)) = (self.cluster.prepare.selinux, selinux.enforcing) else {
             return Vec::new();
@@ -248,24 +234,5 @@ struct Modules<'a> {
 
 #[derive(Serialize)]
 struct Sysctls<'a> {
-    on: &'a [&'a str],
-}
-
-fn rendered(name: &str, values: &impl Serialize) -> String {
-    template::render(name, values).expect("the template is part of the program and tested")
-}
-
-fn file(path: &str, text: String) -> Action {
-    let content = Content::Text(text);
-    Action::File(FileSpec { path: path.to_owned(), mode: 0o644, owner: None, content, keep_existing: false })
-}
-
-fn run(command: Command, unless: Command, remember: Vec<Remember>) -> Action {
-    Action::Run(RunSpec { command, unless: Some(unless), remember, best_effort: false })
-}
-
-/// Succeeds when `condition` does for each of the items, as `$it`.
-fn all(condition: &str, items: &[&str]) -> Command {
-    let script = format!("for it; do {condition} || exit 1; done");
-    Command::query("sh").args(["-c", &script, "sh"]).args(items.iter().copied())
+    lines: &'a [String],
 }

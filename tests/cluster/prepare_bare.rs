@@ -1,0 +1,95 @@
+//! A bare host becomes a control plane from a directory of binaries and images, and what it was again.
+
+use crate::lab;
+use crate::lab::CONFIG;
+use crate::lab::Host;
+use std::path::Path;
+
+const CLUSTER: &str = "apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: {name: lab}
+spec:
+  hosts:
+  - {name: kwt-p2, address: 10.77.0.87, roles: [control-plane]}
+  prepare: {etcHosts: true}
+  containerRuntime:
+    provider: containerd
+    config: {plugins: {io.containerd.grpc.v1.cri: {restrict_oom_score_adj: true}}}
+  artifacts: {directory: /root/stock}
+---
+";
+
+#[test]
+fn a_bare_host_becomes_a_control_plane_and_itself_again() {
+    if !lab::available("a_bare_host_becomes_a_control_plane_and_itself_again") {
+        return;
+    }
+    let host = Host::bare("kwt-p2", 87);
+    host.put(Path::new(env!("CARGO_BIN_EXE_kubewright")), "/usr/local/bin/kubewright");
+    host.write("/root/cluster.yaml", &format!("{CLUSTER}{CONFIG}"));
+    let init = "kubewright init --config cluster.yaml";
+    host.ok("mkdir -p stock/images");
+    let empty = host.run(&format!("{init} --prepare"));
+    assert_eq!(empty.code, 3, "{}", empty.text());
+    assert!(empty.text().contains("there is no kubelet for amd64 in `/root/stock`"), "{}", empty.text());
+    stock(&host);
+    // Something of the kind that a pod network would install.
+    let network =
+        include_str!("../lab/kube/etc/cni/net.d/10-lab.conflist").replace("@PODS@", "10.244.87.0/24");
+    host.ok("mkdir -p /etc/cni/net.d");
+    host.write("/etc/cni/net.d/10-lab.conflist", &network);
+
+    let refused = host.run(init);
+    assert_eq!(refused.code, 4, "{}", refused.text());
+    assert_eq!(host.run("ls /var/lib/kubewright /usr/local/bin/kubelet").code, 2, "something was written");
+
+    let theirs = host.ok("cat /etc/containerd/config.toml");
+    host.ok(&format!("{init} --prepare"));
+    host.settled();
+    for unit in ["containerd", "kubelet"] {
+        host.ok(&format!("systemctl is-active {unit} && systemctl is-enabled {unit}"));
+    }
+    let units = host.run("systemd-analyze verify /etc/systemd/system/kubelet.service");
+    assert_eq!((units.code, units.stderr.as_str()), (0, ""), "{}", units.text());
+    let merged = host.ok("cat /etc/containerd/config.toml");
+    for line in theirs.lines() {
+        assert!(merged.contains(line), "{line} is not in\n{merged}");
+    }
+    let dump = host.ok("containerd config dump");
+    for line in
+        ["SystemdCgroup = false", "sandbox_image = \"registry.k8s.io/pause:", "bin_dir = \"/usr/lib/cni\""]
+    {
+        assert!(dump.contains(line), "{line} is not in\n{dump}");
+    }
+    assert_eq!(host.ok("cat /etc/hosts").matches("kwt-p2").count(), 2);
+
+    let again = host.run(&format!("{init} --prepare"));
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert!(again.stderr.contains(": 0 changed, "), "{}", again.stderr);
+
+    host.ok("echo broken >>/usr/local/bin/kubectl");
+    let mended = host.run(&format!("{init} --prepare"));
+    assert!(mended.stderr.contains(": 1 changed, "), "{}", mended.stderr);
+    host.ok("kubectl version --client");
+
+    let reset = host.run("kubewright reset --force");
+    assert_eq!(reset.code, 0, "{}", reset.text());
+    assert!(reset.stderr.contains("Installed programs stay"), "{}", reset.text());
+    assert_eq!(host.ok("cat /etc/containerd/config.toml"), theirs);
+    assert!(!host.ok("cat /etc/hosts").contains("kubewright"));
+    assert_eq!(host.run("systemctl is-active containerd").code, 3, "containerd did not run before");
+    assert_eq!(host.run("systemctl is-enabled containerd").code, 1, "containerd was not enabled before");
+    assert_eq!(host.run("ls -d /etc/systemd/system/kubelet.service* /var/lib/kubewright").code, 2);
+}
+
+/// What the operator of a site without a network puts together.
+fn stock(host: &Host) {
+    let kube = std::env::var("KUBEWRIGHT_TEST_KUBE").unwrap();
+    for program in ["kubelet", "kubectl"] {
+        host.put(&Path::new(&kube).join(program), "/root/stock/");
+    }
+    let lab = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
+    for entry in std::fs::read_dir(Path::new(&lab).join("images")).unwrap() {
+        host.put(&entry.unwrap().path(), "/root/stock/images/");
+    }
+}

@@ -5,6 +5,7 @@ use crate::etcd::EtcdError;
 use crate::host::Command;
 use crate::host::HostError;
 use crate::host::Output;
+use crate::host::ssh::Trouble;
 use crate::plan::Place;
 use crate::plan::Step;
 use crate::report::Failure;
@@ -56,6 +57,16 @@ impl StepError {
             output.error_tail()
         };
         Self::new(FailureKind::Command, cause).detail("command", command.to_string()).detail("output", tail)
+    }
+
+    /// Whether it was only the connection to the host, which may be there again in a moment.
+    pub(crate) fn may_pass(&self) -> bool {
+        let host = self.cause.chain().find_map(|cause| cause.downcast_ref::<HostError>());
+        host.is_some_and(|error| match error {
+            HostError::Lost { .. } | HostError::Unreachable { .. } => true,
+            HostError::Ssh(error) => error.trouble == Trouble::Unreachable,
+            _ => false,
+        })
     }
 
     /// One line, for a failure that is only a warning.
@@ -157,6 +168,11 @@ fn hint_for(error: &HostError) -> Option<String> {
         (HostError::Start { command, .. }, ErrorKind::NotFound) => {
             let program = command.split(' ').next().unwrap_or_default();
             format!("install the package that has `{program}`, or put its directory into PATH")
+        }
+        (HostError::Lost { host, .. }, _) => {
+            format!(
+                "see whether {host} is up; what was being done may have been done or not, and is looked at again"
+            )
         }
         (HostError::Unreachable { host, .. }, _) => format!("see whether {host} is up and can be reached"),
         _ => return None,

@@ -18,6 +18,7 @@ mod pod;
 mod progress;
 pub mod receipt;
 mod record;
+mod retry;
 mod rules;
 mod run;
 mod schedule;
@@ -79,6 +80,8 @@ pub struct Options {
     /// A step that fails is a warning, and the run goes on with the next: for taking a host apart, of which as much
     /// as possible is to go.
     pub keep_going: bool,
+    /// How often a step that can be repeated is tried again after the connection to its host was lost.
+    pub retries: u32,
     /// The last hint of every failure: how to go on.
     pub resume: String,
 }
@@ -92,6 +95,7 @@ impl Default for Options {
             api_timeout: Duration::from_mins(1),
             receipt: Some(receipt::PATH.to_owned()),
             keep_going: false,
+            retries: 1,
             resume:
                 "when it is mended, run the same command again: what is done already is found and skipped"
                     .to_owned(),

@@ -7,6 +7,7 @@ use crate::apply::World;
 use crate::apply::batch;
 use crate::apply::failure::StepError;
 use crate::apply::member::Announcements;
+use crate::apply::retry;
 use crate::apply::schedule::Board;
 use crate::apply::schedule::Turn;
 use crate::apply::site::Site;
@@ -216,12 +217,11 @@ impl<'a> Run<'a> {
     /// Does the steps of one host in order, until one fails; how many were done.
     fn perform_at(&self, steps: &[(usize, &'a Step)], site: &mut Site) -> usize {
         let starts: Vec<Duration> = steps.iter().map(|(index, step)| self.begin(*index, step)).collect();
-        let results = if let [(_, step)] = steps {
-            vec![self.perform_alone(step, site)]
-        } else {
-            let steps: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
-            batch::perform(self, &steps, site)
-        };
+        let plain: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
+        let results = retry::perform(self, &plain, |left| match left {
+            [step] => vec![self.perform_alone(step, site)],
+            left => batch::perform(self, left, site),
+        });
         let mut done = 0;
         for ((index, step), (start, result)) in steps.iter().zip(starts.into_iter().zip(results)) {
             let written = result.and_then(|done| self.write_down(step, &done, site).map(|()| done));
@@ -264,7 +264,10 @@ impl<'a> Run<'a> {
                 | Action::Link { .. }
                 | Action::Member(_)
         );
-        if changed && alone { ledger.save(host.as_ref()) } else { Ok(()) }
+        if changed && alone {
+            return retry::until_done(self, step, || ledger.save(host.as_ref()));
+        }
+        Ok(())
     }
 
     /// Writes the record, then keeps the failure.

@@ -78,6 +78,9 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
             Some(Reason::Reload(path)) if active && !spec.anew => {
                 (format!("reloaded, since {path} changed"), vec![manager.reload(&spec.unit)])
             }
+            Some(Reason::Restart(_) | Reason::Reload(_)) if !active => {
+                ("started".to_owned(), manager.restart(&spec.unit, active))
+            }
             Some(Reason::Restart(path) | Reason::Reload(path)) => {
                 (format!("restarted, since {path} changed"), manager.restart(&spec.unit, active))
             }

@@ -25,13 +25,21 @@ pub enum Exit {
     Timeout = 8,
     /// What was looked at wants attention: a certificate expires soon, or a signing request was refused.
     Attention = 9,
+    /// The hosts, the cluster or the configuration are not as they were when the plan was made; nothing was changed.
+    Outdated = 10,
+    /// Another run holds the lock of a host; nothing was changed.
+    Locked = 11,
     /// Interrupted; running the same command again goes on.
     Interrupted = 130,
 }
 
 impl Exit {
+    /// What `--detailed-exitcode` answers when something would be changed; an error is then always
+    /// [`Self::Failure`], so that the two cannot be mistaken for each other.
+    pub const DIFFERENT: Self = Self::Usage;
+
     /// Every code with its meaning, for the help and the documentation.
-    pub const TABLE: [(Self, &'static str); 11] = [
+    pub const TABLE: [(Self, &'static str); 13] = [
         (Self::Success, "all is as wanted"),
         (Self::Failure, "something went wrong while carrying out the plan"),
         (Self::Usage, "the command line makes no sense"),
@@ -45,6 +53,8 @@ impl Exit {
             Self::Attention,
             "a certificate expires within the days asked about, or a request for one was refused",
         ),
+        (Self::Outdated, "something changed since the plan was made; nothing was changed now"),
+        (Self::Locked, "another run is at work on the cluster; nothing was changed"),
         (Self::Interrupted, "interrupted; the same command goes on"),
     ];
 }

@@ -5,6 +5,7 @@ use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
+use crate::cli::fleet;
 use crate::cli::init_args::InitArgs;
 use crate::cli::init_args::InitPhaseArgs;
 use crate::cli::init_args::PhaseArgs;
@@ -19,10 +20,12 @@ use crate::cli::session::Session;
 use crate::cli::settings::Settings;
 use crate::clock::System;
 use crate::facts::etcd;
+use crate::host::Host;
 use crate::kube::images;
 use crate::kube::join_command;
 use crate::kube::join_command::JoinCommand;
 use crate::kube::join_command::WITHHELD;
+use crate::lock::Held;
 use crate::phase::Options;
 use crate::phase::select;
 use crate::phase::select::Selected;
@@ -37,6 +40,7 @@ use crate::report::Report;
 use crate::report::Reporter;
 use clap::Args;
 use clap::Subcommand;
+use std::sync::Arc;
 
 /// Make this host a Kubernetes control plane
 ///
@@ -132,6 +136,7 @@ impl<'a> Run<'a> {
         if self.args.explain {
             self.settings.say(&display::text(&plan, Detail::Explained));
         }
+        let _lock = if dry_run { None } else { Some(self.lock(&session)?) };
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
         Ok(self.finish(&session, &resolver, &report))
@@ -157,6 +162,12 @@ impl<'a> Run<'a> {
         } else {
             Probe::Full { measure: self.runs("preflight") && !self.loaded.dry_run }
         }
+    }
+
+    /// Nobody else works on this host meanwhile.
+    fn lock(&self, session: &Session) -> Result<Held, CliError> {
+        let host = Arc::clone(&session.host) as Arc<dyn Host>;
+        fleet::take_here(host, "kubewright init", self.settings, &session.interrupt, &self.reporter)
     }
 
     fn runs(&self, phase: &str) -> bool {

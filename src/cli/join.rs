@@ -5,6 +5,7 @@ use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
+use crate::cli::fleet;
 use crate::cli::init::exit_of;
 use crate::cli::join_args::JoinArgs;
 use crate::cli::join_args::JoinPhaseArgs;
@@ -20,8 +21,10 @@ use crate::config::Environment;
 use crate::config::LoadedJoin;
 use crate::config::Overrides;
 use crate::facts::etcd;
+use crate::host::Host;
 use crate::kube::images;
 use crate::kube::join_command;
+use crate::lock::Held;
 use crate::phase::Options;
 use crate::phase::join::JOIN;
 use crate::phase::select;
@@ -36,6 +39,7 @@ use crate::report::Report;
 use crate::report::Reporter;
 use clap::Args;
 use clap::Subcommand;
+use std::sync::Arc;
 
 /// Make this host part of a cluster that runs
 ///
@@ -144,9 +148,16 @@ impl<'a> Run<'a> {
         if self.args.explain {
             self.settings.say(&display::text(&plan, Detail::Explained));
         }
+        let _lock = if dry_run { None } else { Some(self.lock(&session)?) };
         let report =
             session.execute(&plan, &resolver, &apply_options, &|event| self.reporter.tell(&event))?;
         Ok(self.finish(&session, &report))
+    }
+
+    /// Nobody else works on this host meanwhile.
+    fn lock(&self, session: &Session) -> Result<Held, CliError> {
+        let host = Arc::clone(&session.host) as Arc<dyn Host>;
+        fleet::take_here(host, "kubewright join", self.settings, &session.interrupt, &self.reporter)
     }
 
     fn runs(&self, phase: &str) -> bool {

@@ -1,5 +1,6 @@
 //! From the command line and the file it names to a cluster: the edge around `config`.
 
+use crate::apply::receipt::sha256;
 use crate::cli::artifacts;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
@@ -45,6 +46,8 @@ pub(super) struct Loaded {
     pub dry_run: bool,
     /// The token was made here and now, since the operator named none.
     pub token_is_new: bool,
+    /// Digest of the file, where a whole cluster was loaded.
+    pub digest: String,
 }
 
 /// Loads the configuration of `init` for this host: of a whole cluster's hosts, this one is left.
@@ -115,6 +118,7 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
         // Hosts that are reached over SSH join without a token.
         loaded.cluster.tokens.clear();
     }
+    loaded.digest = sha256(&bytes);
     Ok(loaded)
 }
 
@@ -197,6 +201,7 @@ fn load_with(
         ignore_preflight_errors: loaded.ignore_preflight_errors,
         dry_run: loaded.dry_run,
         token_is_new,
+        digest: String::new(),
     })
 }
 

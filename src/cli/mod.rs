@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod apply_args;
 pub mod argv;
 mod artifacts;
 mod certs;
@@ -12,6 +13,7 @@ mod control_planes;
 pub mod error;
 pub mod exit;
 mod fleet;
+mod handover;
 mod images;
 mod init;
 mod init_args;
@@ -19,12 +21,15 @@ mod interrupt;
 mod join;
 mod join_args;
 mod joining;
+mod journal;
 mod kubeconfig;
+mod limit;
 mod load;
 mod output;
 mod phase_command;
 mod pki_files;
 mod plan;
+mod plan_fleet;
 mod pods;
 mod preflight;
 mod render;
@@ -34,10 +39,13 @@ mod reset_etcd;
 mod reset_facts;
 mod reset_words;
 mod resolver;
+mod review_file;
 mod session;
 mod settings;
+mod terminal;
 mod token;
 mod tokens;
+mod unlock;
 mod version;
 
 use crate::cli::error::CliError;
@@ -65,7 +73,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Apply(apply::ApplyCommand),
+    Apply(apply_args::ApplyCommand),
     Init(Box<init::InitCommand>),
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
@@ -74,6 +82,8 @@ enum Command {
     Preflight(Box<preflight::PreflightCommand>),
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
+    Journal(journal::JournalCommand),
+    Unlock(unlock::UnlockCommand),
     Completions(completions::CompletionsCommand),
     Kubeconfig(kubeconfig::KubeconfigCommand),
     Token(token::TokenCommand),
@@ -132,6 +142,8 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
         Command::Token(command) => token::run(&command, settings),
         Command::Version(command) => version::run(&command, settings),
+        Command::Journal(command) => journal::run(&command, settings),
+        Command::Unlock(command) => unlock::run(&command, settings),
         Command::Completions(command) => Ok(completions::run(&command, definition())),
     }
 }

@@ -7,6 +7,9 @@ use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
 use crate::cli::load;
 use crate::cli::output;
+use crate::cli::plan_fleet;
+use crate::cli::plan_fleet::FleetPlanArgs;
+use crate::cli::plan_fleet::How;
 use crate::cli::session::Probe;
 use crate::cli::session::Session;
 use crate::cli::settings::Settings;
@@ -23,15 +26,19 @@ use clap::ValueEnum;
 use serde_json::json;
 use std::fmt::Write as _;
 
-/// Show what `init` would do on this host, step by step; change nothing
+/// Show what `apply` would do to a cluster, or `init` on this host; change nothing
 ///
-/// The plan goes to standard output. Each step says whether it would change something: the host and, where there is
-/// one, the cluster are looked at.
+/// The plan goes to standard output. With `--file` all hosts of a cluster are asked over SSH, and what would change on
+/// each is shown with the interruption to expect. Without it, it is about `init` on this host, and each step says whether
+/// it would change something: the host and, where there is one, the cluster are looked at.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("config", |config| config.short(None)))]
 pub(super) struct PlanCommand {
     #[command(flatten)]
     init: InitArgs,
+
+    #[command(flatten)]
+    fleet: FleetPlanArgs,
 
     /// Form of the plan
     #[arg(short, long, value_enum, default_value_t)]
@@ -40,12 +47,15 @@ pub(super) struct PlanCommand {
 
 const EXAMPLES: &str = "\
 Examples:
+  kubewright plan -f cluster.yaml
+  kubewright plan -f cluster.yaml --diff --out reviewed.json
+  kubewright plan -f cluster.yaml --detailed-exitcode
   kubewright plan --config cluster.yaml
   kubewright plan --config cluster.yaml --explain
   kubewright plan --config cluster.yaml -o json";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum PlanOutput {
+pub(super) enum PlanOutput {
     #[default]
     Text,
     Json,
@@ -57,6 +67,11 @@ enum PlanOutput {
 /// The host cannot be asked, the configuration has problems, or what is on the host cannot be used.
 pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, CliError> {
     let args = &command.init;
+    if let Some(file) = &command.fleet.file {
+        let InitArgs { diff, explain, prepare, .. } = *args;
+        let how = How { output: command.output, diff, explain, prepare };
+        return plan_fleet::run(file, &command.fleet, how, settings);
+    }
     let quiet = Settings { quiet: true, face: crate::cli::settings::Face::Plain, ..settings.clone() };
     let reporter = quiet.reporter();
     let loaded = load::for_init(args, &reporter)?;

@@ -7,6 +7,7 @@ use crate::cli::fleet;
 use crate::cli::fleet::FleetSession;
 use crate::cli::init;
 use crate::cli::init_args::InitArgs;
+use crate::cli::interrupt;
 use crate::cli::load;
 use crate::cli::output;
 use crate::cli::session::Probe;
@@ -87,8 +88,10 @@ fn of_all(command: &PreflightCommand, file: &Path, settings: &Settings) -> Resul
     let ignore = Ignore::new(&command.init.ignore_preflight_errors, &loaded.ignore_preflight_errors);
     let ignore = ignore.or_exit(Exit::Usage)?;
     let parallel = usize::from(command.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings);
-    let session = FleetSession::open(loaded.cluster, connected, Options::default(), parallel, &reporter)?;
+    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
+    let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+    let session =
+        FleetSession::open(loaded.cluster, connected, Options::default(), parallel, interrupt, &reporter)?;
     let report = session.preflight(command.init.prepare, &ignore);
     output::data(&match command.output {
         ReportOutput::Table => report.table(),

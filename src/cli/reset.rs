@@ -7,6 +7,7 @@ use crate::apply::World;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
+use crate::cli::fleet;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::load;
@@ -175,6 +176,9 @@ impl<'a> Run<'a> {
         if self.runs("preflight") {
             self.confirm(&facts, steps)?;
         }
+        let host = Arc::clone(&self.host) as Arc<dyn Host>;
+        let _lock =
+            fleet::take_here(host, "kubewright reset", self.settings, &self.interrupt, &self.reporter)?;
         self.reporter.tell(&Event::RunStarted { hosts, steps, dry_run: false });
         self.take_away(facts)
     }

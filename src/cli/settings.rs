@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 
 use crate::cli::output;
+use crate::host::ssh;
 use crate::report;
 use crate::report::Format;
 use crate::report::Reporter;
@@ -10,6 +11,8 @@ use clap::Args;
 use clap::ValueEnum;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -76,10 +79,16 @@ pub(super) struct Settings {
     pub terminal: bool,
     /// Variables whose name ends in `_proxy`, in any case, that are not empty.
     pub proxy_env: BTreeMap<String, String>,
-    /// The operator's home directory.
-    pub home: Option<String>,
+    /// What is needed for reaching hosts over SSH.
+    pub ssh: ssh::Environment,
     /// Where a kubeconfig is looked for when none is named.
     pub kubeconfigs: Vec<String>,
+    /// Where a kubeconfig is merged into; `None` without a home directory.
+    pub own_kubeconfig: Option<String>,
+    /// Where programs keep what they remember (XDG base directory specification); `None` without a home directory.
+    pub state_home: Option<String>,
+    /// The name of who runs this.
+    pub user: String,
 }
 
 impl Settings {
@@ -124,8 +133,11 @@ impl Settings {
                 When::Auto => terminal && !no_color,
             },
             terminal,
-            home: std::env::var("HOME").ok().filter(|home| !home.is_empty()),
+            ssh: ssh_environment(&|name| std::env::var(name).ok().filter(|value| !value.is_empty())),
             proxy_env: proxies(std::env::vars()),
+            own_kubeconfig: own_kubeconfig(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
+            state_home: state_home(std::env::var("XDG_STATE_HOME").ok(), std::env::var("HOME").ok()),
+            user: std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| uid()),
             kubeconfigs: kubeconfigs(std::env::var("KUBECONFIG").ok(), std::env::var("HOME").ok()),
         }
     }
@@ -133,6 +145,18 @@ impl Settings {
 
 fn proxies(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
     variables.filter(|(name, value)| name.to_lowercase().ends_with("_proxy") && !value.is_empty()).collect()
+}
+
+fn ssh_environment(variable: &dyn Fn(&str) -> Option<String>) -> ssh::Environment {
+    let secret = |name| variable(name).map(Zeroizing::new);
+    ssh::Environment {
+        home: variable("HOME").map(PathBuf::from),
+        user: variable("USER"),
+        agent: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+        password: secret("KUBEWRIGHT_SSH_PASSWORD"),
+        sudo_password: secret("KUBEWRIGHT_SUDO_PASSWORD"),
+        passphrase: secret("KUBEWRIGHT_SSH_PASSPHRASE"),
+    }
 }
 
 /// Where kubeadm and kubectl look: the list of `KUBECONFIG` where it is set, or else the home directory; then the
@@ -156,6 +180,24 @@ pub(super) fn cache_directory() -> std::path::PathBuf {
     base.unwrap_or_else(|| "/var/cache".into()).join("kubewright")
 }
 
+/// The first file of `KUBECONFIG`, or else the one in the home directory.
+fn own_kubeconfig(variable: Option<String>, home: Option<String>) -> Option<String> {
+    let listed = variable.and_then(|paths| paths.split(':').find(|path| !path.is_empty()).map(str::to_owned));
+    let home = home.filter(|home| !home.is_empty());
+    listed.or_else(|| home.map(|home| format!("{}/.kube/config", home.trim_end_matches('/'))))
+}
+
+/// A relative path in the variable counts as none, as the specification has it.
+fn state_home(variable: Option<String>, home: Option<String>) -> Option<String> {
+    let named = variable.filter(|path| path.starts_with('/'));
+    let home = home.filter(|home| !home.is_empty());
+    named.or_else(|| home.map(|home| format!("{}/.local/state", home.trim_end_matches('/'))))
+}
+
+fn uid() -> String {
+    format!("uid {}", rustix::process::geteuid().as_raw())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +214,17 @@ mod tests {
             let owned = |text: Option<&str>| text.map(str::to_owned);
             assert_eq!(kubeconfigs(owned(variable), owned(home)), expected, "{variable:?}");
         }
+    }
+
+    #[test]
+    fn secrets_for_hosts_come_from_variables_of_their_own_and_are_not_shown() {
+        let environment = ssh_environment(&|name| Some(format!("value of {name}")));
+        let secrets = [&environment.password, &environment.sudo_password, &environment.passphrase];
+        let secrets = secrets.map(|secret| secret.as_ref().unwrap().to_string());
+        let names = ["KUBEWRIGHT_SSH_PASSWORD", "KUBEWRIGHT_SUDO_PASSWORD", "KUBEWRIGHT_SSH_PASSPHRASE"];
+        assert_eq!(secrets, names.map(|name| format!("value of {name}")));
+        let shown = format!("{environment:?}");
+        assert!(shown.contains("value of HOME") && !shown.contains("KUBEWRIGHT"), "{shown}");
     }
 
     #[test]

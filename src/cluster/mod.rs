@@ -4,6 +4,7 @@
 
 pub mod duration;
 pub mod endpoint;
+pub mod hop;
 pub mod kubeadm;
 pub mod network;
 pub mod node;

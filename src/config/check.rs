@@ -133,6 +133,8 @@ impl Checker<'_> {
             },
             Shape::Time => self.time(node, path),
             Shape::List(inner) => self.list(node, inner, path),
+            Shape::TextOrTexts if matches!(node.value, Value::List(_)) => self.list(node, &Shape::Text, path),
+            Shape::TextOrTexts => self.text(node, path).map(|text| vec![text].into()),
             Shape::Map(inner) => self.map(node, inner, path),
             Shape::Object(schema) => self.object(node, schema, path).map(Into::into),
         }

@@ -1,6 +1,7 @@
 //! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
 
 mod endpoint;
+mod ssh;
 
 use crate::cluster::Layout;
 use crate::cluster::Networking;
@@ -14,6 +15,7 @@ use crate::cluster::site::Access;
 use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
 use crate::cluster::site::Site;
+use crate::config::declared::ssh::Ssh;
 use crate::config::defaults;
 use crate::config::environment::CONTAINERD_SOCKET;
 use crate::config::environment::Environment;
@@ -55,14 +57,6 @@ pub(crate) struct Spec {
     prepare: prepare::Prepare,
     container_runtime: prepare::Runtime,
     artifacts: prepare::Artifacts,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Ssh {
-    user: Option<String>,
-    port: Option<u16>,
-    identity_file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,7 +142,7 @@ impl Declared {
             setting.validate(report, &Path::of(KIND, "spec.endpoint"));
         }
         self.validate_prepare(report);
-        ssh(report, &self.spec.ssh, &Path::of(KIND, "spec.ssh"));
+        self.spec.ssh.validate(report, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
         for (index, host) in self.spec.hosts.iter().enumerate() {
             host.validate(report, &hosts.index(index));
@@ -272,18 +266,8 @@ impl Declared {
     }
 
     fn access(&self, host: &Host) -> Access {
-        let common = &self.spec.ssh;
-        Access {
-            host: host
-                .ssh_address
-                .clone()
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| host.address.clone()),
-            user: host.ssh.user.clone().or_else(|| common.user.clone()),
-            port: host.ssh.port.or(common.port).filter(|port| *port > 0),
-            identity_file: host.ssh.identity_file.clone().or_else(|| common.identity_file.clone()),
-            ..Access::default()
-        }
+        let address = host.ssh_address.clone().filter(|text| !text.is_empty());
+        host.ssh.access(&self.spec.ssh, address.unwrap_or_else(|| host.address.clone()))
     }
 }
 
@@ -312,7 +296,7 @@ impl Host {
                 "roles: [control-plane], [worker], [load-balancer] or [etcd]",
             );
         }
-        ssh(report, &self.ssh, &path.key("ssh"));
+        self.ssh.validate(report, &path.key("ssh"));
         for (key, value) in &self.labels {
             let path = path.key("labels").key(key);
             if !name::is_qualified(key) {
@@ -369,14 +353,5 @@ fn validate_taint(report: &mut Report, taint: &Taint, path: &Path) {
             "the taint has no effect",
             "NoSchedule, PreferNoSchedule or NoExecute",
         );
-    }
-}
-
-fn ssh(report: &mut Report, ssh: &Ssh, path: &Path) {
-    if ssh.port == Some(0) {
-        report.error(&path.key("port"), "port number is not valid").hint("1 to 65535");
-    }
-    if ssh.user.as_deref() == Some("") {
-        report.error(&path.key("user"), "the user's name is empty").hint("leave the field out for root");
     }
 }

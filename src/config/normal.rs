@@ -55,7 +55,7 @@ fn zero(shape: &Shape) -> Value {
         Shape::Duration => json!("0s"),
         Shape::Quantity => json!("0"),
         Shape::Object(schema) => Value::Object(normal(&Object::new(), schema)),
-        Shape::Time | Shape::List(_) | Shape::Map(_) | Shape::Any => Value::Null,
+        Shape::Time | Shape::List(_) | Shape::TextOrTexts | Shape::Map(_) | Shape::Any => Value::Null,
     }
 }
 

@@ -50,11 +50,17 @@ pub struct Basics {
 /// # Errors
 /// The host cannot be reached.
 pub fn basics(host: &dyn Host) -> Result<Basics, HostError> {
-    let files =
-        ["/proc/sys/kernel/hostname", "/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6"];
+    let files = [
+        "/proc/sys/kernel/hostname",
+        "/proc/net/route",
+        "/proc/net/ipv6_route",
+        "/proc/net/if_inet6",
+        "/proc/net/fib_trie",
+    ];
     let mut text = String::new();
-    for file in files.into_iter().chain(["/proc/net/fib_trie"]) {
-        let Some(entry) = host.read(file)? else { continue };
+    let paths: Vec<String> = files.map(str::to_owned).into();
+    for (file, entry) in files.into_iter().zip(host.read_many(&paths)?) {
+        let Some(entry) = entry else { continue };
         let EntryKind::File(content) = entry.kind else { continue };
         for line in String::from_utf8_lossy(&content).lines() {
             let _ = writeln!(text, "{file}:{line}");
@@ -150,6 +156,9 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
     let mut unique: Vec<IpAddr> = addresses.iter().map(|found| found.address).collect();
     unique.sort();
     unique.dedup();
+    let mut of_interfaces: Vec<_> =
+        addresses.into_iter().filter(|found| !found.interface.is_empty()).collect();
+    of_interfaces.sort();
     HostFacts {
         hostname: hostname(&answers),
         init_system: system::init_system(&answers),
@@ -158,7 +167,7 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         proxy_env: proxies(&questions.environment),
         existing_paths: checks.paths.keys().cloned().collect(),
         addresses: unique,
-        interface_addresses: addresses.into_iter().filter(|found| !found.interface.is_empty()).collect(),
+        interface_addresses: of_interfaces,
         accounts: accounts::accounts(&answers),
         platform: system::platform(&answers),
         texts: BTreeMap::new(),

@@ -7,6 +7,7 @@ use crate::facts::Questions;
 use crate::facts::question::CRI_SOCKETS;
 use crate::host::Host;
 use crate::host::Socket;
+use crate::host::fleet::side_by_side;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -74,11 +75,13 @@ pub enum RuntimeConfig {
 
 /// Which of the known sockets somebody answers at, in kubeadm's order.
 pub(super) fn answering_sockets(host: &dyn Host) -> Vec<String> {
-    let answers = |socket: &&&str| {
+    let answers = |socket: &str| {
         let path = socket.trim_start_matches("unix://").to_owned();
         host.connect(&Socket::Unix { path }).is_ok()
     };
-    CRI_SOCKETS.iter().filter(answers).map(|&socket| socket.to_owned()).collect()
+    // Side by side: a host may be far away.
+    let found = side_by_side(CRI_SOCKETS.to_vec(), CRI_SOCKETS.len(), |socket| (socket, answers(socket)));
+    found.into_iter().filter(|(_, answers)| *answers).map(|(socket, _)| socket.to_owned()).collect()
 }
 
 /// Talks to the runtime behind the socket that `questions` name.

@@ -10,6 +10,7 @@ mod difference;
 pub mod images;
 pub mod join_command;
 pub mod kubelet;
+pub mod merge;
 pub mod objects;
 pub mod patch;
 pub mod serving_request;

@@ -130,13 +130,19 @@ fn place(step: &Step) -> Option<&str> {
     }
 }
 
+/// One step as a line: what kind of thing, what will be true, and what it is about.
 fn line(step: &Step) -> String {
-    let (verb, subject) = (verb(&step.action), step.subject());
     let note = note(&step.action).map(|note| format!(", {note}")).unwrap_or_default();
+    brief(step) + &note
+}
+
+/// The same, without the conditions under which it does something.
+pub fn brief(step: &Step) -> String {
+    let (verb, subject) = (verb(&step.action), step.subject());
     if step.title == subject {
-        return format!("{verb:<8} {subject}{note}");
+        return format!("{verb:<8} {subject}");
     }
-    format!("{verb:<8} {}  {subject}{note}", step.title)
+    format!("{verb:<8} {}  {subject}", step.title)
 }
 
 fn verb(action: &Action) -> &'static str {

@@ -10,6 +10,7 @@
 //! | `phase-started` | steps of a phase begin | `phase`, `hosts`, `steps` |
 //! | `step-started` | | `phase`, `host`, `title`, `subject` |
 //! | `waiting` | a wait goes on (about every 5 s) | `phase`, `host`, `subject`, `elapsedMs`, `limitMs`, `last` |
+//! | `retrying` | the connection to the host was lost, and the step is tried again | `phase`, `host`, `subject`, `attempt`, `limit`, `why` |
 //! | `step-finished` | | `phase`, `host`, `title`, `subject`, `outcome`, `detail`, `diff`, `elapsedMs` |
 //! | `phase-finished` | | `phase`, `totals`, `elapsedMs` |
 //! | `warning` | anything that deserves a look | `host`, `message`, `hint` |
@@ -53,6 +54,16 @@ pub enum Event {
         limit_ms: u64,
         /// The last answer.
         last: String,
+    },
+    Retrying {
+        phase: String,
+        host: Option<String>,
+        subject: String,
+        /// From 1.
+        attempt: u32,
+        /// How many there are at most.
+        limit: u32,
+        why: String,
     },
     StepFinished {
         phase: String,

@@ -17,9 +17,20 @@ use std::time::Duration;
 pub struct Live {
     bars: MultiProgress,
     run: ProgressBar,
-    hosts: BTreeMap<String, ProgressBar>,
+    hosts: BTreeMap<String, Line>,
     settings: Settings,
 }
+
+/// What a host is doing.
+#[derive(Debug)]
+struct Line {
+    bar: ProgressBar,
+    /// Steps that were begun and are not finished: files come by the dozen.
+    at_work: usize,
+}
+
+/// With more hosts than this, those that wait have no line.
+const CROWD: usize = 16;
 
 impl Live {
     pub fn new(colour: bool) -> Self {
@@ -34,7 +45,7 @@ impl Live {
         self.run = bar;
     }
 
-    fn host(&mut self, host: Option<&str>) -> &ProgressBar {
+    fn line(&mut self, host: Option<&str>) -> &mut Line {
         let name = host.unwrap_or("cluster");
         let (bars, run, colour) = (&self.bars, &self.run, self.settings.colour);
         self.hosts.entry(name.to_owned()).or_insert_with(|| {
@@ -42,13 +53,29 @@ impl Live {
             bar.set_style(style("{spinner} {prefix} {wide_msg}", colour));
             bar.set_prefix(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
-            bar
+            Line { bar, at_work: 0 }
         })
     }
 
+    /// A step came to its end. The line stays while others of the host are at work, and until the end of the run where
+    /// there is room.
+    fn finished(&mut self, host: Option<&str>) {
+        let crowded = self.hosts.len() > CROWD;
+        let line = self.line(host);
+        line.at_work = line.at_work.saturating_sub(1);
+        if line.at_work > 0 {
+            return;
+        }
+        line.bar.set_message("waits for others");
+        if crowded {
+            line.bar.finish_and_clear();
+            self.hosts.remove(host.unwrap_or("cluster"));
+        }
+    }
+
     fn rest(&mut self) {
-        for (_, bar) in std::mem::take(&mut self.hosts) {
-            bar.finish_and_clear();
+        for (_, line) in std::mem::take(&mut self.hosts) {
+            line.bar.finish_and_clear();
         }
     }
 
@@ -64,23 +91,29 @@ impl Face for Live {
     fn tell(&mut self, event: &Event) {
         match event {
             Event::RunStarted { steps, .. } => self.start(*steps),
-            Event::StepStarted { host, title, .. } => self.host(host.as_deref()).set_message(title.clone()),
+            Event::StepStarted { host, title, .. } => {
+                let line = self.line(host.as_deref());
+                line.at_work += 1;
+                line.bar.set_message(title.clone());
+            }
             Event::Waiting { host, subject, elapsed_ms, limit_ms, last, .. } => {
                 let (passed, limit) = (elapsed(*elapsed_ms), elapsed(*limit_ms));
-                self.host(host.as_deref()).set_message(format!("{subject} ({passed} of {limit}): {last}"));
+                let message = format!("{subject} ({passed} of {limit}): {last}");
+                self.line(host.as_deref()).bar.set_message(message);
             }
-            Event::StepFinished { outcome, diff, .. } => {
+            Event::StepFinished { host, outcome, diff, .. } => {
                 self.run.inc(1);
+                self.finished(host.as_deref());
                 if diff.is_some() || matches!(outcome, Outcome::Warned) {
                     self.print(event);
                 }
             }
-            Event::PhaseFinished { .. } => {
-                self.rest();
-                self.print(event);
-            }
-            Event::Warning { .. } => self.print(event),
-            Event::Failed { .. } | Event::RunFinished { .. } => {
+            // Other hosts are still at work.
+            Event::PhaseFinished { .. }
+            | Event::Warning { .. }
+            | Event::Retrying { .. }
+            | Event::Failed { .. } => self.print(event),
+            Event::RunFinished { .. } => {
                 self.rest();
                 self.run.finish_and_clear();
                 self.print(event);
@@ -112,9 +145,9 @@ mod tests {
             assert_eq!((live.hosts.len(), live.run.length()), (1, Some(2)));
             let totals = Totals::default();
             live.tell(&Event::PhaseFinished { phase: "certs".into(), totals, elapsed_ms: 1 });
-            assert!(live.hosts.is_empty());
+            assert_eq!(live.hosts.len(), 1, "the host is still at work");
             live.tell(&Event::RunFinished { totals, interrupted: false, elapsed_ms: 1 });
-            assert!(live.run.is_finished());
+            assert!(live.run.is_finished() && live.hosts.is_empty());
         }
     }
 }

@@ -66,6 +66,10 @@ pub fn line(event: &Event, settings: Settings) -> Option<String> {
             let (passed, limit) = (elapsed(*elapsed_ms), elapsed(*limit_ms));
             format!("[{phase}] {host}: waiting for {subject} ({passed} of {limit}): {last}")
         }
+        Event::Retrying { phase, host, subject, attempt, limit, why } => {
+            let host = host.as_deref().unwrap_or("cluster");
+            format!("[{phase}] {host}: trying {subject} again ({attempt} of {limit}): {why}")
+        }
         Event::PhaseFinished { phase, totals, elapsed_ms } if !calm => {
             format!("[{phase}] {totals} in {}", elapsed(*elapsed_ms))
         }

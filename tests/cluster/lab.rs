@@ -30,6 +30,12 @@ pub(crate) fn available(test: &str) -> bool {
     missing.is_none()
 }
 
+/// The private key that every host lets in as root.
+pub(crate) fn key() -> String {
+    let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
+    format!("{directory}/id")
+}
+
 /// What a command on a host came to.
 #[derive(Debug)]
 pub(crate) struct Outcome {

@@ -11,6 +11,7 @@
 )]
 
 mod apply;
+mod apply_plan;
 mod apply_refused;
 mod discovery;
 mod estate;
@@ -36,5 +37,6 @@ mod reset;
 mod running;
 #[path = "../support/skip.rs"]
 mod skip;
+mod ssh;
 mod state;
 mod tokens;

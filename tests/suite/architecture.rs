@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -34,6 +34,9 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     // What an earlier run wrote down is a fact for `reset`.
     ("phase", &["apply", "artifact", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
+    ("lock", &["host"]),
+    // A digest is what the receipt takes for one.
+    ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
         "cli",
         &[
@@ -50,11 +53,13 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "fetch",
             "host",
             "kube",
+            "lock",
             "phase",
             "pki",
             "plan",
             "preflight",
             "report",
+            "review",
             "template",
         ],
     ),

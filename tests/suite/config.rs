@@ -6,7 +6,10 @@ use crate::support::golden;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Role;
 use kubewright::cluster::Secret;
+use kubewright::cluster::site::Access;
 use kubewright::cluster::site::EndpointProvider;
+use kubewright::cluster::site::HostKeyChecking;
+use kubewright::cluster::site::Sudo;
 use kubewright::config;
 use kubewright::config::Environment;
 use kubewright::config::File;
@@ -25,6 +28,7 @@ use serde_json::json;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 fn environment() -> Environment {
     Environment {
@@ -274,6 +278,48 @@ fn lenient_where_kubeadm_is() {
         Purpose::Init,
     );
     assert_eq!(strict.unwrap_err().errors().count(), 2);
+}
+
+#[test]
+fn a_host_says_how_it_is_reached_and_leaves_the_rest_to_all() {
+    let pin = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
+    let text = format!(
+        "\
+apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: {{name: lab}}
+spec:
+  ssh: {{user: ops, bastion: 'jump,ops@inner:2222', connectTimeout: 1m30s, sudoPasswordFile: ~/sudo, sudo: always}}
+  hosts:
+  - {{name: cp1, address: 10.0.0.1, roles: [control-plane]}}
+  - name: w1
+    address: 10.0.0.9
+    roles: [worker]
+    ssh: {{user: root, hostKey: '{pin}', hostKeyChecking: accept-new, bastion: [], sudo: never, passwordFile: p}}
+"
+    );
+    let loaded = load(&text).unwrap();
+    let access: Vec<Access> = loaded.cluster.nodes.iter().map(|node| node.access.clone().unwrap()).collect();
+    let common = Access {
+        host: "10.0.0.1".to_owned(),
+        user: Some("ops".to_owned()),
+        bastions: vec!["jump,ops@inner:2222".to_owned()],
+        connect_timeout: Some(Duration::from_secs(90)),
+        sudo: Sudo::Always,
+        sudo_password_file: Some("~/sudo".to_owned()),
+        ..Access::default()
+    };
+    let own = Access {
+        host: "10.0.0.9".to_owned(),
+        user: Some("root".to_owned()),
+        bastions: Vec::new(),
+        sudo: Sudo::Never,
+        password_file: Some("p".to_owned()),
+        host_keys: vec![pin.to_owned()],
+        host_key_checking: Some(HostKeyChecking::AcceptNew),
+        ..common.clone()
+    };
+    assert_eq!(access, [common, own]);
 }
 
 #[test]

@@ -63,10 +63,10 @@ impl Random for Counting {
 }
 
 /// What a plan's references lead to.
-struct Contents<'a> {
-    bundle: Bundle,
-    cluster: &'a Cluster,
-    host: &'a dyn Host,
+pub(crate) struct Contents<'a> {
+    pub(crate) bundle: Bundle,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) host: &'a dyn Host,
 }
 
 impl Contents<'_> {
@@ -120,16 +120,16 @@ impl Resolve for Contents<'_> {
     }
 }
 
-struct Stage {
-    hosts: BTreeMap<String, Arc<Fake>>,
-    api: api::Fake,
+pub(crate) struct Stage {
+    pub(crate) hosts: BTreeMap<String, Arc<Fake>>,
+    pub(crate) api: api::Fake,
     /// What a joining control plane finds.
-    etcd: etcd::Fake,
-    clock: Manual,
+    pub(crate) etcd: etcd::Fake,
+    pub(crate) clock: Manual,
 }
 
 impl Stage {
-    fn new(cluster: &Cluster) -> Self {
+    pub(crate) fn new(cluster: &Cluster) -> Self {
         let api = api::Fake::new().admin_needs(ObjectRef::of(&admins::cluster_admins().value));
         api.page("/livez", "ok");
         if cluster.joining {
@@ -185,7 +185,7 @@ impl Stage {
     }
 
     /// What exists on the hosts, completed.
-    fn bundle(&self, cluster: &Cluster) -> Bundle {
+    pub(crate) fn bundle(&self, cluster: &Cluster) -> Bundle {
         if cluster.control_planes().next().is_none() {
             // A worker is handed all that it needs.
             return Bundle::default();
@@ -231,7 +231,7 @@ fn found(host: &Fake, cluster: &Cluster, specs: &[CertSpec]) -> Inventory {
 }
 
 /// The plan with probes that hosts in memory can answer: they speak no TLS.
-fn without_tls(mut plan: Plan) -> Plan {
+pub(crate) fn without_tls(mut plan: Plan) -> Plan {
     for step in &mut plan.steps {
         if let Action::Wait(wait) = &mut step.action
             && let Probe::Http { tls, .. } = &mut wait.probe

@@ -5,8 +5,14 @@ mod args;
 mod ask;
 mod connect;
 mod etcd;
+mod lock;
 mod session;
 
 pub(super) use args::FleetArgs;
 pub(super) use connect::connect;
+pub(super) use lock::holder;
+pub(super) use lock::in_order;
+pub(super) use lock::take as take_locks;
+pub(super) use lock::take_here;
 pub(super) use session::FleetSession;
+pub(super) use session::Look;

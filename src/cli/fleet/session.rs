@@ -13,7 +13,6 @@ use crate::cli::fleet::ask::Answers;
 use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
 use crate::cli::images::CriImages;
-use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::pods::CriPods;
 use crate::cli::resolver::Resolver;
@@ -35,6 +34,7 @@ use crate::facts::etcd::versions as etcd_versions;
 use crate::facts::links;
 use crate::facts::links::Wanted;
 use crate::host::Fleet;
+use crate::host::Host as _;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::phase::Context;
@@ -63,14 +63,26 @@ use crate::preflight::fleet::fleet_preflight;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Reporter;
+use crate::review::Review;
+use crate::review::Seen;
+use crate::review::Watched;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use time::OffsetDateTime;
 
 /// What it takes to ask a cluster and its etcd.
 const ASKING: [CertName; 3] = [CertName::Admin, CertName::EtcdHealthcheckClient, CertName::Ca(Ca::Etcd)];
+
+/// What a plan would do, and what was looked at for that.
+pub(in crate::cli) struct Look {
+    pub review: Review,
+    pub seen: BTreeMap<String, Seen>,
+    pub report: Report,
+}
 
 /// What is wanted of a cluster, and what is so on all its hosts.
 pub(in crate::cli) struct FleetSession {
@@ -81,7 +93,7 @@ pub(in crate::cli) struct FleetSession {
     etcd: Option<Arc<dyn Etcd>>,
     parallel: usize,
     external: BTreeSet<Ca>,
-    options: Options,
+    pub options: Options,
     ttl_token: (String, Secret),
     now: OffsetDateTime,
     interrupt: Arc<AtomicBool>,
@@ -98,6 +110,7 @@ impl FleetSession {
         connected: Connected,
         mut options: Options,
         parallel: usize,
+        interrupt: Arc<AtomicBool>,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
         let mut answers = ask::all(&cluster, connected, parallel);
@@ -109,9 +122,12 @@ impl FleetSession {
         }
         let now = System.now();
         let external = pki_files::external(&cluster, &answers.inventories, now);
-        let ttl_token = random::token(&mut SystemRandom);
-        options.ttl_token_id.clone_from(&ttl_token.0);
-        let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+        let mut ttl_token = random::token(&mut SystemRandom);
+        if options.ttl_token_id.is_empty() {
+            options.ttl_token_id.clone_from(&ttl_token.0);
+        }
+        // A plan that was reviewed has its name, which is no secret.
+        ttl_token.0.clone_from(&options.ttl_token_id);
         let running = ClusterFacts::default();
         let mut session = Self {
             cluster,
@@ -154,7 +170,8 @@ impl FleetSession {
     }
 
     fn inputs(&self) -> BTreeMap<String, Result<HostInput, Unreachable>> {
-        let unreachable = self.answers.unreachable.iter();
+        let included = |(name, _): &(&String, &Unreachable)| self.includes(name);
+        let unreachable = self.answers.unreachable.iter().filter(included);
         let unreachable = unreachable.map(|(name, why)| (name.clone(), Err(why.clone())));
         let asked = self.answers.facts.iter().filter_map(|(name, facts)| {
             let images = ask::images_of(&self.cluster, self.cluster.node(name)?);
@@ -162,6 +179,23 @@ impl FleetSession {
             Some((name.clone(), Ok(HostInput { facts: facts.clone(), images, ours })))
         });
         unreachable.chain(asked).collect()
+    }
+
+    /// Whether the run is about a host.
+    fn includes(&self, name: &str) -> bool {
+        self.options.only.as_ref().is_none_or(|only| only.contains(name))
+    }
+
+    /// Hosts that the run is about, and that nobody could ask.
+    pub(in crate::cli) fn silent(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unreachable = self.answers.unreachable.iter().filter(|(name, _)| self.includes(name));
+        unreachable.map(|(name, why)| (name.as_str(), why.why.as_str()))
+    }
+
+    /// Hosts that nobody could ask, and that the run is not about.
+    pub(in crate::cli) fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unreachable = self.answers.unreachable.iter().filter(|(name, _)| !self.includes(name));
+        unreachable.map(|(name, why)| (name.as_str(), why.why.as_str()))
     }
 
     /// Whether there is a host on which no kubelet of this cluster was ever set up.
@@ -220,8 +254,9 @@ impl FleetSession {
 
     /// What a plan's references stand for.
     pub(in crate::cli) fn resolver(&self, bundle: Arc<Bundle>, dry_run: bool) -> Resolver<'_> {
-        let first = &self.cluster.first_control_plane().name;
-        let host = self.hosts.get(first).expect("every host was asked");
+        let reached = |name: &String| self.hosts.get(name);
+        let host = self.cluster.control_planes().find_map(|node| reached(&node.name));
+        let host = host.or_else(|| self.hosts.iter().next()).expect("a run without hosts ends at preflight");
         Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &**host, dry_run)
     }
 
@@ -240,10 +275,54 @@ impl FleetSession {
         if !options.dry_run {
             self.record_baselines().or_exit(Exit::Host)?;
         }
+        Ok(self.carry_out(plan, resolver, options, &self.hosts, events))
+    }
+
+    /// Looks what a plan would do, and what there is now.
+    pub(in crate::cli) fn look(
+        &self,
+        plan: &Plan,
+        resolver: &Resolver<'_>,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Look {
+        let watched: Vec<Arc<Watched>> =
+            self.hosts.iter().map(|host| Arc::new(Watched::new(Arc::clone(host)))).collect();
+        let mut hosts = Fleet::new();
+        for host in &watched {
+            hosts.insert(Arc::<Watched>::clone(host));
+        }
+        let told = Mutex::new(Vec::new());
+        let options = apply::Options {
+            dry_run: true,
+            diff: true,
+            parallel: self.parallel,
+            ..apply::Options::default()
+        };
+        let report = self.carry_out(plan, resolver, &options, &hosts, &|event| {
+            events(event.clone());
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        });
+        let told = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let seen: BTreeMap<_, _> = watched.iter().map(|host| (host.name().to_owned(), host.seen())).collect();
+        let endpoint = self.cluster.site.balancing.as_ref().and(self.cluster.endpoint.as_ref());
+        let endpoint = endpoint.map(ToString::to_string);
+        let names = self.hosts.names().map(str::to_owned).collect();
+        let review = Review::new(plan, &told, &seen, endpoint.as_deref(), names);
+        Look { review, seen, report }
+    }
+
+    fn carry_out(
+        &self,
+        plan: &Plan,
+        resolver: &Resolver<'_>,
+        options: &apply::Options,
+        hosts: &Fleet,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Report {
         let api = self.api(Arc::clone(&resolver.bundle));
         let etcd = self.etcd.clone().map(Known);
         let world = World {
-            hosts: &self.hosts,
+            hosts,
             api: &api,
             etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
             resolver,
@@ -254,7 +333,7 @@ impl FleetSession {
             interrupt: &self.interrupt,
             options,
         };
-        Ok(apply::execute(plan, &world))
+        apply::execute(plan, &world)
     }
 
     fn record_baselines(&self) -> Result<(), HostError> {

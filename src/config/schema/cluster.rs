@@ -1,6 +1,5 @@
 //! `kubewright.dev/v1alpha1 Cluster`: what kubeadm has no word for.
 
-use crate::config::schema::PORT;
 use crate::config::schema::Schema;
 use crate::config::schema::Shape;
 use crate::config::schema::TEXT_MAP;
@@ -10,6 +9,7 @@ use crate::config::schema::field;
 use crate::config::schema::prepare::ARTIFACTS;
 use crate::config::schema::prepare::PREPARE;
 use crate::config::schema::prepare::RUNTIME;
+use crate::config::schema::ssh::SSH;
 use crate::config::schema::v1beta4::ARG;
 
 pub const ROLES: &[&str] = &["control-plane", "worker", "load-balancer", "etcd"];
@@ -38,15 +38,6 @@ static SPEC: Schema = Schema {
         field("prepare", Shape::Object(&PREPARE), "how hosts are prepared"),
         field("containerRuntime", Shape::Object(&RUNTIME), "the container runtime"),
         field("artifacts", Shape::Object(&ARTIFACTS), "where binaries and images come from"),
-    ],
-};
-
-static SSH: Schema = Schema {
-    name: "Ssh",
-    fields: &[
-        field("user", Shape::Text, "user to log in as"),
-        field("port", PORT, "port of sshd"),
-        field("identityFile", Shape::Text, "private key on the operator's machine"),
     ],
 };
 

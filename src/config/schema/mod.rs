@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod kube_proxy;
 pub mod kubelet;
 pub mod prepare;
+pub mod ssh;
 pub mod v1beta3;
 pub mod v1beta4;
 
@@ -48,6 +49,8 @@ pub enum Shape {
     /// `1Gi`, or a number.
     Quantity,
     List(&'static Shape),
+    /// A text, or a list of them; it comes out as a list.
+    TextOrTexts,
     Map(&'static Shape),
     Object(&'static Schema),
     Any,

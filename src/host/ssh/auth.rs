@@ -69,6 +69,9 @@ impl Attempt<'_> {
                 return Ok(true);
             }
         }
+        if !offers(&self.methods, "password") && !offers(&self.methods, "keyboard-interactive") {
+            self.ask_again();
+        }
         let known = self.login.password.is_some();
         if known && offers(&self.methods, "password") && self.try_password()? {
             return Ok(true);
@@ -80,6 +83,17 @@ impl Attempt<'_> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// A server that wants a key and a password offers the password when it has seen the key, and libssh2 does not tell
+    /// such a key from one that is refused.
+    fn ask_again(&mut self) {
+        let Ok(methods) = self.session.auth_methods(&self.login.user).map(str::to_owned) else { return };
+        let methods: Vec<String> = methods.split(',').map(str::to_owned).collect();
+        if methods != self.methods {
+            self.tried.push("which is accepted, and more is asked for".to_owned());
+            self.methods = methods;
+        }
     }
 
     fn identities(&mut self) -> Vec<Identity> {

@@ -120,7 +120,7 @@ impl Ssh {
             let with_files = batches.into_iter().map(|batch| members(changes, &batch));
             Box::new(with_files.filter(|members| !members.is_empty()).flat_map(archive::pieces))
         };
-        let job = Job { what: "writing files", script: &script, limit, repeat: false };
+        let job = Job { what: "writing files", script: &script, limit, repeat: false, open: false };
         let output = self.perform_with(&job, &input, talk::finish)?;
         Ok(outcome(&output, from))
     }

@@ -39,7 +39,10 @@ pub struct HostSettings {
     pub user_known_hosts: Option<Vec<String>>,
     pub strict_checking: Option<String>,
     pub host_key_alias: Option<String>,
+    /// Seconds.
     pub connect_timeout: Option<u64>,
+    /// Seconds.
+    pub alive_interval: Option<u64>,
 }
 
 impl SshConfig {
@@ -136,6 +139,9 @@ impl SshConfig {
                 "hostkeyalias" => set(&mut found.host_key_alias, first()),
                 "connecttimeout" => {
                     set(&mut found.connect_timeout, first().and_then(|word| word.parse().ok()));
+                }
+                "serveraliveinterval" => {
+                    set(&mut found.alive_interval, first().and_then(|word| word.parse().ok()));
                 }
                 _ => {}
             }
@@ -279,7 +285,8 @@ mod tests {
         let (config, _home) = read(
             "# all\nIdentityFile ~/.ssh/first\nHost a *.lab !no.lab\n  HostName=10.0.0.1\n  User \"the user\"\n  \
              Include config.d/*.conf\n  IdentityFile ~/.ssh/second # mine\n  IdentitiesOnly yes\n\nHost *\n  User late\n  \
-             Port 22\n  ProxyJump jump@b:2222,c\n  UserKnownHostsFile /a /b\n  ConnectTimeout 7\n",
+             Port 22\n  ProxyJump jump@b:2222,c\n  UserKnownHostsFile /a /b\n  ConnectTimeout 7\n  \
+             ServerAliveInterval 3\n",
         );
         let a = config.of("a");
         assert_eq!(a.host_name.as_deref(), Some("10.0.0.1"));
@@ -289,7 +296,7 @@ mod tests {
         assert!(a.identities_only);
         assert_eq!(a.proxy_jump.as_deref(), Some("jump@b:2222,c"));
         assert_eq!(a.user_known_hosts.as_deref(), Some(&["/a".to_owned(), "/b".to_owned()][..]));
-        assert_eq!(a.connect_timeout, Some(7));
+        assert_eq!((a.connect_timeout, a.alive_interval), (Some(7), Some(3)));
         assert_eq!(config.of("x.LAB").host_name.as_deref(), Some("10.0.0.1"));
         let no = config.of("no.lab");
         assert_eq!((no.host_name, no.user.as_deref(), no.port), (None, Some("late"), Some(22)));

@@ -42,7 +42,8 @@ impl Bastions {
             return Ok(Some(Arc::clone(connection)));
         }
         let through = self.get(before, answers)?;
-        let connection = dial(last, through.as_deref(), answers, Use::Bastion).map_err(of_bastion)?;
+        let connection =
+            dial(last, through.as_deref(), answers, Use::Bastion).map_err(|error| of_bastion(last, error))?;
         let connection = Arc::new(connection.keeping(through));
         *slot = Some(Arc::clone(&connection));
         Ok(Some(connection))
@@ -50,11 +51,12 @@ impl Bastions {
 }
 
 /// That a bastion cannot be reached is another thing than that the host cannot.
-fn of_bastion(error: SshError) -> SshError {
-    match error.trouble {
-        Trouble::Unreachable | Trouble::Protocol => SshError { trouble: Trouble::BastionFailed, ..error },
-        _ => error,
-    }
+fn of_bastion(bastion: &Login, error: SshError) -> SshError {
+    let trouble = match error.trouble {
+        Trouble::Unreachable | Trouble::Protocol => Trouble::BastionFailed,
+        other => other,
+    };
+    SshError { trouble, message: format!("bastion {}: {}", bastion.address(), error.message), ..error }
 }
 
 impl Link {

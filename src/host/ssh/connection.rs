@@ -34,9 +34,6 @@ use std::time::Instant;
 /// Processes at once. sshd's own limit (`MaxSessions`) is ten, and one channel is kept open beforehand.
 pub(super) const MAX_PROCESSES: usize = 8;
 
-/// After how long a silence the other side is asked for a sign of life.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-
 /// How long the server may take to count a channel as closed, and when it is asked again meanwhile.
 const RECOUNT: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -83,7 +80,12 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Takes over a session that is authenticated.
-    pub(super) fn new(session: ssh2::Session, wire: Wire, purpose: Use) -> io::Result<Self> {
+    pub(super) fn new(
+        session: ssh2::Session,
+        wire: Wire,
+        purpose: Use,
+        keepalive: Duration,
+    ) -> io::Result<Self> {
         session.set_blocking(false);
         session.set_keepalive(true, 2); // when to ask is decided here
         let wake = Arc::new(rustix::event::eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
@@ -105,6 +107,7 @@ impl Connection {
             limit: if purpose == Use::Host { MAX_PROCESSES } else { 0 },
             closed: Instant::now(),
             not_before: Instant::now(),
+            keepalive,
             heard: Instant::now(),
             asked: 0,
         };
@@ -207,6 +210,8 @@ struct Worker {
     closed: Instant,
     /// A channel for a process is not asked for before this.
     not_before: Instant,
+    /// After how long a silence the other side is asked for a sign of life.
+    keepalive: Duration,
     heard: Instant,
     asked: u32,
 }
@@ -426,7 +431,8 @@ impl Worker {
         let mut fds = vec![PollFd::new(&self.wire, wire), PollFd::new(&self.wake, PollFlags::IN)];
         let attached: Vec<usize> = (0..self.pumps.len()).filter(|&at| !self.pumps[at].is_hung()).collect();
         fds.extend(attached.iter().map(|&at| PollFd::new(self.pumps[at].local(), self.pumps[at].interest())));
-        let limit = KEEPALIVE.saturating_sub(self.heard.elapsed().saturating_sub(KEEPALIVE * self.asked));
+        let limit =
+            self.keepalive.saturating_sub(self.heard.elapsed().saturating_sub(self.keepalive * self.asked));
         let limit = if self.spare.is_none() && self.processes.len() < self.limit {
             limit.min(self.not_before.saturating_duration_since(Instant::now()))
         } else {
@@ -458,7 +464,7 @@ impl Worker {
     /// Asks for a sign of life after a silence.
     fn keep_alive(&mut self) -> Result<(), Broken> {
         let silence = self.heard.elapsed();
-        if silence < KEEPALIVE * (self.asked + 1) {
+        if silence < self.keepalive * (self.asked + 1) {
             return Ok(());
         }
         if self.asked >= UNANSWERED {

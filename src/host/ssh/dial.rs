@@ -89,7 +89,8 @@ fn dial_once(
             other => other?,
         }
         auth::authenticate(&session, login, answers)?;
-        return Connection::new(session, ours, purpose).map_err(|error| unreachable(login, &error));
+        return Connection::new(session, ours, purpose, login.keepalive)
+            .map_err(|error| unreachable(login, &error));
     }
     Err(refused.unwrap_or_else(|| {
         SshError::new(&login.label, Trouble::Protocol, "it and we know no kind of host key in common")

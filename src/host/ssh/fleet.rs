@@ -5,7 +5,7 @@ use crate::host::fleet::side_by_side;
 use crate::host::ssh::Ssh;
 use crate::host::ssh::SshError;
 use crate::host::ssh::connect::Bastions;
-use crate::host::ssh::route::Operator;
+use crate::host::ssh::operator::Operator;
 
 /// Connects to these hosts, at most `parallel` at a time; the answers are in the order of the hosts. Bastions are
 /// connected to once for all.

@@ -15,11 +15,12 @@ mod fleet;
 mod host_key;
 mod identity;
 mod known_hosts;
+pub mod operator;
 mod process;
 pub mod prompt;
 mod pump;
 mod read;
-pub mod route;
+mod route;
 mod run;
 mod session;
 mod settle;
@@ -31,7 +32,8 @@ mod wire;
 pub use error::SshError;
 pub use error::Trouble;
 pub use fleet::connect_all;
-pub use route::Operator;
+pub use operator::Environment;
+pub use operator::Operator;
 
 use crate::cluster::site::Access;
 use crate::host::Change;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -69,6 +72,8 @@ pub struct Ssh {
     marks: Marks,
     link: Mutex<Option<Arc<Link>>>,
     sudo_password: Mutex<Option<Zeroizing<String>>>,
+    /// The server is known to allow streams to local sockets.
+    local_streams: AtomicBool,
     /// What was written or removed and may not have reached the disk.
     unsettled: Mutex<BTreeSet<String>>,
 }
@@ -98,6 +103,7 @@ impl Ssh {
             answers: operator.answers.clone(),
             marks: marks(name)?,
             link: Mutex::new(Some(Arc::new(link))),
+            local_streams: AtomicBool::new(false),
             unsettled: Mutex::default(),
         })
     }

@@ -71,7 +71,7 @@ impl Ssh {
         }
         for attempt in 0..TRIES {
             let script = script(paths, attempt > 0);
-            let job = Job { what: "reading files", script: &script, limit: LIMIT, repeat: true };
+            let job = Job { what: "reading files", script: &script, limit: LIMIT, repeat: true, open: false };
             let read = self.perform(&job, |talk| collect(talk, paths))?;
             if let Ok(answers) = read {
                 return Ok(answers);

@@ -2,16 +2,16 @@
 //! is usual.
 #![expect(clippy::disallowed_methods, reason = "this is the seam: files of the operator's machine")]
 
+use crate::cluster::hop::Hop;
 use crate::cluster::site::Access;
 use crate::cluster::site::HostKeyChecking;
 use crate::cluster::site::Sudo;
 use crate::host::ssh::config::HostSettings;
-use crate::host::ssh::config::SshConfig;
 use crate::host::ssh::config::expand;
 use crate::host::ssh::config::with_home;
 use crate::host::ssh::error::SshError;
 use crate::host::ssh::error::Trouble;
-use crate::host::ssh::prompt::Answers;
+use crate::host::ssh::operator::Operator;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -22,37 +22,14 @@ use zeroize::Zeroizing;
 /// How long one attempt to connect may take, where nobody says.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for a sign of life after a silence.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// Keys that are tried where none is named, as OpenSSH does.
 const USUAL_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// More hosts on the way than this would be a loop.
 const MAX_HOPS: usize = 8;
-
-/// What the operator's machine contributes.
-#[derive(Clone)]
-pub struct Operator {
-    pub home: Option<PathBuf>,
-    /// The name of the user here.
-    pub user: Option<String>,
-    /// The agent's socket, `SSH_AUTH_SOCK`.
-    pub agent: Option<PathBuf>,
-    /// Of every user on every host that has no file for it.
-    pub password: Option<Zeroizing<String>>,
-    pub sudo_password: Option<Zeroizing<String>>,
-    /// Of every private key that has one.
-    pub passphrase: Option<Zeroizing<String>>,
-    pub config: SshConfig,
-    /// Known hosts, the file of the user first; where the configuration names others, they replace the first.
-    pub known_hosts: Vec<PathBuf>,
-    pub answers: Answers,
-}
-
-/// Tells nothing of the secrets.
-impl fmt::Debug for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operator").field("home", &self.home).field("user", &self.user).finish_non_exhaustive()
-    }
-}
 
 /// How to get into one host.
 #[derive(Clone)]
@@ -75,6 +52,8 @@ pub(super) struct Login {
     pub(super) known_hosts: Vec<PathBuf>,
     pub(super) key_alias: Option<String>,
     pub(super) connect_timeout: Duration,
+    /// After how long a silence the other side is asked for a sign of life.
+    pub(super) keepalive: Duration,
 }
 
 /// The way to a host.
@@ -120,13 +99,11 @@ pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<
     let mut target = login(name, access, &settings, operator)?;
     target.password =
         secret(name, access.password_file.as_deref(), operator)?.or_else(|| operator.password.clone());
-    let jumps = if access.bastions.is_empty() {
-        jumps(settings.proxy_jump.as_deref())
-    } else {
-        access.bastions.iter().map(String::as_str).flat_map(|jumps_text| jumps(Some(jumps_text))).collect()
-    };
     let mut hops = Vec::new();
-    add_hops(name, &jumps, access, operator, &mut hops)?;
+    let way = if access.bastions.is_empty() { settings.proxy_jump.as_deref() } else { None };
+    for text in access.bastions.iter().map(String::as_str).chain(way) {
+        add_hops(name, text, access, operator, 0, &mut hops)?;
+    }
     let sudo = match access.sudo {
         Sudo::Auto => target.user != "root",
         Sudo::Always => true,
@@ -138,30 +115,26 @@ pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<
     Ok(Route { hops, target, sudo, sudo_password })
 }
 
-/// A bastion is a host like others: the configuration may name a bastion of its own for it.
+/// A bastion is a host like others: the configuration may name a bastion of its own for the first one.
 fn add_hops(
     name: &str,
-    jumps_text: &[String],
+    text: &str,
     access: &Access,
     operator: &Operator,
+    depth: usize,
     hops: &mut Vec<Login>,
 ) -> Result<(), SshError> {
-    for (index, text) in jumps_text.iter().enumerate() {
-        if hops.len() >= MAX_HOPS {
-            return Err(SshError::new(name, Trouble::Settings, "the hosts on the way to it form a loop")
-                .hint("see `bastion` and `ProxyJump`"));
+    let settings_error = |message: String| SshError::new(name, Trouble::Settings, message);
+    let jumps = Hop::list(text).map_err(|error| settings_error(format!("on the way to it: {error}")))?;
+    for jump in jumps {
+        if hops.len().max(depth) >= MAX_HOPS {
+            let error = settings_error("the hosts on the way to it form a loop".to_owned());
+            return Err(error.hint("see `bastion` in the inventory and `ProxyJump` in the ssh configuration"));
         }
-        let Some(jump) = Jump::parse(text) else {
-            return Err(SshError::new(
-                name,
-                Trouble::Settings,
-                format!("the bastion `{text}` is not user@host:port"),
-            ));
-        };
         let settings = operator.config.of(&jump.host);
-        if index == 0 {
-            // The first one is reached directly, or through what the configuration says of it.
-            add_hops(name, &jumps(settings.proxy_jump.as_deref()), access, operator, hops)?;
+        let way = settings.proxy_jump.as_deref().filter(|_| hops.is_empty());
+        if let Some(way) = way {
+            add_hops(name, way, access, operator, depth + 1, hops)?;
         }
         let jump = Access {
             host: jump.host,
@@ -172,48 +145,11 @@ fn add_hops(
             connect_timeout: access.connect_timeout,
             ..Access::default()
         };
-        let label = format!("{name} (bastion {text})");
-        let mut hop = login(&label, &jump, &settings, operator)?;
+        let mut hop = login(name, &jump, &settings, operator)?;
         hop.password.clone_from(&operator.password);
         hops.push(hop);
     }
     Ok(())
-}
-
-/// The words of `ProxyJump`, and of `bastion`.
-fn jumps(text: Option<&str>) -> Vec<String> {
-    let words = text.into_iter().flat_map(|text| text.split(','));
-    let words = words.map(str::trim).filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("none"));
-    words.map(str::to_owned).collect()
-}
-
-/// `[ssh://][user@]host[:port]`.
-#[derive(Debug, PartialEq, Eq)]
-struct Jump {
-    user: Option<String>,
-    host: String,
-    port: Option<u16>,
-}
-
-impl Jump {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix("ssh://").unwrap_or(text);
-        let (user, rest) = match text.rsplit_once('@') {
-            Some((user, rest)) => (Some(user.to_owned()).filter(|user| !user.is_empty()), rest),
-            None => (None, text),
-        };
-        let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, "")) => (host, None),
-            Some((host, port)) => (host, Some(port.strip_prefix(':')?)),
-            // A bare IPv6 address has more than one colon.
-            None => match rest.split_once(':') {
-                Some((host, port)) if !port.contains(':') => (host, Some(port)),
-                _ => (rest, None),
-            },
-        };
-        let port = port.map(str::parse).transpose().ok()?.filter(|port: &u16| *port > 0);
-        (!host.is_empty()).then(|| Self { user, host: host.to_owned(), port })
-    }
 }
 
 fn login(
@@ -276,6 +212,11 @@ fn login(
             .or_else(|| settings.connect_timeout.map(Duration::from_secs))
             .filter(|limit| !limit.is_zero())
             .unwrap_or(CONNECT_TIMEOUT),
+        // Zero means never, which would leave a dead host unnoticed.
+        keepalive: settings
+            .alive_interval
+            .filter(|seconds| *seconds > 0)
+            .map_or(KEEPALIVE, Duration::from_secs),
         host,
         port,
         user,
@@ -298,4 +239,107 @@ fn secret(
         )
     })?;
     Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "files of the operator's machine are made")]
+mod tests {
+    use super::*;
+    use crate::host::ssh::config::SshConfig;
+    use crate::host::ssh::operator::Environment;
+    use crate::host::ssh::prompt::Nobody;
+    use std::sync::Arc;
+
+    fn operator(config: &str) -> (Operator, tempfile::TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(".ssh")).unwrap();
+        fs::write(home.path().join(".ssh/config"), config).unwrap();
+        let environment = Environment {
+            home: Some(home.path().to_owned()),
+            user: Some("me".to_owned()),
+            agent: Some("/agent".into()),
+            ..Environment::default()
+        };
+        let mut operator = Operator::new(environment, Arc::new(Nobody)).unwrap();
+        operator.config = SshConfig::read(&[home.path().join(".ssh/config")], Some(home.path())).unwrap();
+        (operator, home)
+    }
+
+    fn to(host: &str) -> Access {
+        Access { host: host.to_owned(), ..Access::default() }
+    }
+
+    #[test]
+    fn without_a_word_it_is_root_at_port_22_with_the_usual_keys() {
+        let (operator, home) = operator("");
+        let route = route("cp1", &to("10.0.0.1"), &operator).unwrap();
+        assert_eq!(route.target.address(), "root@10.0.0.1:22");
+        let keys = USUAL_KEYS.map(|name| home.path().join(".ssh").join(name));
+        assert_eq!(route.target.identities, keys);
+        assert_eq!(route.target.known_hosts[0], home.path().join(".ssh/known_hosts"));
+        assert_eq!(route.target.agent.as_deref(), Some(Path::new("/agent")));
+        assert_eq!((route.target.connect_timeout, route.sudo), (CONNECT_TIMEOUT, false));
+    }
+
+    #[test]
+    fn the_inventory_comes_before_the_configuration() {
+        let (operator, home) = operator(
+            "Host cp1\n  HostName real-%h\n  User ops\n  Port 2222\n  IdentityFile ~/key-%r\n  IdentityAgent none\n  \
+             HostKeyAlias Alias\n  ConnectTimeout 3\nHost j1\n  User jumper\n  IdentityFile /j1\n",
+        );
+        let route_of = |access: &Access| route("cp1", access, &operator).unwrap();
+        let configured = route_of(&to("cp1"));
+        assert_eq!(configured.target.address(), "ops@real-cp1:2222");
+        assert_eq!(configured.target.identities, [home.path().join("key-ops")]);
+        assert_eq!((configured.target.agent.is_none(), configured.sudo), (true, true));
+        assert_eq!(configured.target.connect_timeout, Duration::from_secs(3));
+        let access = Access {
+            user: Some("root".to_owned()),
+            port: Some(22),
+            identity_file: Some("~/mine".to_owned()),
+            bastions: vec!["j1, two@j2:23".to_owned()],
+            connect_timeout: Some(Duration::from_secs(1)),
+            ..to("cp1")
+        };
+        let said = route_of(&access);
+        assert_eq!(said.target.address(), "root@real-cp1:22");
+        assert_eq!(said.target.identities, [home.path().join("mine")]);
+        assert_eq!(said.hops.iter().map(Login::address).collect::<Vec<_>>(), ["jumper@j1:22", "two@j2:23"]);
+        // A bastion that has a key of its own keeps it; another one gets the host's.
+        assert_eq!(said.hops[0].identities, [PathBuf::from("/j1")]);
+        assert_eq!(said.hops[1].identities, [home.path().join("mine")]);
+    }
+
+    #[test]
+    fn bastions_may_have_bastions_but_no_loop() {
+        let (operator, _home) = operator(
+            "Host a\n  ProxyJump b\nHost b\n  ProxyJump c\nHost x\n  ProxyJump y\nHost y\n  ProxyJump x\n",
+        );
+        let hops = route("n", &to("a"), &operator).unwrap().hops;
+        // Who nobody names a user for is the operator's own.
+        assert_eq!(hops.iter().map(Login::address).collect::<Vec<_>>(), ["me@c:22", "me@b:22"]);
+        let error = route("n", &to("x"), &operator).unwrap_err();
+        assert_eq!(error.trouble, Trouble::Settings);
+        assert!(error.message.contains("loop"), "{error}");
+    }
+
+    #[test]
+    fn passwords_come_from_files_first() {
+        let (mut operator, home) = operator("");
+        operator.password = Some(Zeroizing::new("of all".to_owned()));
+        fs::write(home.path().join("secret"), "of this one\nnot this\n").unwrap();
+        let access = Access { user: Some("ops".to_owned()), ..to("a") };
+        let text = |secret: &Option<Zeroizing<String>>| secret.as_ref().map(|secret| secret.to_string());
+        let found = route("n", &access, &operator).unwrap();
+        assert_eq!(text(&found.target.password).as_deref(), Some("of all"));
+        // Where nobody says otherwise, sudo asks for the user's own.
+        assert_eq!(text(&found.sudo_password).as_deref(), Some("of all"));
+        let access = Access { password_file: Some("~/secret".to_owned()), ..access };
+        let found = route("n", &access, &operator).unwrap();
+        assert_eq!(text(&found.target.password).as_deref(), Some("of this one"));
+        assert_eq!(text(&found.sudo_password).as_deref(), Some("of this one"));
+        assert!(!format!("{found:?}").contains("of this one"));
+        let access = Access { sudo_password_file: Some("/no/such".to_owned()), ..access };
+        assert_eq!(route("n", &access, &operator).unwrap_err().trouble, Trouble::Settings);
+    }
 }

@@ -13,6 +13,7 @@ use crate::host::ssh::shell::kill_group;
 use crate::host::ssh::talk;
 use crate::host::ssh::talk::Failure;
 use crate::host::ssh::talk::Input;
+use crate::host::ssh::talk::Speech;
 use crate::host::ssh::talk::Talk;
 use crate::host::ssh::talk::pieces;
 use std::io;
@@ -33,6 +34,8 @@ pub(super) struct Job<'a> {
     pub(super) limit: Duration,
     /// It may be done again when the connection was lost meanwhile.
     pub(super) repeat: bool,
+    /// Its input stays open after the script: the caller goes on with it.
+    pub(super) open: bool,
 }
 
 /// What is to be run, however often it takes.
@@ -42,6 +45,7 @@ struct Order<'a, 'i> {
     input: &'a dyn Fn() -> Input<'i>,
     limit: Duration,
     repeat: bool,
+    open: bool,
 }
 
 impl Ssh {
@@ -54,6 +58,7 @@ impl Ssh {
             input: &input,
             limit: command.timeout,
             repeat: !command.changes,
+            open: false,
         };
         let done = self.carry_out(&order, talk::finish);
         let start =
@@ -93,6 +98,7 @@ impl Ssh {
             input: &all,
             limit: job.limit,
             repeat: job.repeat,
+            open: job.open,
         };
         self.carry_out(&order, read).map_err(|stop| match stop {
             Stop::Error(error) => error,
@@ -116,15 +122,15 @@ impl Ssh {
         loop {
             let link = self.link()?;
             let password = self.sudo_password();
-            let talk = Talk::start(
-                &link.connection,
-                &self.marks,
-                self.rights(password.as_ref()),
-                password.clone(),
-                order.line.clone(),
-                (order.input)(),
-                order.limit,
-            );
+            let speech = Speech {
+                rights: self.rights(password.as_ref()),
+                password: password.clone(),
+                line: order.line.clone(),
+                input: (order.input)(),
+                limit: order.limit,
+                open: order.open,
+            };
+            let talk = Talk::start(&link.connection, &self.marks, speech);
             let failure = match read(talk) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
@@ -173,16 +179,15 @@ impl Ssh {
         let Some(shell) = shell else { return };
         let script = kill_group(shell);
         let password = self.sudo_password();
-        let talk = Talk::start(
-            &link.connection,
-            &self.marks,
-            self.rights(password.as_ref()),
+        let speech = Speech {
+            rights: self.rights(password.as_ref()),
             password,
-            self.marks.script(script.len()),
-            pieces(script.as_bytes()),
-            KILL_LIMIT,
-        );
-        let _ = talk::finish(talk);
+            line: self.marks.script(script.len()),
+            input: pieces(script.as_bytes()),
+            limit: KILL_LIMIT,
+            open: false,
+        };
+        let _ = talk::finish(Talk::start(&link.connection, &self.marks, speech));
     }
 
     /// Whether commands run as root.

@@ -47,7 +47,13 @@ impl Ssh {
             }
             script.push_str(" || exit 1\n");
         }
-        let job = Job { what: "bringing files to the disk", script: &script, limit: LIMIT, repeat: true };
+        let job = Job {
+            what: "bringing files to the disk",
+            script: &script,
+            limit: LIMIT,
+            repeat: true,
+            open: false,
+        };
         let output = self.perform(&job, talk::finish)?;
         if !output.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

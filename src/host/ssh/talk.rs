@@ -61,13 +61,27 @@ pub(super) enum Failure {
     NoProgram,
 }
 
+/// What is to run, and how.
+pub(super) struct Speech<'a> {
+    pub(super) rights: Rights,
+    /// What sudo asks for.
+    pub(super) password: Option<Zeroizing<String>>,
+    /// Says to the shell what to run.
+    pub(super) line: Zeroizing<String>,
+    pub(super) input: Input<'a>,
+    pub(super) limit: Duration,
+    /// The input does not end with the pieces: more follows when the talk is over.
+    pub(super) open: bool,
+}
+
 /// A command that runs.
 pub(super) struct Talk<'a> {
     marks: Marks,
     waker: Waker,
     events: Receiver<Event>,
     feed: Option<Sender<Vec<u8>>>,
-    cancelled: Arc<AtomicBool>,
+    open: bool,
+    cancel: Cancel,
     deadline: Instant,
     password: Option<Zeroizing<String>>,
     /// The line that says what to run, until the shell is there.
@@ -86,6 +100,22 @@ pub(super) struct Talk<'a> {
     ready: Vec<u8>,
     taken: usize,
     failure: Option<Failure>,
+}
+
+/// Ends what runs when nobody waits for it any more.
+pub(super) struct Cancel {
+    cancelled: Arc<AtomicBool>,
+    waker: Waker,
+}
+
+/// What is left of a talk that went over into a stream.
+pub(super) struct Rest {
+    pub(super) events: Receiver<Event>,
+    pub(super) feed: Sender<Vec<u8>>,
+    pub(super) waker: Waker,
+    /// Output that came already.
+    pub(super) ready: Vec<u8>,
+    pub(super) cancel: Cancel,
 }
 
 /// An output of which everything up to the line that marks the start is left out.
@@ -125,15 +155,8 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 impl<'a> Talk<'a> {
     /// Starts the shell; it is told what to run when it is there.
-    pub(super) fn start(
-        connection: &Connection,
-        marks: &Marks,
-        rights: Rights,
-        password: Option<Zeroizing<String>>,
-        line: Zeroizing<String>,
-        input: Input<'a>,
-        limit: Duration,
-    ) -> Self {
+    pub(super) fn start(connection: &Connection, marks: &Marks, speech: Speech<'a>) -> Self {
+        let Speech { rights, password, line, input, limit, open } = speech;
         let (feed, input_end) = mpsc::channel();
         let (sender, events) = mpsc::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -148,7 +171,8 @@ impl<'a> Talk<'a> {
             waker: connection.waker(),
             events,
             feed: Some(feed),
-            cancelled,
+            open,
+            cancel: Cancel { cancelled, waker: connection.waker() },
             deadline: Instant::now() + limit.min(Duration::from_hours(24 * 365)),
             password,
             line: Some(line),
@@ -173,6 +197,12 @@ impl<'a> Talk<'a> {
         talk
     }
 
+    /// Goes over into a stream, where the input is still open.
+    pub(super) fn into_rest(mut self) -> Option<Rest> {
+        let ready = self.ready.split_off(self.taken);
+        Some(Rest { events: self.events, feed: self.feed?, waker: self.waker, ready, cancel: self.cancel })
+    }
+
     /// Sends the line that says what to run, and the first pieces of the input.
     fn tell(&mut self) {
         if let (Some(line), Some(feed)) = (self.line.take(), &self.feed) {
@@ -191,6 +221,7 @@ impl<'a> Talk<'a> {
                         self.feed = None;
                     }
                 }
+                None if self.open => break,
                 None => self.feed = None,
             }
         }
@@ -332,9 +363,15 @@ impl Read for Talk<'_> {
     }
 }
 
-impl Drop for Talk<'_> {
-    fn drop(&mut self) {
+impl Cancel {
+    pub(super) fn now(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         self.waker.wake();
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.now();
     }
 }

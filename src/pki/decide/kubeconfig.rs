@@ -110,13 +110,26 @@ impl<'a> Decider<'a> {
     ) -> Option<String> {
         let Some(certificate) = material.certificate() else {
             let lost = spec.paths.store.as_deref() == Some(&parsed.client_certificate_file);
-            return lost.then(|| "it points to a file that cannot be used".to_owned());
+            return if lost {
+                Some("it points to a file that cannot be used".to_owned())
+            } else {
+                is_damaged(parsed).then(|| "the client certificate in it cannot be read".to_owned())
+            };
         };
+        if material.key.is_none() && !parsed.client_key.is_empty() {
+            return Some("the client key in it cannot be read".to_owned());
+        }
         match chain::check_time(certificate, self.request.now) {
             Err(error) => Some(error.to_string()),
             Ok(()) => self.check_signer(spec, &material.certificates).err(),
         }
     }
+}
+
+/// Whether there is a client certificate in it, or was meant to be.
+fn is_damaged(parsed: &kubeconfig::Parsed) -> bool {
+    !parsed.client_certificate.is_empty()
+        || (parsed.client_certificate_file.is_empty() && !parsed.client_key.is_empty())
 }
 
 /// Where the user of a kubeconfig should look for the API; `None` when its node is unknown.

@@ -2,8 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests start servers, and look at files and clocks")]
 
 mod commands;
+mod connections;
 mod files;
 mod host_keys;
 mod logins;
 mod server;
 mod streams;
+mod sudo;

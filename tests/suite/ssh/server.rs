@@ -141,6 +141,10 @@ impl Server {
         fs::write(self.path("known_hosts"), kinds.iter().map(line).collect::<String>()).unwrap();
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }

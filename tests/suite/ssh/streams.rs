@@ -1,5 +1,6 @@
 //! Streams to sockets of the host.
 
+use crate::skip::skip;
 use crate::ssh::server::Server;
 use crate::ssh::server::alone;
 use kubewright::host::Command;
@@ -13,6 +14,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -83,13 +85,16 @@ fn a_socket_at_which_nobody_listens_is_an_error() {
     let Some(server) = Server::start("a_socket_at_which_nobody_listens_is_an_error") else { return };
     let ssh = server.connect();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    for socket in [
-        Socket::Unix { path: server.path("nothing").to_str().unwrap().to_owned() },
-        Socket::Tcp { host: "127.0.0.1".into(), port },
+    let deaf = server.path("deaf").to_str().unwrap().to_owned();
+    drop(UnixListener::bind(&deaf).unwrap());
+    for (socket, kind) in [
+        (Socket::Unix { path: server.path("nothing").to_str().unwrap().to_owned() }, ErrorKind::NotFound),
+        (Socket::Unix { path: deaf }, ErrorKind::ConnectionRefused),
+        (Socket::Tcp { host: "127.0.0.1".into(), port }, ErrorKind::ConnectionRefused),
     ] {
         let error = ssh.connect(&socket).unwrap_err();
         assert!(matches!(error, HostError::Connect { .. }), "{error:?}");
-        assert_eq!(error.io_kind(), Some(ErrorKind::ConnectionRefused), "{error:?}");
+        assert_eq!(error.io_kind(), Some(kind), "{error:?}");
     }
     assert_eq!(ssh.run(&Command::query("true")).unwrap().status, 0);
 }
@@ -141,4 +146,68 @@ fn keys_are_renewed_while_data_flows() {
     let output = ssh.run(&command).unwrap();
     assert_eq!(output.stdout.len(), 18_000_000, "after {:?}", start.elapsed());
     assert!(output.stdout[..9_000_000].iter().all(|byte| *byte == b'b'));
+}
+
+/// A directory with these programs of this machine.
+fn tools(server: &Server, name: &str, programs: &[&str]) -> String {
+    let directory = server.path(name);
+    std::fs::create_dir(&directory).unwrap();
+    for program in programs {
+        let found =
+            ["/usr/bin", "/bin"].map(|at| Path::new(at).join(program)).into_iter().find(|path| path.exists());
+        std::os::unix::fs::symlink(found.unwrap(), directory.join(program)).unwrap();
+    }
+    directory.display().to_string()
+}
+
+#[test]
+fn where_the_server_allows_no_streams_a_program_makes_them() {
+    let test = "where_the_server_allows_no_streams_a_program_makes_them";
+    let Some(helper) = Server::start(test) else { return };
+    let base = ["sh", "bash", "head", "cat"];
+    for (bridge, lists) in [("python3", true), ("perl", true), ("", false)] {
+        if lists && !Path::new("/usr/bin").join(bridge).exists() {
+            skip(test, &format!("there is no /usr/bin/{bridge}"));
+            continue;
+        }
+        let programs: Vec<&str> = base.into_iter().chain(lists.then_some(bridge)).collect();
+        let path = tools(&helper, &format!("with {bridge}"), &programs).replace(' ', "_");
+        let _ = std::fs::rename(helper.path(&format!("with {bridge}")), &path);
+        let lines =
+            format!("DisableForwarding yes\nSetEnv PATH={path} HOME={}", helper.path("home").display());
+        let Some(server) = Server::with_lines(test, &lines) else { return };
+        let ssh = server.connect();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        thread::spawn(move || {
+            tcp.incoming().for_each(|stream| drop(thread::spawn(move || shout(stream.unwrap()))));
+        });
+        let unix_path = server.path("it's a socket").to_str().unwrap().to_owned();
+        let unix = UnixListener::bind(&unix_path).unwrap();
+        thread::spawn(move || {
+            unix.incoming().for_each(|stream| drop(thread::spawn(move || shout(stream.unwrap()))));
+        });
+        let sockets = [Socket::Tcp { host: "127.0.0.1".into(), port }, Socket::Unix { path: unix_path }];
+        if !lists {
+            let error = ssh.connect(&sockets[0]).unwrap_err();
+            let HostError::Connect { source, .. } = &error else { panic!("{error}") };
+            assert!(source.to_string().contains("python3, perl or socat"), "{source}");
+            continue;
+        }
+        thread::scope(|scope| {
+            for socket in &sockets {
+                scope.spawn(|| talk(ssh.connect(socket).unwrap()));
+            }
+        });
+        drop(ssh.connect(&sockets[0]).unwrap());
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        for (socket, kind) in [
+            (Socket::Tcp { host: "127.0.0.1".into(), port: closed }, ErrorKind::ConnectionRefused),
+            (Socket::Unix { path: server.path("nothing").to_str().unwrap().to_owned() }, ErrorKind::NotFound),
+        ] {
+            let error = ssh.connect(&socket).unwrap_err();
+            assert_eq!(error.io_kind(), Some(kind), "{error:?}");
+        }
+        assert_eq!(ssh.run(&Command::query("echo").arg("on")).unwrap().text(), "on");
+    }
 }

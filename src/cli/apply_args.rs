@@ -1,0 +1,70 @@
+//! What can be said to `apply`.
+
+use crate::cli::fleet::FleetArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Make a cluster what a file says, on all its hosts at once
+///
+/// Asks every host over SSH, shows what will be done, and does it after a confirmation: hosts side by side, control
+/// planes all at the same time. What is as wanted is left alone, so the same command goes on where an earlier run
+/// stopped, adds hosts that are new in the file, and puts right what was changed by hand.
+///
+/// While it works it holds a lock on every host, and keeps a journal on this machine (`kubewright journal`). Ctrl-C
+/// lets the steps at hand come to their end and says what is left; a second one ends it at once.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ApplyCommand {
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// Do not ask for confirmation
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+
+    /// Only look what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Show the difference of every file and object that is changed
+    #[arg(long)]
+    pub diff: bool,
+
+    /// Repair on the hosts what preflight finds and can repair
+    #[arg(long)]
+    pub prepare: bool,
+
+    /// Apply exactly this plan, which `plan --out` wrote, without asking; refuse when anything changed since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prepare", "limit", "dry_run"])]
+    pub plan: Option<PathBuf>,
+
+    /// Change only these hosts; names of hosts, or the roles control-plane, worker and load-balancer
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    pub limit: Vec<String>,
+
+    /// How often a step is tried again after its connection was lost
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub retries: u32,
+
+    /// Follow the run of this name, which holds the lock and has not been heard of for minutes
+    #[arg(long, value_name = "RUN")]
+    pub break_lock: Option<String>,
+
+    /// Write the administrator's kubeconfig to a file that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig_out: Option<String>,
+
+    /// Add the administrator's access to the first file of `KUBECONFIG`, or to ~/.kube/config, as the context
+    /// kubernetes-admin@CLUSTER
+    #[arg(long)]
+    pub merge_kubeconfig: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kubewright apply -f cluster.yaml
+  kubewright apply -f cluster.yaml --yes
+  kubewright apply -f cluster.yaml --dry-run --diff
+  kubewright apply -f cluster.yaml --plan reviewed.json
+  kubewright apply -f cluster.yaml --limit worker --merge-kubeconfig";

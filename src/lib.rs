@@ -25,4 +25,5 @@ pub mod plan;
 pub mod preflight;
 pub mod report;
 pub mod review;
+pub mod status;
 pub mod template;

@@ -122,6 +122,10 @@ impl Api for DryRun {
         Ok(())
     }
 
+    fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError> {
+        self.delete(pod)
+    }
+
     fn raw(&self, path: &str) -> Result<String, ApiError> {
         self.ask(|api| api.raw(path))?.ok_or_else(|| ApiError::DryRun { what: format!("asking for {path}") })
     }

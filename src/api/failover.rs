@@ -69,6 +69,10 @@ impl Api for Failover {
         self.ask(|api| api.delete(object))
     }
 
+    fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError> {
+        self.ask(|api| api.evict(pod))
+    }
+
     fn raw(&self, path: &str) -> Result<String, ApiError> {
         self.ask(|api| api.raw(path))
     }
@@ -111,6 +115,9 @@ mod tests {
             Err(Self::error())
         }
         fn delete(&self, _: &ObjectRef) -> Result<(), ApiError> {
+            Err(Self::error())
+        }
+        fn evict(&self, _: &ObjectRef) -> Result<(), ApiError> {
             Err(Self::error())
         }
         fn raw(&self, _: &str) -> Result<String, ApiError> {

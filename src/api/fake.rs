@@ -5,7 +5,7 @@ use crate::api::ApiError;
 use crate::api::ApiProvider;
 use crate::api::Selector;
 use crate::api::merge::merge;
-use crate::api::resources::collection_path;
+use crate::api::resources::list_path;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use serde_json::Value;
@@ -32,6 +32,8 @@ struct Store {
     fault: Option<(usize, Fault)>,
     unplugged: bool,
     admin_needs: Option<ObjectRef>,
+    /// Pods that a disruption budget keeps, and how often an eviction is refused until it allows one.
+    budgets: BTreeMap<ObjectRef, usize>,
 }
 
 /// What happens at the n-th change (counted from 0).
@@ -73,6 +75,11 @@ impl Fake {
     /// Takes an object away from outside, as a controller would.
     pub fn remove(&self, object: &ObjectRef) {
         self.lock().objects.remove(object);
+    }
+
+    /// A disruption budget that refuses the eviction of this pod so many times.
+    pub fn protect(&self, pod: ObjectRef, times: usize) {
+        self.lock().budgets.insert(pod, times);
     }
 
     /// The answer to a plain GET.
@@ -173,7 +180,7 @@ impl Api for Fake {
     }
 
     fn list(&self, collection: &ObjectRef, selector: &Selector) -> Result<Vec<Value>, ApiError> {
-        collection_path(collection)?;
+        list_path(collection)?;
         let store = self.look()?;
         let found = store.objects.iter().filter(|(name, _)| name.is_in(collection));
         Ok(found.map(|(_, object)| object).filter(|object| selector.matches(object)).cloned().collect())
@@ -222,6 +229,17 @@ impl Api for Fake {
         self.change(|store| match store.objects.remove(object) {
             Some(_) => Ok(()),
             None => Err(ApiError::missing(object)),
+        })
+    }
+
+    fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError> {
+        self.change(|store| {
+            if let Some(left) = store.budgets.get_mut(pod).filter(|left| **left > 0) {
+                *left -= 1;
+                let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+                return Err(status(429, "TooManyRequests", message));
+            }
+            store.objects.remove(pod).map(drop).ok_or_else(|| ApiError::missing(pod))
         })
     }
 
@@ -289,7 +307,9 @@ mod tests {
             let names: Vec<_> = found.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap()).collect();
             assert_eq!(names, expected, "{selector:?}");
         }
-        assert!(matches!(api.list(&pods(""), &Selector::all()), Err(ApiError::Invalid { .. })));
+        assert_eq!(api.list(&pods(""), &Selector::all()).unwrap().len(), 3);
+        let gadgets = ObjectRef::new("v1", "Gadget", "", "");
+        assert!(matches!(api.list(&gadgets, &Selector::all()), Err(ApiError::Invalid { .. })));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::api::ApiError;
 use crate::api::Selector;
 use crate::api::Through;
 use crate::api::resources::collection_path;
+use crate::api::resources::list_path;
 use crate::api::resources::object_path;
 use crate::api::through;
 use crate::plan::ObjectRef;
@@ -137,7 +138,7 @@ impl Api for KubeApi {
     }
 
     fn list(&self, collection: &ObjectRef, selector: &Selector) -> Result<Vec<Value>, ApiError> {
-        let path = collection_path(collection)?;
+        let path = list_path(collection)?;
         let (mut found, mut token, mut limit) = (Vec::new(), String::new(), PAGE);
         loop {
             let page = self.send(Method::GET, &format!("{path}?{}", selector.query(limit, &token)), None);
@@ -178,9 +179,23 @@ impl Api for KubeApi {
         self.send(Method::DELETE, &object_path(object)?, None).map(drop)
     }
 
+    fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError> {
+        let body = eviction(pod);
+        self.send(Method::POST, &format!("{}/eviction", object_path(pod)?), Some((JSON, &body))).map(drop)
+    }
+
     fn raw(&self, path: &str) -> Result<String, ApiError> {
         self.send(Method::GET, path, None)
     }
+}
+
+/// What is posted to a pod's `eviction`. How long the pod may take to end it says itself.
+fn eviction(pod: &ObjectRef) -> Value {
+    serde_json::json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.name, "namespace": pod.namespace},
+    })
 }
 
 /// The items of a list, which leave out what they have in common.

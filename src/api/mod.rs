@@ -32,7 +32,7 @@ pub trait Api: Send + Sync {
     /// The API does not answer or refuses.
     fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError>;
 
-    /// The objects of a kind, in a namespace where it has one; the name in `collection` plays no part. Every page of
+    /// The objects of a kind, in a namespace, or in all where `collection` says none; its name plays no part. Every page of
     /// the answer is fetched, and each object says its `apiVersion` and `kind`.
     ///
     /// # Errors
@@ -68,6 +68,12 @@ pub trait Api: Send + Sync {
     /// # Errors
     /// [`ApiError::Status`] with 404 when there is none.
     fn delete(&self, object: &ObjectRef) -> Result<(), ApiError>;
+
+    /// Asks a pod to end as far as disruption budgets allow it (the Eviction API).
+    ///
+    /// # Errors
+    /// [`ApiError::Status`] with 429 while a budget allows none, with 404 when there is no such pod.
+    fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError>;
 
     /// The answer to a plain GET such as `/livez`.
     ///

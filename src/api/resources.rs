@@ -53,6 +53,19 @@ pub fn object_path(object: &ObjectRef) -> Result<String, ApiError> {
     Ok(format!("{}/{}", collection_path(object)?, escaped(&object.name)))
 }
 
+/// The path to all objects of a kind, in one namespace or in all of them.
+///
+/// # Errors
+/// The kind is not in the table, or it lives outside of namespaces and one is given.
+pub fn list_path(collection: &ObjectRef) -> Result<String, ApiError> {
+    let found =
+        RESOURCES.iter().find(|row| row.kind == collection.kind && row.api_version == collection.api_version);
+    match found.filter(|row| row.namespaced && collection.namespace.is_empty()) {
+        Some(resource) => Ok(format!("{}/{}", root(resource), resource.plural)),
+        None => collection_path(collection),
+    }
+}
+
 /// The path to the collection that an object belongs to.
 ///
 /// # Errors
@@ -69,13 +82,17 @@ pub fn collection_path(object: &ObjectRef) -> Result<String, ApiError> {
         let what = format!("{object}: a {} lives {}", object.kind, home(resource));
         return Err(ApiError::Invalid { what });
     }
-    let root = if resource.api_version.contains('/') { "/apis" } else { "/api" };
-    let mut path = format!("{root}/{}", resource.api_version);
+    let mut path = root(resource);
     if resource.namespaced {
         let _ = write!(path, "/namespaces/{}", escaped(&object.namespace));
     }
     let _ = write!(path, "/{}", resource.plural);
     Ok(path)
+}
+
+fn root(resource: &Resource) -> String {
+    let root = if resource.api_version.contains('/') { "/apis" } else { "/api" };
+    format!("{root}/{}", resource.api_version)
 }
 
 fn home(resource: &Resource) -> &'static str {
@@ -126,6 +143,14 @@ mod tests {
             let (api_version, kind, namespace, name) = object;
             assert_eq!(object_path(&ObjectRef::new(api_version, kind, namespace, name)).unwrap(), path);
         }
+    }
+
+    #[test]
+    fn lists_over_all_namespaces() {
+        let path = |namespace: &str| list_path(&ObjectRef::new("v1", "Pod", namespace, "")).unwrap();
+        assert_eq!((path(""), path("a")), ("/api/v1/pods".into(), "/api/v1/namespaces/a/pods".into()));
+        assert_eq!(list_path(&ObjectRef::new("v1", "Node", "", "")).unwrap(), "/api/v1/nodes");
+        assert!(list_path(&ObjectRef::new("v1", "Gadget", "", "")).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod batch;
 mod clear;
 pub mod compare;
 pub mod diff;
+mod drain;
 mod failure;
 mod file;
 mod ledger;

@@ -128,7 +128,7 @@ fn mark(
         return Ok(finished(&spec.object, Outcome::Ok, None));
     };
     api.patch(name, &patch)?;
-    Ok(finished(&spec.object, run.changed(), None))
+    Ok(finished(&spec.object, run.changed(), None).detail(taint::told(&patch, live)))
 }
 
 fn finished(object: &Object, outcome: Outcome, diff: Option<String>) -> Done {

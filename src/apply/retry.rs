@@ -78,12 +78,16 @@ fn is_repeatable(action: &Action) -> bool {
         | Action::Stop(_)
         | Action::Wait(_)
         | Action::Image(_)
-        | Action::Artifact(_)
-        | Action::Package(_)
-        | Action::Key(_)
         | Action::ImageArchive(_)
+        | Action::Artifact(_)
+        | Action::Key(_)
+        | Action::Drain(_)
+        | Action::Delete(_)
         | Action::Clear(_) => true,
         Action::Run(spec) => spec.unless.is_some(),
-        Action::Object(_) | Action::Pod(_) | Action::Rules(_) | Action::Member(_) => false,
+        // A package manager that was cut off may still be at work.
+        Action::Package(_) | Action::Object(_) | Action::Pod(_) | Action::Rules(_) | Action::Member(_) => {
+            false
+        }
     }
 }

@@ -388,7 +388,9 @@ fn builds_on_files(action: &Action) -> bool {
         | Action::Run(_)
         | Action::Object(_)
         | Action::Package(_)
-        | Action::Member(_) => true,
+        | Action::Member(_)
+        | Action::Drain(_)
+        | Action::Delete(_) => true,
         Action::File(_)
         | Action::Directory { .. }
         | Action::Link { .. }

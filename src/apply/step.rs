@@ -3,6 +3,7 @@
 use crate::apply::artifact;
 use crate::apply::batch;
 use crate::apply::clear;
+use crate::apply::drain;
 use crate::apply::failure::StepError;
 use crate::apply::member;
 use crate::apply::object;
@@ -37,6 +38,8 @@ pub(crate) fn perform(run: &Run<'_>, step: &Step, site: Option<&mut Site>) -> Re
             wait::hold(run, step, wait, host)
         }
         Action::Member(spec) => member::change(run, step, spec),
+        Action::Drain(spec) => drain::drain(run, step, spec),
+        Action::Delete(spec) => drain::delete(run, spec),
         _ => on_host(run, step, of_host(step, site)?),
     }
 }
@@ -64,7 +67,7 @@ fn on_host(run: &Run<'_>, step: &Step, site: &mut Site) -> Result<Done, StepErro
         Action::Stop(spec) => service::stop(run, spec, site),
         Action::Pod(spec) => pod::remove(run, spec, site.host.as_ref()),
         Action::Rules(spec) => rules::remove(run, spec, site),
-        Action::Object(_) | Action::Wait(_) | Action::Member(_) => {
+        Action::Object(_) | Action::Wait(_) | Action::Member(_) | Action::Drain(_) | Action::Delete(_) => {
             Err(StepError::plan("this needs no host".to_owned()))
         }
     }

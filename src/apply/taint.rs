@@ -15,29 +15,71 @@ pub(crate) fn is_registered(node: &Value) -> bool {
 /// ones that are not among them, as kubeadm has it. The resource version makes the server refuse the patch when
 /// somebody else changed the taints meanwhile.
 pub(crate) fn mark(wanted: &Value, live: &Value) -> Option<Value> {
-    let empty = Map::new();
-    let live_labels = &live["metadata"]["labels"];
-    let labels = wanted["metadata"]["labels"].as_object().unwrap_or(&empty).iter();
-    let labels: Map<String, Value> = labels
-        .filter(|(key, value)| live_labels.get(*key) != Some(*value))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    let wanted_taints = list(&wanted["spec"]["taints"]);
+    let [labels, annotations] = ["labels", "annotations"].map(|part| {
+        let live = &live["metadata"][part];
+        let wanted = wanted["metadata"][part].as_object().into_iter().flatten();
+        let differs = |(key, value): &(&String, &Value)| live.get(*key).unwrap_or(&Value::Null) != *value;
+        let differing = wanted.filter(differs).map(|(key, value)| (key.clone(), value.clone()));
+        differing.collect::<Map<String, Value>>()
+    });
+    let (removed, wanted_taints): (Vec<Value>, Vec<Value>) =
+        list(&wanted["spec"]["taints"]).into_iter().partition(|taint| taint.get("$patch").is_some());
     let live_taints = list(&live["spec"]["taints"]);
-    let among = |taint: &Value, list: &[Value]| list.iter().any(|other| identity(other) == identity(taint));
-    let taints_missing = wanted_taints.iter().any(|taint| !among(taint, &live_taints));
-    if labels.is_empty() && !taints_missing {
+    let is_gone = |taint: &Value| among(taint, &removed) && !among(taint, &wanted_taints);
+    let taints_differ =
+        wanted_taints.iter().any(|taint| !among(taint, &live_taints)) || live_taints.iter().any(is_gone);
+    if labels.is_empty() && annotations.is_empty() && !taints_differ {
         return None;
     }
     let mut patch = json!({"metadata": {"resourceVersion": live["metadata"]["resourceVersion"]}});
-    if !labels.is_empty() {
-        patch["metadata"]["labels"] = Value::Object(labels);
+    for (part, differing) in [("labels", labels), ("annotations", annotations)] {
+        if !differing.is_empty() {
+            patch["metadata"][part] = Value::Object(differing);
+        }
     }
-    if taints_missing {
-        let others = live_taints.iter().filter(|taint| !among(taint, &wanted_taints));
+    if taints_differ {
+        // One key has one value for each effect.
+        let replaced = |taint: &Value| wanted_taints.iter().any(|one| place(one) == place(taint));
+        let others = live_taints.iter().filter(|taint| !replaced(taint) && !is_gone(taint));
         patch["spec"] = json!({"taints": wanted_taints.iter().chain(others).collect::<Vec<_>>()});
     }
     Some(patch)
+}
+
+/// What a patch of [`mark`] changes, for people: `label disk=hdd to ssd, label old removed`.
+pub(crate) fn told(patch: &Value, live: &Value) -> String {
+    let mut parts = Vec::new();
+    for (key, value) in patch["metadata"]["labels"].as_object().into_iter().flatten() {
+        let was = live["metadata"]["labels"].get(key).and_then(Value::as_str);
+        parts.push(match (was, value.as_str()) {
+            (_, None) => format!("label {key} removed"),
+            (None, Some(value)) => format!("label {key}={value} set"),
+            (Some(was), Some(value)) => format!("label {key}={was} to {value}"),
+        });
+    }
+    if let Some(after) = patch["spec"]["taints"].as_array() {
+        let before = list(&live["spec"]["taints"]);
+        let new = after.iter().filter(|taint| !among(taint, &before));
+        parts.extend(new.map(|taint| format!("taint {} set", text(taint))));
+        let gone = before.iter().filter(|taint| !among(taint, after));
+        parts.extend(gone.map(|taint| format!("taint {} removed", text(taint))));
+    }
+    parts.join(", ")
+}
+
+fn text(taint: &Value) -> String {
+    let [key, value, effect] = identity(taint);
+    let equals = if value.is_empty() { "" } else { "=" };
+    format!("{key}{equals}{value}:{effect}")
+}
+
+fn among(taint: &Value, list: &[Value]) -> bool {
+    list.iter().any(|other| identity(other) == identity(taint))
+}
+
+fn place(taint: &Value) -> [&str; 2] {
+    let [key, _, effect] = identity(taint);
+    [key, effect]
 }
 
 fn list(value: &Value) -> Vec<Value> {
@@ -72,5 +114,37 @@ mod tests {
         );
         let nothing = json!({"metadata": {"labels": {}}, "spec": {"taints": []}});
         assert_eq!(mark(&nothing, &live(json!({}), json!([not_ready]))), None);
+    }
+
+    #[test]
+    fn takes_away_what_is_to_go_and_replaces_a_value() {
+        let gone = json!({"$patch": "delete", "key": "old", "value": "x", "effect": "NoSchedule"});
+        let db = |value: &str| json!({"key": "db", "value": value, "effect": "NoSchedule"});
+        let other = json!({"key": "other", "effect": "NoExecute"});
+        let old = json!({"key": "old", "value": "x", "effect": "NoSchedule"});
+        let wanted = json!({
+            "metadata": {"labels": {"a": "1", "b": null}, "annotations": {"note": null}},
+            "spec": {"taints": [db("new"), gone]},
+        });
+        let live = json!({
+            "metadata": {"resourceVersion": "7", "labels": {"a": "2", "b": "x", "c": "y"}, "annotations": {"note": "n"}},
+            "spec": {"taints": [old, other, db("old")]},
+        });
+        let patch = mark(&wanted, &live).unwrap();
+        assert_eq!(
+            patch,
+            json!({
+                "metadata": {"resourceVersion": "7", "labels": {"a": "1", "b": null}, "annotations": {"note": null}},
+                "spec": {"taints": [db("new"), other]},
+            })
+        );
+        assert_eq!(
+            told(&patch, &live),
+            "label a=2 to 1, label b removed, taint db=new:NoSchedule set, taint old=x:NoSchedule removed, taint \
+             db=old:NoSchedule removed"
+        );
+        let after =
+            json!({"metadata": {"labels": {"a": "1", "c": "y"}}, "spec": {"taints": [db("new"), other]}});
+        assert_eq!(mark(&wanted, &after), None);
     }
 }

@@ -22,6 +22,8 @@ use crate::cli::settings::Settings;
 use crate::lock::Held;
 use crate::lock::Holder;
 use crate::phase::Options;
+use crate::phase::prune;
+use crate::phase::prune::Leaver;
 use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::phase::workflow::CLUSTER;
@@ -90,7 +92,7 @@ impl<'a> Run<'a> {
         let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
         let ignore = Ignore::new(&command.fleet.ignore_preflight_errors, &loaded.ignore_preflight_errors)
             .or_exit(Exit::Usage)?;
-        let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
+        let connected = fleet::connect(&loaded.cluster, parallel, settings, reporter);
         let holder = fleet::holder(&words(command), settings);
         let ordered = fleet::in_order(&loaded.cluster, &connected.hosts);
         let broken = command.break_lock.as_deref();
@@ -125,6 +127,9 @@ impl<'a> Run<'a> {
         let _held = self.held.take().transpose()?;
         self.refuse_without_control_plane()?;
         let plan = self.session.plan(&self.selected)?;
+        if !self.session.options.prune {
+            self.hint(prune::mention(&self.leavers()));
+        }
         if self.command.dry_run || !self.command.yes || self.reviewed.is_some() {
             let bundle = self.session.bundle(&plan, true, self.reporter)?;
             let look = self.look(&plan, bundle);
@@ -227,6 +232,9 @@ impl<'a> Run<'a> {
             }
         })?;
         if report.success() {
+            if self.session.options.prune {
+                self.leavers().iter().for_each(|leaver| self.hint(Some(prune::farewell(leaver))));
+            }
             self.hand_over(&bundle)?;
             return Ok(Exit::Success);
         }
@@ -274,6 +282,17 @@ impl<'a> Run<'a> {
             .hint("apply to the control planes first, or without a limit; nothing was changed"))
     }
 
+    /// The nodes that the cluster has and the file has not.
+    fn leavers(&self) -> Vec<Leaver> {
+        prune::leavers(&self.session.cluster, &self.session.running)
+    }
+
+    fn hint(&self, said: Option<(String, String)>) {
+        if let Some((message, hint)) = said {
+            self.reporter.tell(&Event::Warning { host: None, message, hint: Some(hint) });
+        }
+    }
+
     fn warn(&self, message: String) {
         self.reporter.tell(&Event::Warning { host: None, message, hint: None });
     }
@@ -288,7 +307,9 @@ fn options(
     let choices = reviewed.map(|reviewed| reviewed.choices.clone()).unwrap_or_default();
     let words = if reviewed.is_some() { &choices.limit } else { &command.limit };
     Ok(Options {
-        prepare: command.prepare || choices.prepare,
+        prepare: reviewed.map_or(!command.no_prepare, |_| choices.prepare),
+        prune: reviewed.map_or(command.prune, |_| choices.prune),
+        drain_limit: Some(command.drain_timeout),
         only: limit::resolve(&loaded.cluster, words)?,
         ttl_token_id: choices.ttl_token_id,
         ..Options::default()

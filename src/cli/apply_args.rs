@@ -1,6 +1,7 @@
 //! What can be said to `apply`.
 
 use crate::cli::fleet::FleetArgs;
+use crate::cluster::GoDuration;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -31,17 +32,25 @@ pub(super) struct ApplyCommand {
     #[arg(long)]
     pub diff: bool,
 
-    /// Repair on the hosts what preflight finds and can repair
+    /// Leave kernel, container runtime, programs and firewall of the hosts as they are, and only complain
     #[arg(long)]
-    pub prepare: bool,
+    pub no_prepare: bool,
 
     /// Apply exactly this plan, which `plan --out` wrote, without asking; refuse when anything changed since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prepare", "limit", "dry_run"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_prepare", "limit", "dry_run"])]
     pub plan: Option<PathBuf>,
 
     /// Change only these hosts; names of hosts, or the roles control-plane, worker and load-balancer
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub limit: Vec<String>,
+
+    /// Drain and remove nodes that the cluster has and the file has not
+    #[arg(long)]
+    pub prune: bool,
+
+    /// How long the draining of one node may take
+    #[arg(long, value_name = "DURATION", default_value = "5m0s")]
+    pub drain_timeout: GoDuration,
 
     /// How often a step is tried again after its connection was lost
     #[arg(long, value_name = "N", default_value_t = 2)]
@@ -67,4 +76,5 @@ Examples:
   kubewright apply -f cluster.yaml --yes
   kubewright apply -f cluster.yaml --dry-run --diff
   kubewright apply -f cluster.yaml --plan reviewed.json
-  kubewright apply -f cluster.yaml --limit worker --merge-kubeconfig";
+  kubewright apply -f cluster.yaml --limit worker --merge-kubeconfig
+  kubewright apply -f cluster.yaml --prune      nodes that were taken out of the file leave the cluster";

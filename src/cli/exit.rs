@@ -23,7 +23,8 @@ pub enum Exit {
     Api = 7,
     /// A component did not become healthy in time.
     Timeout = 8,
-    /// What was looked at wants attention: a certificate expires soon, or a signing request was refused.
+    /// What was looked at wants attention: `status` found something, a certificate expires soon, or a signing request
+    /// was refused.
     Attention = 9,
     /// The hosts, the cluster or the configuration are not as they were when the plan was made; nothing was changed.
     Outdated = 10,
@@ -51,7 +52,7 @@ impl Exit {
         (Self::Timeout, "a component did not become healthy in time"),
         (
             Self::Attention,
-            "a certificate expires within the days asked about, or a request for one was refused",
+            "what was looked at wants attention: status, a certificate that expires, a request that was refused",
         ),
         (Self::Outdated, "something changed since the plan was made; nothing was changed now"),
         (Self::Locked, "another run is at work on the cluster; nothing was changed"),

@@ -32,6 +32,7 @@ use crate::pki::random::SystemRandom;
 use crate::report::Event;
 use crate::report::Reporter;
 use anyhow::Context as _;
+use serde::Deserialize as _;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::IpAddr;
@@ -120,6 +121,21 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
     }
     loaded.digest = sha256(&bytes);
     Ok(loaded)
+}
+
+/// Whether a file describes the hosts of a whole cluster. What cannot be read is for the loader to complain about.
+///
+/// # Errors
+/// There is no such file.
+pub(super) fn names_hosts(file: &Path) -> Result<bool, CliError> {
+    let bytes = read_file(file)?;
+    let documents = serde_yaml::Deserializer::from_slice(&bytes);
+    let documents = documents.filter_map(|document| serde_json::Value::deserialize(document).ok());
+    Ok(documents.into_iter().any(|document| {
+        let ours =
+            document["apiVersion"].as_str().is_some_and(|version| version.starts_with("kubewright.dev/"));
+        ours && document["kind"] == "Cluster" && document["spec"]["hosts"].is_array()
+    }))
 }
 
 /// Loads the cluster that `config print cluster` prints.

@@ -37,11 +37,14 @@ mod reset;
 mod reset_args;
 mod reset_etcd;
 mod reset_facts;
+mod reset_fleet;
+mod reset_host;
 mod reset_words;
 mod resolver;
 mod review_file;
 mod session;
 mod settings;
+mod status;
 mod terminal;
 mod token;
 mod tokens;
@@ -77,6 +80,7 @@ enum Command {
     Init(Box<init::InitCommand>),
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
+    Status(status::StatusCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -134,6 +138,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Init(command) => init::run(*command, settings),
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
+        Command::Status(command) => status::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

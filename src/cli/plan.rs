@@ -6,7 +6,6 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
 use crate::cli::load;
-use crate::cli::output;
 use crate::cli::plan_fleet;
 use crate::cli::plan_fleet::FleetPlanArgs;
 use crate::cli::plan_fleet::How;
@@ -67,11 +66,23 @@ pub(super) enum PlanOutput {
 /// The host cannot be asked, the configuration has problems, or what is on the host cannot be used.
 pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, CliError> {
     let args = &command.init;
-    if let Some(file) = &command.fleet.file {
-        let InitArgs { diff, explain, prepare, .. } = *args;
-        let how = How { output: command.output, diff, explain, prepare };
-        return plan_fleet::run(file, &command.fleet, how, settings);
+    let InitArgs { diff, explain, .. } = *args;
+    match &command.fleet.file {
+        // A file without hosts is about this one. Standard input can be read only once.
+        Some(file) if file.as_os_str() != "-" && !plan_fleet::is_wanted(&command.fleet, file)? => {
+            let config = Some(file.clone());
+            of_this_host(&InitArgs { config, ..args.clone() }, command.output, settings)
+        }
+        Some(file) => {
+            let how = How { output: command.output, diff, explain };
+            plan_fleet::run(file, &command.fleet, how, settings)
+        }
+        None => of_this_host(args, command.output, settings),
     }
+}
+
+/// What `init` would do here.
+fn of_this_host(args: &InitArgs, output: PlanOutput, settings: &Settings) -> Result<Exit, CliError> {
     let quiet = Settings { quiet: true, face: crate::cli::settings::Face::Plain, ..settings.clone() };
     let reporter = quiet.reporter();
     let loaded = load::for_init(args, &reporter)?;
@@ -94,7 +105,7 @@ pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, Cl
         reporter.tell(&event);
     })?;
     let diffs = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    output::data(&match command.output {
+    crate::cli::output::data(&match output {
         PlanOutput::Text => text(&plan, &report, args.explain, &diffs),
         PlanOutput::Json => json_text(&plan, &report)?,
     });

@@ -40,6 +40,14 @@ pub(super) struct FleetPlanArgs {
     #[arg(long, value_name = "HOST", value_delimiter = ',', requires = "file")]
     pub limit: Vec<String>,
 
+    /// Plan without preparing the hosts, as `apply --no-prepare` does
+    #[arg(long, requires = "file")]
+    pub no_prepare: bool,
+
+    /// Plan the draining and removal of nodes that the cluster has and the file has not
+    #[arg(long, requires = "file")]
+    pub prune: bool,
+
     /// Write the plan down for `apply --plan`, without secrets
     #[arg(long, value_name = "FILE", requires = "file")]
     pub out: Option<String>,
@@ -59,7 +67,15 @@ pub(super) struct How {
     pub output: PlanOutput,
     pub diff: bool,
     pub explain: bool,
-    pub prepare: bool,
+}
+
+/// Whether the plan is about a whole cluster: the file has hosts, or a flag says so.
+///
+/// # Errors
+/// There is no such file.
+pub(super) fn is_wanted(args: &FleetPlanArgs, file: &std::path::Path) -> Result<bool, CliError> {
+    let says = args.detailed_exitcode || args.all || args.out.is_some() || !args.limit.is_empty();
+    Ok(says || load::names_hosts(file)?)
 }
 
 /// Runs the command for a whole cluster.
@@ -95,7 +111,7 @@ fn plan(
     let parallel = usize::from(args.parallel);
     let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
-    let options = Options { prepare: how.prepare, only, ..Options::default() };
+    let options = Options { prepare: !args.no_prepare, prune: args.prune, only, ..Options::default() };
     let session =
         FleetSession::open(loaded.cluster.clone(), connected, options, parallel, interrupt, &reporter)?;
     refuse_silent(&session)?;
@@ -120,8 +136,12 @@ fn plan(
         return Ok(init::exit_of(&look.report));
     }
     if let Some(path) = &args.out {
-        let choices =
-            PlanChoices { prepare: how.prepare, limit: args.limit.clone(), ..PlanChoices::default() };
+        let choices = PlanChoices {
+            prepare: !args.no_prepare,
+            prune: args.prune,
+            limit: args.limit.clone(),
+            ..PlanChoices::default()
+        };
         review_file::write(path, &review_file::of(&session, &loaded, &choices, &plan, &look))?;
         output::people(&format!(
             "wrote {path}; apply it with `kubewright apply -f {} --plan {path}`\n",

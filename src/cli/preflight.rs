@@ -34,6 +34,10 @@ pub(super) struct PreflightCommand {
     #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "config")]
     file: Option<PathBuf>,
 
+    /// Judge the hosts as `apply --no-prepare` meets them
+    #[arg(long, requires = "file")]
+    no_prepare: bool,
+
     /// How many hosts are asked at the same time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), requires = "file")]
     parallel: u16,
@@ -92,7 +96,7 @@ fn of_all(command: &PreflightCommand, file: &Path, settings: &Settings) -> Resul
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let session =
         FleetSession::open(loaded.cluster, connected, Options::default(), parallel, interrupt, &reporter)?;
-    let report = session.preflight(command.init.prepare, &ignore);
+    let report = session.preflight(!command.no_prepare, &ignore);
     output::data(&match command.output {
         ReportOutput::Table => report.table(),
         ReportOutput::Text => report.text(),

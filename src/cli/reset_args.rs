@@ -1,6 +1,7 @@
 //! What can be typed after `kubewright reset`, under kubeadm's names.
 
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cluster::GoDuration;
 use crate::cluster::kubeadm::ResetConfiguration;
@@ -26,9 +27,26 @@ pub(super) struct ResetArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["force", "cert_dir", "cleanup_tmp_dir", "cri_socket"])]
     pub config: Option<PathBuf>,
 
-    /// Ask nothing
-    #[arg(short, long)]
+    /// Ask nothing; `-f` without a FILE says the same, as kubeadm has it
+    #[arg(long)]
     pub force: bool,
+
+    /// File with a cluster: all its hosts are reset, over SSH
+    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(conflicts_with = "config")]
+    pub file: Option<String>,
+
+    /// Only these of its hosts
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', requires = "file")]
+    pub limit: Vec<String>,
+
+    /// Do not ask for confirmation
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+
+    /// How many hosts are worked on at the same time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), requires = "file")]
+    pub parallel: Option<u16>,
 
     /// Show what would be done, against what is on the host; change nothing
     #[arg(long)]
@@ -63,6 +81,25 @@ pub(super) struct ResetArgs {
     pub skip_phases: Vec<String>,
 }
 
+impl ResetArgs {
+    pub(super) fn forced(&self) -> bool {
+        self.force || self.yes || self.file.as_deref() == Some("")
+    }
+
+    /// The file of a cluster, where one is named.
+    ///
+    /// # Errors
+    /// Hosts are chosen of a cluster that is not named.
+    pub(super) fn cluster_file(&self) -> Result<Option<PathBuf>, CliError> {
+        let named = self.file.as_ref().filter(|file| !file.is_empty()).map(PathBuf::from);
+        if named.is_none() && !self.limit.is_empty() {
+            let error = anyhow::anyhow!("--limit chooses hosts of a cluster, and none is named");
+            return Err(CliError::new(Exit::Usage, error).hint("name its file: `-f cluster.yaml --limit w1`"));
+        }
+        Ok(named)
+    }
+}
+
 /// The document, or the flags in its place.
 ///
 /// # Errors
@@ -85,7 +122,7 @@ pub(super) fn configuration(args: &ResetArgs, reporter: &Reporter) -> Result<Res
             certificates_dir: args.cert_dir.clone().unwrap_or_else(|| Choices::default().certificates_dir),
             cleanup_tmp_dir: args.cleanup_tmp_dir,
             cri_socket: args.cri_socket.clone().unwrap_or_default(),
-            force: args.force,
+            force: args.forced(),
             ..ResetConfiguration::default()
         },
     };

@@ -3,6 +3,7 @@
 use crate::api::Access;
 use crate::api::Api;
 use crate::api::ApiProvider;
+use crate::api::Selector;
 use crate::api::provider::Kubeconfigs;
 use crate::apply;
 use crate::apply::World;
@@ -30,6 +31,7 @@ use crate::etcd::EtcdProvider;
 use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
+use crate::facts::NodeFacts;
 use crate::facts::Questions;
 use crate::facts::baseline;
 use crate::facts::baseline::Untouched;
@@ -374,8 +376,10 @@ pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let Ok(deployment) = api.get(&of("apps/v1", "Deployment")) else { return ClusterFacts::default() };
     let replicas = deployment.and_then(|object| object.pointer("/spec/replicas")?.as_u64());
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
+    let nodes = api.list(&ObjectRef::new("v1", "Node", "", ""), &Selector::all()).unwrap_or_default();
     ClusterFacts {
         runs: true,
+        nodes: nodes.iter().map(NodeFacts::of).collect(),
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
         ..ClusterFacts::default()

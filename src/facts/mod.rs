@@ -9,6 +9,7 @@ pub mod footprint;
 pub mod gather;
 pub mod links;
 mod local;
+pub mod nodes;
 mod parse;
 pub mod platform;
 pub mod question;
@@ -22,6 +23,7 @@ pub use checks::PreflightFacts;
 pub use etcd::EtcdVersions;
 pub use etcd_start::EtcdStart;
 pub use links::Links;
+pub use nodes::NodeFacts;
 pub use platform::Family;
 pub use platform::Platform;
 pub use question::Questions;
@@ -139,8 +141,17 @@ pub struct ClusterFacts {
     pub etcd_trouble: Option<String>,
     /// The layout of the PKI that the control planes run with.
     pub layout: Option<Layout>,
+    /// Its Node objects, where somebody asked for them.
+    pub nodes: Vec<NodeFacts>,
     /// The Node object of the name that a joining host will register with, where there is one.
     pub namesake: Option<Namesake>,
+}
+
+impl ClusterFacts {
+    /// The Node object of this name.
+    pub fn node(&self, name: &str) -> Option<&NodeFacts> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
 }
 
 /// A Node object that exists already.

@@ -11,6 +11,8 @@ use crate::phase::Options;
 use crate::phase::build;
 use crate::phase::etcd_join::data_of_member;
 use crate::phase::join::JOIN;
+use crate::phase::prune;
+use crate::phase::prune::Leaver;
 use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::phase::workflow::CLUSTER;
@@ -24,6 +26,7 @@ use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
+use anyhow::ensure;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -77,12 +80,17 @@ pub fn plan(
     selected: &[Selected],
     ours: &BTreeMap<String, BTreeSet<String>>,
 ) -> anyhow::Result<Plan> {
+    let leavers = leavers(cx)?;
+    let running = without_lost(cx.running, &leavers);
+    let cx = &Context { running: &running, ..*cx };
     let joiners = joiners(cx.cluster, cx.facts, cx.running);
     let apart = joiners.iter().map(|joiner| joiner.host.clone()).collect();
     let options = Options { joiners: apart, ..cx.options.clone() };
     let mut whole = build::plan(&Context { options: &options, ..*cx }, selected)?;
     let mut before: Option<&str> = None;
     let lost: Vec<&str> = joiners.iter().filter(|one| one.replaces).map(|one| one.host.as_str()).collect();
+    let pruned: Vec<&str> = leavers.iter().filter(|one| one.lost).map(|one| one.name.as_str()).collect();
+    whole.steps.extend(prune::lost(cx, &leavers));
     for joiner in joiners.iter().filter(|joiner| cx.includes_host(&joiner.host)) {
         let part = join(cx, joiner, ours.get(&joiner.host))?;
         if !matches!(whole.order, Order::Paced(_)) {
@@ -90,12 +98,61 @@ pub fn plan(
         }
         if let Order::Paced(gates) = &mut whole.order {
             gates.extend(gates_of(joiner, before, &lost));
+            gates.extend(pruned.iter().map(|name| after_pruned(joiner, name)));
         }
         whole.steps.extend(part.steps);
         whole.undo.extend(part.undo);
         before = Some(&joiner.host);
     }
+    if !leavers.is_empty() {
+        if let Order::Paced(gates) = &mut whole.order {
+            gates.extend(prune::gates(&whole.steps));
+        }
+        whole.steps.extend(prune::steps(cx, &leavers));
+    }
     Ok(whole)
+}
+
+/// Who leaves, where the operator wants that. With a choice of hosts nobody does.
+fn leavers(cx: &Context<'_>) -> anyhow::Result<Vec<Leaver>> {
+    if !cx.options.prune || cx.options.only.is_some() || !cx.running.runs {
+        return Ok(Vec::new());
+    }
+    ensure!(!cx.running.nodes.is_empty(), "the cluster does not list its nodes, so nobody can be removed");
+    let leavers = prune::leavers(cx.cluster, cx.running);
+    prune::check_endpoint(cx.cluster, &leavers)?;
+    match (&cx.running.etcd, &cx.running.etcd_trouble) {
+        (Some(etcd), _) => prune::check_quorum(etcd, &leavers)?,
+        (None, trouble) => ensure!(
+            !cx.cluster.has_local_etcd() || !leavers.iter().any(Leaver::is_control_plane),
+            "no control plane can be removed while etcd does not tell its members: {}",
+            trouble.as_deref().unwrap_or("nobody could be asked")
+        ),
+    }
+    Ok(leavers)
+}
+
+/// What the cluster is like once the lost members of those who leave are gone.
+fn without_lost(running: &ClusterFacts, leavers: &[Leaver]) -> ClusterFacts {
+    let mut running = running.clone();
+    if let Some(etcd) = &mut running.etcd {
+        leavers
+            .iter()
+            .filter(|one| one.lost)
+            .filter_map(|one| one.member.as_ref())
+            .for_each(|url| etcd.forget(url));
+    }
+    running
+}
+
+/// etcd takes in nobody while a voter is down.
+fn after_pruned(joiner: &Joiner, name: &str) -> Gate {
+    Gate {
+        phase: ETCD_JOIN.to_owned(),
+        lane: Some(Lane::Host(joiner.host.clone())),
+        after: prune::LOST.to_owned(),
+        at: At::About(name.to_owned()),
+    }
 }
 
 /// The plan of one control plane that joins.

@@ -7,13 +7,14 @@ use crate::phase::Draft;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Identity;
+use crate::plan::Object;
 use crate::plan::ObjectSpec;
 use crate::plan::Probe;
 use crate::plan::Wait;
 
 /// Plans the wait for the node's registration and its marks.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    let Some(mark) = objects::node::mark(node) else { return Ok(Vec::new()) };
+    let Some(mark) = mark(cx, node) else { return Ok(Vec::new()) };
     let timeouts = &cx.cluster.timeouts;
     // One that joins registers with the API server of its own host, which may still be on its way.
     let limit = if cx.cluster.joining {
@@ -41,4 +42,13 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             Action::Object(ObjectSpec { object: mark, how: ApplyHow::MarkNode, identity: Identity::Admin }),
         ),
     ])
+}
+
+/// What a Node is marked with. Of hosts that the operator lists, what an earlier list set and this one does not goes.
+pub fn mark(cx: &Context<'_>, node: &Node) -> Option<Object> {
+    if cx.cluster.site.declared_hosts {
+        objects::node::reconciled(node, cx.running.node(node.registered_name()))
+    } else {
+        objects::node::mark(node)
+    }
 }

@@ -1,9 +1,9 @@
 //! Workers: registered, and labelled as the configuration says.
 
 use crate::cluster::Node;
-use crate::kube::objects;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::mark_control_plane::mark;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Identity;
@@ -11,7 +11,8 @@ use crate::plan::ObjectSpec;
 use crate::plan::Probe;
 use crate::plan::Wait;
 
-/// Plans the wait for the worker's registration and its labels. Its taints it registers with itself.
+/// Plans the wait for the worker's registration, its labels and its taints. It registers with the taints itself, but
+/// only for the first time.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let name = node.registered_name();
     let registered = Draft::new(
@@ -24,7 +25,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             container: None,
         }),
     );
-    let labelled = objects::node::mark(node).map(|object| {
+    let labelled = mark(cx, node).map(|object| {
         Draft::new(
             format!("node {name} labelled"),
             "a kubelet may not choose most labels itself",

@@ -24,6 +24,7 @@ pub mod objects;
 pub mod pace;
 pub mod preflight;
 pub mod prepare;
+pub mod prune;
 pub mod reset;
 pub mod rootless;
 pub mod select;
@@ -33,6 +34,7 @@ pub mod wait_control_plane;
 pub mod workflow;
 
 use crate::cluster::Cluster;
+use crate::cluster::GoDuration;
 use crate::cluster::Node;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
@@ -139,6 +141,10 @@ pub struct Options {
     pub joiners: BTreeSet<String>,
     /// Repair what can be repaired on the hosts.
     pub prepare: bool,
+    /// Nodes that the cluster has and the file has not leave.
+    pub prune: bool,
+    /// How long one of them may take to be drained.
+    pub drain_limit: Option<GoDuration>,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
     pub ttl_token_id: String,
     /// Where a joining worker puts the cluster's CA, unless beside where the PKI is.

@@ -165,6 +165,8 @@ fn verb(action: &Action) -> &'static str {
         Action::Pod(_) => "pod",
         Action::Rules(_) => "rules",
         Action::Member(_) => "member",
+        Action::Drain(_) => "drain",
+        Action::Delete(_) => "delete",
     }
 }
 
@@ -188,6 +190,8 @@ fn note(action: &Action) -> Option<String> {
         },
         Action::ImageArchive(spec) => format!("from {}", spec.supply),
         Action::Member(spec) => format!("at most {}", spec.limit),
+        Action::Drain(spec) if spec.pods.is_empty() => format!("none to evict, at most {}", spec.limit),
+        Action::Drain(spec) => format!("evicts {}, at most {}", spec.pods.join(" and "), spec.limit),
         Action::Object(spec) => match spec.how {
             ApplyHow::CreateOrReplace => return None,
             ApplyHow::CreateOnly => "an existing one is kept".to_owned(),
@@ -290,6 +294,10 @@ fn action(action: &Action) -> Value {
             "limit": spec.limit.to_string(), "unhealthy": spec.unhealthy.to_string(),
             "bestEffort": spec.best_effort,
         }),
+        Action::Drain(spec) => json!({
+            "kind": "drain", "node": spec.node, "pods": spec.pods, "limit": spec.limit.to_string(),
+        }),
+        Action::Delete(spec) => json!({"kind": "delete", "object": spec.object.to_string()}),
     }
 }
 

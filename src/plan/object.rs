@@ -82,7 +82,7 @@ impl ObjectRef {
     pub fn is_in(&self, collection: &Self) -> bool {
         self.api_version == collection.api_version
             && self.kind == collection.kind
-            && self.namespace == collection.namespace
+            && (collection.namespace.is_empty() || self.namespace == collection.namespace)
     }
 
     /// The name of an object; missing parts are empty.

@@ -48,6 +48,8 @@ pub enum At {
     Host(String),
     /// Through the API, for the cluster as a whole.
     Api,
+    /// Through the API, for the Node of this host.
+    About(String),
 }
 
 impl Lane {
@@ -85,7 +87,7 @@ impl Gate {
         match (&self.at, lane) {
             (At::SameHost, Lane::Host(host)) => waiting.host() == Some(host),
             (At::AnyHost, Lane::Host(_)) | (At::Api, Lane::Api) => true,
-            (At::Host(wanted), Lane::Host(host)) => wanted == host,
+            (At::Host(wanted), Lane::Host(host)) | (At::About(wanted), Lane::ApiFor(host)) => wanted == host,
             _ => false,
         }
     }
@@ -98,6 +100,7 @@ impl fmt::Display for Gate {
             At::SameHost => f.write_str("on the same host"),
             At::AnyHost => f.write_str("on any host"),
             At::Host(host) => write!(f, "on {host}"),
+            At::About(host) => write!(f, "for {host}"),
             At::Api => f.write_str("through the Kubernetes API"),
         }
     }

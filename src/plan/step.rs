@@ -10,6 +10,8 @@ use crate::plan::gone::ClearSpec;
 use crate::plan::gone::PodSpec;
 use crate::plan::gone::RulesSpec;
 use crate::plan::gone::StopSpec;
+use crate::plan::leave::DeleteSpec;
+use crate::plan::leave::DrainSpec;
 use crate::plan::member::MemberSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
@@ -82,6 +84,10 @@ pub enum Action {
     Rules(RulesSpec),
     /// A member of the cluster's own etcd.
     Member(MemberSpec),
+    /// A node that runs only what belongs to it.
+    Drain(DrainSpec),
+    /// An API object that is not there.
+    Delete(DeleteSpec),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -191,6 +197,8 @@ impl Step {
             Action::Pod(pod) => pod.name.clone(),
             Action::Rules(rules) => format!("{} {}", rules.program, rules.table),
             Action::Member(spec) => spec.subject(),
+            Action::Drain(spec) => format!("pods of node {}", spec.node),
+            Action::Delete(spec) => spec.object.to_string(),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn expected(
     }
     let existing = existing_pods(plan, seen);
     let mut all: Vec<Interruption> =
-        found.rows.iter().map(|(what, name, hosts)| found.row(what, name, hosts, &existing)).collect();
+        found.rows.iter().map(|(what, name, hosts)| Found::row(what, name, hosts, &existing)).collect();
     all.push(about_endpoint(&found, endpoint));
     all.push(about_workloads(&found));
     all
@@ -122,7 +122,7 @@ impl Found {
         hosts
     }
 
-    fn row(&self, what: &str, name: &str, hosts: &[String], existing: &Pods) -> Interruption {
+    fn row(what: &str, name: &str, hosts: &[String], existing: &Pods) -> Interruption {
         let effect = if what.ends_with("again") {
             "open connections go on".to_owned()
         } else {

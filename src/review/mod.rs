@@ -63,6 +63,8 @@ pub enum Kind {
     Program,
     Object,
     Member,
+    /// Pods that leave a node.
+    Drain,
     Wait,
     Other,
 }
@@ -70,9 +72,13 @@ pub enum Kind {
 /// What the dry run said of each step.
 #[derive(Debug, Default)]
 struct Said {
-    steps: BTreeMap<Key, VecDeque<(Outcome, Option<String>, Option<String>)>>,
+    steps: BTreeMap<Key, VecDeque<What>>,
 }
 
+/// Outcome, detail and difference.
+type What = (Outcome, Option<String>, Option<String>);
+
+/// Phase, host, title and subject.
 type Key = (String, Option<String>, String, String);
 
 impl Review {
@@ -164,7 +170,8 @@ impl Kind {
             Action::Service(_) | Action::Stop(_) => Self::Service,
             Action::Image(_) | Action::ImageArchive(_) => Self::Image,
             Action::Artifact(_) | Action::Package(_) | Action::Key(_) => Self::Program,
-            Action::Object(_) => Self::Object,
+            Action::Object(_) | Action::Delete(_) => Self::Object,
+            Action::Drain(_) => Self::Drain,
             Action::Member(_) => Self::Member,
             Action::Wait(_) => Self::Wait,
             Action::Pod(_) | Action::Rules(_) => Self::Other,
@@ -182,6 +189,7 @@ impl Kind {
             Self::Program => ["program or package", "programs and packages"],
             Self::Object => ["API object", "API objects"],
             Self::Member => ["etcd member", "etcd members"],
+            Self::Drain => ["drained node", "drained nodes"],
             Self::Wait => ["wait", "waits"],
             Self::Other => ["other", "others"],
         }
@@ -198,6 +206,7 @@ impl Kind {
             Self::Program => "program",
             Self::Object => "object",
             Self::Member => "member",
+            Self::Drain => "drain",
             Self::Wait => "wait",
             Self::Other => "other",
         }

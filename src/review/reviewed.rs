@@ -48,6 +48,8 @@ pub struct Reviewed {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlanChoices {
     pub prepare: bool,
+    #[serde(default)]
+    pub prune: bool,
     /// Hosts and roles as they were typed.
     pub limit: Vec<String>,
     /// The name, which is no secret, of the token that keeps the time of uploaded certificates.

@@ -79,10 +79,13 @@ struct Row<'a> {
     changes: Vec<&'a Change>,
 }
 
+/// Phase, line, detail and outcome: steps that share them are one row.
+type Shown<'a> = (&'a str, &'a str, Option<&'a str>, String);
+
 fn sections<'a>(shown: &[&'a Change]) -> Vec<Section<'a>> {
     let mut phases: Vec<(&str, Vec<Row<'a>>)> = Vec::new();
     // By phase, and what is shown of a step: the position of its row.
-    let mut known: BTreeMap<(&str, &str, Option<&str>, String), (usize, usize)> = BTreeMap::new();
+    let mut known: BTreeMap<Shown<'_>, usize> = BTreeMap::new();
     let mut phase_of: BTreeMap<&str, usize> = BTreeMap::new();
     for change in shown {
         let phase = *phase_of.entry(&change.phase).or_insert_with(|| {
@@ -92,9 +95,9 @@ fn sections<'a>(shown: &[&'a Change]) -> Vec<Section<'a>> {
         let outcome = change.outcome.map(|outcome| outcome.to_string()).unwrap_or_default();
         let key = (change.phase.as_str(), change.line.as_str(), change.detail.as_deref(), outcome);
         let rows = &mut phases[phase].1;
-        let (_, row) = *known.entry(key).or_insert_with(|| {
+        let row = *known.entry(key).or_insert_with(|| {
             rows.push(Row { hosts: Vec::new(), changes: Vec::new() });
-            (phase, rows.len() - 1)
+            rows.len() - 1
         });
         rows[row].hosts.push(change.host.as_deref());
         rows[row].changes.push(change);

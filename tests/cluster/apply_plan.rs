@@ -123,7 +123,8 @@ fn respects_a_living_lock_and_breaks_a_silent_one(desk: &Desk, cp: &Host) {
     );
     desk.expect(11, &["apply", "--yes", "--break-lock", "abcd1234"], &["is locked by"]);
     desk.expect(11, &["unlock"], &["left alone"]);
-    assert_eq!(cp.run("kubewright init --config /root/kubeadm.yaml --ignore-preflight-errors all").code, 11);
+    let on_host = cp.run("kubewright reset --force");
+    assert_eq!(on_host.code, 11, "{}", on_host.text());
     cp.ok(&format!("touch -d '10 minutes ago' {LOCK}"));
     desk.expect(11, &["apply", "--yes"], &["nobody has heard of it for long"]);
     desk.expect(0, &["apply", "--yes", "--break-lock", "abcd1234"], &["took over the lock of jane@laptop"]);

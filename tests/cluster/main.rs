@@ -13,6 +13,7 @@
 mod apply;
 mod apply_plan;
 mod apply_refused;
+mod day2;
 mod discovery;
 mod estate;
 mod fault;

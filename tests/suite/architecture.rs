@@ -8,13 +8,14 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 25] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
     // How the inventory says that a host is reached.
     ("host", &["cluster"]),
     ("report", &[]),
+    ("status", &[]),
     ("artifact", &["cluster"]),
     ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
@@ -32,8 +33,8 @@ const MAY_USE: [(&str, &[&str]); 25] = [
     ("discovery", &["api", "clock", "cluster", "config", "host", "kube", "pki", "plan", "report"]),
     ("preflight", &["cluster", "facts", "plan"]),
     // What an earlier run wrote down is a fact for `reset`.
-    ("phase", &["apply", "artifact", "cluster", "facts", "host", "kube", "pki", "plan", "template"]),
-    ("apply", &["api", "clock", "cluster", "etcd", "host", "pki", "plan", "report"]),
+    ("phase", &["apply", "artifact", "cluster", "etcd", "facts", "host", "kube", "pki", "plan", "template"]),
+    ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
     ("lock", &["host"]),
     // A digest is what the receipt takes for one.
     ("review", &["apply", "etcd", "host", "plan", "report"]),
@@ -60,6 +61,7 @@ const MAY_USE: [(&str, &[&str]); 25] = [
             "preflight",
             "report",
             "review",
+            "status",
             "template",
         ],
     ),
@@ -68,7 +70,8 @@ const MAY_USE: [(&str, &[&str]); 25] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 8] = ["artifact", "cluster", "config", "kube", "phase", "pki", "plan", "preflight"];
+const PURE: [&str; 9] =
+    ["artifact", "cluster", "config", "kube", "phase", "pki", "plan", "preflight", "status"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

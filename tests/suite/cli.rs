@@ -234,9 +234,9 @@ fn another_hosts_configuration_is_refused_by_name() {
         return;
     }
     let example = kubewright(&["config", "print", "cluster"]).data();
-    let outcome = fed(&["plan", "--node-name", "cp9", "-f", "-"], example.as_bytes());
+    let outcome = fed(&["plan", "--node-name", "cp9", "--config", "-"], example.as_bytes());
     refused(&outcome, 3, &["this host is `cp9`", "cp1, cp2, cp3", "--node-name"], "cp9");
-    let own = fed(&["plan", "--node-name", "cp2", "-f", "-"], example.as_bytes());
+    let own = fed(&["plan", "--node-name", "cp2", "--config", "-"], example.as_bytes());
     assert!(own.code == 0 && own.out.contains("certs/ca: cp2") && !own.out.contains(": cp1"), "{}", own.err);
 }
 

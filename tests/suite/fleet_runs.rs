@@ -167,12 +167,13 @@ fn mutations(trial: &mut Trial, host: &str) -> usize {
     stage.hosts[host].mutations()
 }
 
+type Make = fn(usize) -> Fault;
+
 /// The first control plane, one beside it, and a worker: each fault at some of their changes.
 #[test]
 fn whatever_breaks_at_whatever_change_the_next_run_ends_as_if_nothing_had_been() {
     let mut trial = Trial::new();
     let undisturbed = trial.undisturbed();
-    type Make = fn(usize) -> Fault;
     let faults: [(&str, Make); 3] = [
         ("the disk is full at", Fault::Refuse),
         ("gone before", Fault::DieBefore),

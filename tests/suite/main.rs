@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod containerd;
 mod cri;
+mod day2;
 mod discovery;
 mod documents;
 mod endpoint;

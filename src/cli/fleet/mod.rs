@@ -6,9 +6,11 @@ mod ask;
 mod connect;
 mod etcd;
 mod lock;
+mod nodes;
 mod session;
 
 pub(super) use args::FleetArgs;
+pub(super) use connect::Connected;
 pub(super) use connect::connect;
 pub(super) use lock::holder;
 pub(super) use lock::in_order;

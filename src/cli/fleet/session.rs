@@ -1,5 +1,6 @@
 //! Everything that is known of a cluster before planning, and what is done with it.
 
+use crate::api::Api;
 use crate::api::ApiProvider as _;
 use crate::apply;
 use crate::apply::World;
@@ -12,7 +13,9 @@ use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
 use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
+use crate::cli::fleet::nodes;
 use crate::cli::images::CriImages;
+use crate::cli::interrupt;
 use crate::cli::pki_files;
 use crate::cli::pods::CriPods;
 use crate::cli::resolver::Resolver;
@@ -20,6 +23,7 @@ use crate::cli::session::cluster_facts;
 use crate::clock::Clock as _;
 use crate::clock::System;
 use crate::cluster::Cluster;
+use crate::cluster::Node;
 use crate::cluster::Secret;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdProvider;
@@ -38,10 +42,12 @@ use crate::host::Host as _;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::phase::Context;
+use crate::phase::Draft;
 use crate::phase::Options;
 use crate::phase::growth;
 use crate::phase::join::KUBELET_KUBECONFIG;
 use crate::phase::select::Selected;
+use crate::phase::wait_control_plane;
 use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -50,10 +56,13 @@ use crate::pki::decide;
 use crate::pki::decide::Request;
 use crate::pki::inventory;
 use crate::pki::inventory::FileState;
+use crate::pki::inventory::Inventory;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
+use crate::plan::Action;
 use crate::plan::Identity;
 use crate::plan::Plan;
+use crate::plan::Probe;
 use crate::preflight::Ignore;
 use crate::preflight::fleet::FleetReport;
 use crate::preflight::fleet::FleetSubject;
@@ -204,22 +213,76 @@ impl FleetSession {
         !self.running.runs || self.answers.facts.values().any(new)
     }
 
+    /// The same for whoever only looks: hosts that cannot be asked are left out of the plan, and why is told.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub(in crate::cli) fn open_to_look(
+        cluster: Cluster,
+        connected: Connected,
+        parallel: usize,
+        reporter: &Reporter,
+    ) -> Result<(Self, BTreeMap<String, String>), CliError> {
+        let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
+        let options = Options { prepare: true, ..Options::default() };
+        let mut session = Self::open(cluster, connected, options, parallel, interrupt, reporter)?;
+        let answers = &mut session.answers;
+        let silent = answers.unreachable.iter().map(|(name, trouble)| (name.clone(), trouble.why.clone()));
+        let silent: BTreeMap<String, String> = silent.collect();
+        if !silent.is_empty() {
+            session.options.only = Some(answers.facts.keys().cloned().collect());
+        }
+        for name in silent.keys() {
+            answers.facts.insert(name.clone(), HostFacts::assumed(name));
+            answers.inventories.insert(name.clone(), Inventory::default());
+        }
+        Ok((session, silent))
+    }
+
     /// The plan of the selected phases. Pure.
     ///
     /// # Errors
     /// The configuration cannot be rendered.
     pub(in crate::cli) fn plan(&self, selected: &[Selected]) -> Result<Plan, CliError> {
-        let context = Context {
+        let nothing = BTreeSet::new();
+        let context = self.context(&nothing);
+        let ours = self.answers.receipts.iter().map(|(host, receipt)| (host.clone(), receipt.ours()));
+        growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
+    }
+
+    fn context<'a>(&'a self, nothing: &'a BTreeSet<String>) -> Context<'a> {
+        Context {
             cluster: &self.cluster,
             facts: &self.answers.facts,
             running: &self.running,
             external: &self.external,
-            downloaded: &BTreeSet::new(),
-            ours: &BTreeSet::new(),
+            downloaded: nothing,
+            ours: nothing,
             options: &self.options,
+        }
+    }
+
+    /// What a control plane is asked to find out whether it is well.
+    pub(in crate::cli) fn health_probes(&self, node: &Node) -> Vec<(String, Probe)> {
+        let drafts = wait_control_plane::plan(&self.context(&BTreeSet::new()), node, "").unwrap_or_default();
+        let probe = |draft: Draft| match draft.action {
+            Action::Wait(wait) => Some((draft.title.trim_end_matches(" healthy").to_owned(), wait.probe)),
+            _ => None,
         };
-        let ours = self.answers.receipts.iter().map(|(host, receipt)| (host.clone(), receipt.ours()));
-        growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
+        drafts.into_iter().filter_map(probe).collect()
+    }
+
+    pub(in crate::cli) fn facts(&self) -> &BTreeMap<String, HostFacts> {
+        &self.answers.facts
+    }
+
+    pub(in crate::cli) fn inventory(&self, host: &str) -> Option<&Inventory> {
+        self.answers.inventories.get(host)
+    }
+
+    /// The cluster's own etcd, where a member has been started.
+    pub(in crate::cli) fn etcd(&self) -> Option<&dyn Etcd> {
+        self.etcd.as_deref()
     }
 
     /// Decides on the identities that a plan names and that a run over the cluster needs, and makes what is missing;
@@ -349,6 +412,21 @@ impl FleetSession {
         FleetApi::new(self.cluster.clone(), self.hosts.clone(), bundle)
     }
 
+    /// A client of the API, with an identity from memory.
+    ///
+    /// # Errors
+    /// There is no such identity, or no control plane to ask.
+    pub(in crate::cli) fn client(
+        &self,
+        identity: Identity,
+        reporter: &Reporter,
+    ) -> Result<Arc<dyn Api>, String> {
+        let mut specs = Vec::new();
+        pki_files::add(&mut specs, &self.cluster, &ASKING);
+        let bundle = self.complete(&specs, false, reporter).map_err(|error| format!("{:#}", error.cause))?;
+        self.api(Arc::new(bundle)).client(identity).map_err(|error| error.to_string())
+    }
+
     /// What a cluster that runs already says. Where no control plane has an authority, or none answers, there is none.
     fn ask_cluster(&mut self, reporter: &Reporter) -> Result<(), CliError> {
         if !self.has_authority() {
@@ -358,7 +436,10 @@ impl FleetSession {
         pki_files::add(&mut specs, &self.cluster, &ASKING);
         let bundle = Arc::new(self.complete(&specs, false, reporter)?);
         let client = self.api(Arc::clone(&bundle)).client(Identity::Admin);
-        self.running = client.map(|api| cluster_facts(&*api)).unwrap_or_default();
+        if let Ok(api) = client {
+            self.running = cluster_facts(&*api);
+            nodes::add_pods(&*api, &self.cluster, &mut self.running);
+        }
         if let Some(etcd) = etcd::client(&self.cluster, &self.hosts, &self.answers.facts, &bundle) {
             match Membership::gather(&*etcd) {
                 Ok(members) => self.running.etcd = Some(members),

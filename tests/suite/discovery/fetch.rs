@@ -47,6 +47,10 @@ impl<F: Fn(usize, &str) -> Answer + Send + Sync> Api for Script<F> {
         panic!("{object}")
     }
 
+    fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError> {
+        panic!("{pod}")
+    }
+
     fn create(&self, object: &Value) -> Result<Value, ApiError> {
         panic!("{object}")
     }

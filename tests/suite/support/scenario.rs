@@ -63,10 +63,10 @@ pub(crate) struct Scenario {
     pub(crate) facts: BTreeMap<String, HostFacts>,
     pub(crate) external: BTreeSet<Ca>,
     pub(crate) selected: Vec<Selected>,
-    running: ClusterFacts,
+    pub(crate) running: ClusterFacts,
     downloaded: BTreeSet<String>,
     ours: BTreeSet<String>,
-    options: Options,
+    pub(crate) options: Options,
 }
 
 /// All scenarios, each with the layout that its configuration says.

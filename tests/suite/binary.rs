@@ -70,7 +70,7 @@ fn the_program_needs_no_library_that_a_host_may_lack() {
         crate::skip::skip(test, "there is no ldd here");
         return;
     };
-    let text = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout);
     let usual = [
         "linux-vdso",
         "ld-linux",
@@ -82,7 +82,7 @@ fn the_program_needs_no_library_that_a_host_may_lack() {
         "librt.so",
     ];
     let odd: Vec<&str> =
-        text.lines().filter(|line| !usual.iter().any(|library| line.contains(library))).collect();
+        said.lines().filter(|line| !usual.iter().any(|library| line.contains(library))).collect();
     // Built against the distribution's OpenSSL by choice, it needs that.
     let chosen = std::env::var_os("OPENSSL_NO_VENDOR").is_some();
     assert!(odd.is_empty() || chosen, "{odd:?}");

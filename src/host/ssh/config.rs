@@ -36,6 +36,8 @@ pub struct HostSettings {
     /// A socket, `SSH_AUTH_SOCK`, or `none`.
     pub identity_agent: Option<String>,
     pub proxy_jump: Option<String>,
+    /// Not followed; whoever reaches the host only through it is told.
+    pub proxy_command: Option<String>,
     pub user_known_hosts: Option<Vec<String>>,
     pub strict_checking: Option<String>,
     pub host_key_alias: Option<String>,
@@ -131,7 +133,9 @@ impl SshConfig {
                     set(&mut identities_only, first().map(|word| word.eq_ignore_ascii_case("yes")));
                 }
                 "identityagent" => set(&mut found.identity_agent, first()),
-                "proxyjump" => set(&mut found.proxy_jump, first()),
+                // Of these two the first one wins.
+                "proxyjump" if found.proxy_command.is_none() => set(&mut found.proxy_jump, first()),
+                "proxycommand" if found.proxy_jump.is_none() => set(&mut found.proxy_command, first()),
                 "userknownhostsfile" => set(&mut found.user_known_hosts, Some(words.clone())),
                 "stricthostkeychecking" => {
                     set(&mut found.strict_checking, first().map(|word| word.to_lowercase()));

@@ -99,6 +99,18 @@ pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<
     let mut target = login(name, access, &settings, operator)?;
     target.password =
         secret(name, access.password_file.as_deref(), operator)?.or_else(|| operator.password.clone());
+    if access.bastions.is_empty()
+        && settings.proxy_command.as_deref().is_some_and(|command| command != "none")
+    {
+        let error = SshError::new(
+            name,
+            Trouble::Settings,
+            "its `ProxyCommand` in the ssh configuration is not followed",
+        );
+        return Err(
+            error.hint("name the hosts on the way with `ProxyJump`, or with `bastion` in the inventory")
+        );
+    }
     let mut hops = Vec::new();
     let way = if access.bastions.is_empty() { settings.proxy_jump.as_deref() } else { None };
     for text in access.bastions.iter().map(String::as_str).chain(way) {
@@ -318,6 +330,9 @@ mod tests {
         let hops = route("n", &to("a"), &operator).unwrap().hops;
         // Who nobody names a user for is the operator's own.
         assert_eq!(hops.iter().map(Login::address).collect::<Vec<_>>(), ["me@c:22", "me@b:22"]);
+        let (by_command, _home) = self::operator("Host a\n  ProxyCommand ssh -W %h:%p b\n");
+        let error = route("n", &to("a"), &by_command).unwrap_err();
+        assert!(error.message.contains("ProxyCommand"), "{error}");
         let error = route("n", &to("x"), &operator).unwrap_err();
         assert_eq!(error.trouble, Trouble::Settings);
         assert!(error.message.contains("loop"), "{error}");

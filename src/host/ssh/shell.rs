@@ -193,6 +193,31 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "shells are asked")]
+    fn every_login_shell_understands_the_command_line() {
+        let command = Command::query("sh").args(["-c", "echo \"it's\"; cat"]).stdin("given");
+        let mut tried = 0;
+        for shell in ["bash", "dash", "zsh", "fish", "tcsh", "ksh"] {
+            let child = Local::new(shell)
+                .args(["-c", &marks().line(Rights::Own)])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn();
+            let Ok(mut child) = child else { continue };
+            let input = format!("{}given", *marks().command(&command));
+            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let (first, rest) = text.split_once('\n').unwrap();
+            assert!(first.starts_with(&marks().start()), "{shell}: {first}");
+            assert_eq!((rest, output.status.code()), ("it's\ngiven", Some(0)), "{shell}");
+            tried += 1;
+        }
+        assert!(tried > 0, "this machine has no shell");
+    }
+
+    #[test]
     fn status_and_absence_are_told() {
         let ended = |line: &str| evaluated(line).1;
         let exit = Command::query("sh").args(["-c", "exit 3"]);

@@ -10,6 +10,7 @@ use crate::cli::resolver::Resolver;
 use crate::cli::settings::Settings;
 use crate::clock::Clock as _;
 use crate::clock::System;
+use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
@@ -21,6 +22,7 @@ use crate::kube::yaml;
 use crate::phase::Context;
 use crate::phase::Options;
 use crate::phase::build;
+use crate::phase::endpoint;
 use crate::phase::select;
 use crate::phase::workflow::CLUSTER;
 use crate::pki::decide;
@@ -36,6 +38,7 @@ use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
 use crate::plan::object;
+use crate::report::Event;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
@@ -88,12 +91,33 @@ pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, 
     };
     let target = Target::new(command)?;
     let rendering = Rendering::new(loaded.cluster)?;
+    if let Some(warning) = guess(&rendering.cluster) {
+        reporter.tell(&warning);
+    }
     let resolver = rendering.resolver()?;
     let written = rendering.write(&resolver, &target)?;
     if !settings.quiet {
         crate::cli::output::people(&written);
     }
     Ok(Exit::Success)
+}
+
+/// What is only assumed of hosts that nobody asks.
+fn guess(cluster: &Cluster) -> Option<Event> {
+    let Some(Balancing::Keepalived(said)) = &cluster.site.balancing else { return None };
+    let assumed = cluster.balancers().into_iter().find_map(|node| {
+        let facts = HostFacts::assumed(&node.name);
+        let (interface, assumed) = endpoint::interface(said, node, &facts);
+        assumed.then(|| interface.to_owned())
+    })?;
+    Some(Event::Warning {
+        host: None,
+        message: format!("{assumed} is assumed to have the endpoint's address, since no host was asked"),
+        hint: Some(
+            "name it under spec.endpoint.keepalived.interface; a host that is asked takes the one with its own address"
+                .to_owned(),
+        ),
+    })
 }
 
 /// The directory that is written to.

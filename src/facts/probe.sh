@@ -191,7 +191,8 @@ answers=$answers$(grep -s '' /proc/swaps /proc/meminfo /proc/cgroups /proc/files
   /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/default/forwarding \
   /etc/fstab /etc/modules /etc/modules-load.d/*.conf /usr/lib/modules-load.d/*.conf \
   /etc/systemd/zram-generator.conf /run/systemd/zram-generator.conf /usr/lib/systemd/zram-generator.conf \
-  /sys/fs/selinux/enforce /sys/fs/selinux/booleans/haproxy_connect_any /etc/selinux/config /etc/ufw/ufw.conf /etc/default/ufw /etc/firewalld/firewalld.conf \
+  /sys/fs/selinux/enforce /sys/fs/selinux/booleans/haproxy_connect_any /etc/selinux/config \
+  /etc/ufw/ufw.conf /etc/default/ufw /etc/firewalld/firewalld.conf \
   /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/unified/cgroup.controllers \
   /proc/sys/fs/inotify/max_user_instances /proc/sys/fs/inotify/max_user_watches /etc/os-release /usr/lib/os-release \
   /etc/machine-id /sys/class/dmi/id/product_uuid /proc/sys/kernel/arch /proc/net/route /proc/net/ipv6_route \

@@ -9,6 +9,7 @@ use crate::facts::question::balanced_ports;
 use crate::preflight::Check;
 use crate::preflight::Problem;
 use crate::preflight::Subject;
+use crate::preflight::host;
 
 /// Modules of the kernel by which kube-vip shares connections.
 const IP_VS: [&str; 2] = ["ip_vs", "ip_vs_rr"];
@@ -80,6 +81,7 @@ fn programs(subject: &Subject, _: &str) -> Vec<Problem> {
                 "`apt-get install {0}` (or dnf, zypper), or spec.endpoint.runAs: static-pod",
                 missing.join(" ")
             ))
+            .preparable_when(host::installs_tools(subject))
     })
 }
 

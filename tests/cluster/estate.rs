@@ -90,7 +90,9 @@ impl Operator {
             let made: Vec<_> = numbers.iter().map(|number| scope.spawn(move || host(*number))).collect();
             made.into_iter().map(|host| host.join().unwrap()).collect()
         });
-        numbers.iter().for_each(|number| self.learn(*number));
+        for number in numbers {
+            self.learn(*number);
+        }
         hosts
     }
 
@@ -104,8 +106,8 @@ impl Operator {
             Command::new("ssh-keyscan").args(["-t", "ed25519", &address]).stderr(Stdio::null()).output();
         let line = String::from_utf8(scanned.unwrap().stdout).unwrap();
         assert!(!line.is_empty(), "{address} shows no key");
-        let text: String = others.map(|line| format!("{line}\n")).collect();
-        std::fs::write(path, text + &line).unwrap();
+        let text = others.chain([line.trim_end()]).collect::<Vec<_>>().join("\n");
+        std::fs::write(path, text + "\n").unwrap();
     }
 
     pub(crate) fn known_hosts(&self) -> PathBuf {

@@ -732,6 +732,30 @@ fn a_unit_is_restarted_once_for_each_change() {
 }
 
 #[test]
+fn a_unit_is_reloaded_where_that_is_enough() {
+    let stage = Stage::new();
+    let here = || Place::Host("cp1".to_owned());
+    let service = || {
+        let (restart_on, reload_on) = (vec!["/unit".to_owned()], vec!["/config".to_owned()]);
+        let unit = "kubelet".to_owned();
+        let service = ServiceSpec { unit, restart_on, reload_on, ..ServiceSpec::default() };
+        step("s", here(), Action::Service(service))
+    };
+    let file = |path, content| step("f", here(), text(path, content));
+    let run = |steps| {
+        let report = stage.run(&Plan { steps, ..Plan::default() });
+        assert!(report.success(), "{:?}", report.failures);
+        let unit = stage.hosts["cp1"].unit("kubelet").unwrap();
+        (unit.starts, unit.reloads)
+    };
+    // It runs already.
+    assert_eq!(run(vec![file("/config", "one"), service(), service()]), (0, 1));
+    assert_eq!(run(vec![file("/config", "one"), service()]), (0, 1));
+    assert_eq!(run(vec![file("/unit", "one"), file("/config", "two"), service()]), (1, 1));
+    assert_eq!(run(vec![file("/config", "three"), service()]), (1, 2));
+}
+
+#[test]
 fn what_cannot_be_asked_for_was_not_there() {
     let host = Arc::new(fake("cp1").on(&["sysctl", "-n", "net.bridge"], said(255, "")));
     let stage = Stage { hosts: [("cp1", Arc::clone(&host))].into(), ..Stage::new() };

@@ -90,113 +90,114 @@ impl Case {
 /// A difference from a healthy host, and the findings that come of it.
 type Row = (fn(&mut Case), &'static [&'static str]);
 
-#[test]
-fn a_balancer_has_what_it_needs() {
-    let rows: &[Row] = &[
-        (|_| (), &[]),
-        (
-            |case| {
-                case.facts.checks.programs =
-                    Some(["losetup", "mount", "cp", "haproxy"].map(str::to_owned).into())
-            },
-            &[
-                "E EndpointPrograms: keepalived not found in system path; this host is to keep the endpoint alive; \
+const ROWS: &[Row] = &[
+    (|_| (), &[]),
+    (
+        |case| {
+            case.facts.checks.programs =
+                Some(["losetup", "mount", "cp", "haproxy"].map(str::to_owned).into());
+        },
+        &[
+            "E EndpointPrograms: keepalived not found in system path; this host is to keep the endpoint alive; \
                `apt-get install keepalived` (or dnf, zypper), or spec.endpoint.runAs: static-pod",
-            ],
-        ),
-        (
-            |case| {
-                case.facts.checks.programs = Some(["losetup", "mount", "cp"].map(str::to_owned).into());
-                case.keepalived().run_as = RunAs::StaticPod;
-            },
-            &[],
-        ),
-        // It becomes ours, or is already.
-        (|case| case.listen(8443, "haproxy"), &[]),
-        (
-            |case| case.listen(8443, "nginx"),
-            &[
-                "E Port-8443: Port 8443 is in use, and HAProxy needs it; stop `nginx` (process 7), or choose another port \
+        ],
+    ),
+    (
+        |case| {
+            case.facts.checks.programs = Some(["losetup", "mount", "cp"].map(str::to_owned).into());
+            case.keepalived().run_as = RunAs::StaticPod;
+        },
+        &[],
+    ),
+    // It becomes ours, or is already.
+    (|case| case.listen(8443, "haproxy"), &[]),
+    (
+        |case| case.listen(8443, "nginx"),
+        &[
+            "E Port-8443: Port 8443 is in use, and HAProxy needs it; stop `nginx` (process 7), or choose another port \
                under spec.endpoint",
-            ],
-        ),
-        (
-            |case| case.listen(8404, "nginx"),
-            &[
-                "E Port-8404: Port 8404 is in use, and HAProxy needs it; stop `nginx` (process 7), or choose another port \
+        ],
+    ),
+    (
+        |case| case.listen(8404, "nginx"),
+        &[
+            "E Port-8404: Port 8404 is in use, and HAProxy needs it; stop `nginx` (process 7), or choose another port \
                under spec.endpoint",
-            ],
-        ),
-        (
-            |case| case.keepalived().interface = Some("bond0".to_owned()),
-            &[
-                "E EndpointInterface: there is no interface bond0, which is to have the endpoint's address; name one of \
+        ],
+    ),
+    (
+        |case| case.keepalived().interface = Some("bond0".to_owned()),
+        &[
+            "E EndpointInterface: there is no interface bond0, which is to have the endpoint's address; name one of \
                eth0 for this host under spec.endpoint",
-            ],
-        ),
-        (
-            |case| {
-                case.keepalived().interface = Some("bond0".to_owned());
-                case.keepalived().interfaces.insert("cp1".to_owned(), "eth0".to_owned());
-            },
-            &[],
-        ),
-        (
-            |case| {
-                case.facts.checks.selinux.enforcing = Some(true);
-                case.facts.checks.selinux.container_policy = true;
-                case.facts.checks.selinux.config = "SELINUX=enforcing\n".to_owned();
-                case.facts.checks.selinux.haproxy_connect_any = Some(false);
-            },
-            &[
-                "E EndpointSELinux: SELinux does not let HAProxy connect to API servers: haproxy_connect_any is off; \
+        ],
+    ),
+    (
+        |case| {
+            case.keepalived().interface = Some("bond0".to_owned());
+            case.keepalived().interfaces.insert("cp1".to_owned(), "eth0".to_owned());
+        },
+        &[],
+    ),
+    (
+        |case| {
+            case.facts.checks.selinux.enforcing = Some(true);
+            case.facts.checks.selinux.container_policy = true;
+            "SELINUX=enforcing\n".clone_into(&mut case.facts.checks.selinux.config);
+            case.facts.checks.selinux.haproxy_connect_any = Some(false);
+        },
+        &[
+            "E EndpointSELinux: SELinux does not let HAProxy connect to API servers: haproxy_connect_any is off; \
                `setsebool -P haproxy_connect_any 1`",
-            ],
-        ),
-        (
-            |case| {
-                case.facts
-                    .checks
-                    .services
-                    .insert("firewalld".to_owned(), Service { active: Some(true), enabled: true });
-                let open = ["6443/tcp", "10250/tcp"].map(str::to_owned);
-                case.facts.checks.firewall.firewalld_open = Some(open.into());
-            },
-            &[
-                "W Firewalld: firewalld is active, please ensure ports [6443 10250] are open or your cluster may not \
+        ],
+    ),
+    (
+        |case| {
+            case.facts
+                .checks
+                .services
+                .insert("firewalld".to_owned(), Service { active: Some(true), enabled: true });
+            let open = ["6443/tcp", "10250/tcp"].map(str::to_owned);
+            case.facts.checks.firewall.firewalld_open = Some(open.into());
+        },
+        &[
+            "W Firewalld: firewalld is active, please ensure ports [6443 10250] are open or your cluster may not \
                  function correctly; `firewall-cmd --permanent --add-port=6443/tcp --add-port=10250/tcp && firewall-cmd \
                  --reload`",
-                "W FirewallPorts: firewalld does not let in ports 8443 and the protocol vrrp; `firewall-cmd --permanent \
+            "W FirewallPorts: firewalld does not let in ports 8443 and the protocol vrrp; `firewall-cmd --permanent \
                  --add-port=8443/tcp --add-protocol=vrrp && firewall-cmd --reload`",
-            ],
-        ),
-        (
-            Case::kube_vip,
-            &[
-                "E EndpointModules: kube-vip cannot share connections: kernel modules are not loaded: ip_vs ip_vs_rr; \
+        ],
+    ),
+    (
+        Case::kube_vip,
+        &[
+            "E EndpointModules: kube-vip cannot share connections: kernel modules are not loaded: ip_vs ip_vs_rr; \
                `modprobe -a ip_vs ip_vs_rr`, and name them in /etc/modules-load.d/kube-vip.conf",
-            ],
-        ),
-        (
-            |case| {
-                case.kube_vip();
-                case.facts.checks.modules.present.extend(["ip_vs", "ip_vs_rr"].map(str::to_owned));
-            },
-            &[],
-        ),
-        // A host that does not balance is not asked for any of this.
-        (
-            |case| {
-                let mut other = case.cluster.nodes[0].clone();
-                (other.name, other.roles) = ("lb1".to_owned(), vec![Role::LoadBalancer]);
-                case.cluster.nodes.push(other);
-                case.facts.checks.programs = Some(["losetup", "mount", "cp"].map(str::to_owned).into());
-                case.listen(8443, "nginx");
-            },
-            &[],
-        ),
-    ];
-    for (number, (change, expected)) in rows.iter().enumerate() {
+        ],
+    ),
+    (
+        |case| {
+            case.kube_vip();
+            case.facts.checks.modules.present.extend(["ip_vs", "ip_vs_rr"].map(str::to_owned));
+        },
+        &[],
+    ),
+    // A host that does not balance is not asked for any of this.
+    (
+        |case| {
+            let mut other = case.cluster.nodes[0].clone();
+            (other.name, other.roles) = ("lb1".to_owned(), vec![Role::LoadBalancer]);
+            case.cluster.nodes.push(other);
+            case.facts.checks.programs = Some(["losetup", "mount", "cp"].map(str::to_owned).into());
+            case.listen(8443, "nginx");
+        },
+        &[],
+    ),
+];
+
+#[test]
+fn a_balancer_has_what_it_needs() {
+    for (number, (change, expected)) in ROWS.iter().enumerate() {
         let mut case = Case::healthy();
         change(&mut case);
         assert_eq!(case.told(), *expected, "row {number}");

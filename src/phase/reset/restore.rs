@@ -27,9 +27,10 @@ const CONFIGURATION: [&str; 2] = ["/etc/kubernetes/", "/etc/cni/net.d/"];
 pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     // A unit of ours ends before its file goes.
     let mut undos = services(facts);
-    undos.extend(files(facts));
+    let files = files(facts);
+    let endpoint = endpoint::undo(facts, &files);
+    undos.extend(files.into_iter().chain(endpoint));
     undos.extend(firewall(facts));
-    undos.extend(endpoint::undo(facts, &undos));
     undos.extend(rights(facts));
     undos.extend(lost(facts));
     undos.extend(sysctls(facts));

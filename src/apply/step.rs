@@ -27,6 +27,7 @@ use crate::plan::Step;
 use crate::report::FailureKind;
 use crate::report::Outcome;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 /// Makes a step true, or in a dry run says whether it is. `site` is the step's host; for a step through the API it
 /// is the host on which it is written down.
@@ -58,7 +59,7 @@ fn on_host(run: &Run<'_>, step: &Step, site: &mut Site) -> Result<Done, StepErro
         }
         Action::Service(spec) => service::converge(run, spec, site),
         Action::Run(spec) => command(run, spec, site),
-        Action::Image(spec) => image(run, spec, site.host.as_ref()),
+        Action::Image(spec) => image(run, step, spec, site.host.as_ref()),
         Action::Artifact(spec) => artifact::place(run, spec, site),
         Action::Package(spec) => package::install(run, spec, site.host.as_ref()),
         Action::Key(spec) => package::key(run, spec, site),
@@ -117,7 +118,10 @@ fn remember(spec: &RunSpec, site: &mut Site) -> Result<(), StepError> {
     Ok(())
 }
 
-fn image(run: &Run<'_>, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepError> {
+/// How long a runtime may need until it answers after its start.
+const RUNTIME_STARTS: Duration = Duration::from_secs(30);
+
+fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepError> {
     let images = run.world.images;
     let failed = |error: anyhow::Error| StepError::new(FailureKind::Command, error);
     let present = images.present(host, &spec.cri_socket, &spec.reference);
@@ -126,7 +130,18 @@ fn image(run: &Run<'_>, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepE
         let there = present.as_ref().is_ok_and(|present| *present);
         return Ok(Done::new(if there { Outcome::Ok } else { Outcome::WouldChange }));
     }
-    let present = present.map_err(failed)?;
+    let present = match present {
+        Ok(present) => present,
+        // One that was started a moment ago says that it is not initialized yet.
+        Err(first) => {
+            let ask = || {
+                Ok(images
+                    .present(host, &spec.cri_socket, &spec.reference)
+                    .map_err(|error| format!("{error:#}")))
+            };
+            wait::until(run, step, &spec.reference, RUNTIME_STARTS, ask)?.map_err(|_| failed(first))?
+        }
+    };
     if present && !spec.always {
         return Ok(Done::new(Outcome::Ok));
     }

@@ -82,7 +82,7 @@ fn all_that_stands_in_the_way_is_told_together() {
     println!("{text}");
     assert_eq!(outcome.code, 4, "{text}");
     for (host, words) in [
-        (name(2), "host key"),
+        (name(2), "key has changed"),
         (name(3), "password"),
         (name(4), "sudo"),
         ("gone", "10.77.0.128"),

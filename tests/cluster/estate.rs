@@ -56,7 +56,8 @@ impl Layout {
     fn yaml(&self) -> String {
         let mut text = format!(
             "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  ssh: {{user: root, \
-             identityFile: {}}}\n  endpoint: {}\n  hosts:\n",
+             identityFile: {}}}\n  containerRuntime: {{provider: containerd}}\n  artifacts: {{source: none}}\n  \
+             endpoint: {}\n  hosts:\n",
             key(),
             self.endpoint
         );

@@ -42,6 +42,15 @@ fn members(host: &Host) -> usize {
     pods["items"].as_array().unwrap().iter().filter(running).count()
 }
 
+/// The pod of a member appears a moment after the member runs.
+fn until_members(host: &Host, wanted: usize) {
+    let start = Instant::now();
+    while members(host) != wanted {
+        assert!(start.elapsed() < Duration::from_mins(1), "{} members instead of {wanted}", members(host));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
 #[test]
 fn a_file_becomes_a_cluster_that_grows_and_heals() {
     if !lab::available("apply::a_file_becomes_a_cluster_that_grows_and_heals") {
@@ -57,7 +66,7 @@ fn a_file_becomes_a_cluster_that_grows_and_heals() {
     let layout = Layout::of(&[1, 2, 3], &[4, 5]);
     operator.applied(&layout);
     all_ready(&hosts[0], &[1, 2, 3, 4, 5]);
-    assert_eq!(members(&hosts[0]), 3);
+    until_members(&hosts[0], 3);
     let answer = hosts[4].ok(&format!("curl -sk https://{VIP}:8443/readyz"));
     assert_eq!(answer, "ok");
     operator.finds_nothing(&layout);
@@ -75,12 +84,12 @@ fn a_file_becomes_a_cluster_that_grows_and_heals() {
     operator.learn(1);
     operator.applied(&Layout::of(&[1, 2, 3], &[4, 5, 6]));
     all_ready(&hosts[1], &[1, 2, 3, 4, 5, 6]);
-    assert_eq!(members(&hosts[1]), 3);
+    until_members(&hosts[1], 3);
     hosts.extend(operator.hosts(&[7]));
     let grown = Layout::of(&[1, 2, 3, 7], &[4, 5, 6]);
     operator.applied(&grown);
     all_ready(&hosts[6], &[1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(members(&hosts[6]), 4);
+    until_members(&hosts[6], 4);
     operator.finds_nothing(&grown);
 
     // What somebody changed by hand is put right, and nothing else.

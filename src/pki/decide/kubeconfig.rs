@@ -110,8 +110,12 @@ impl<'a> Decider<'a> {
     ) -> Option<String> {
         let Some(certificate) = material.certificate() else {
             let lost = spec.paths.store.as_deref() == Some(&parsed.client_certificate_file);
+            // A kubelet is nobody without a certificate.
+            let nobody = spec.paths.store.is_some() && parsed.client_certificate_file.is_empty();
             return if lost {
                 Some("it points to a file that cannot be used".to_owned())
+            } else if nobody {
+                Some("it holds no client certificate that can be read".to_owned())
             } else {
                 is_damaged(parsed).then(|| "the client certificate in it cannot be read".to_owned())
             };

@@ -1,7 +1,7 @@
 //! What is so between hosts: which ports are reached from where, how far away hosts are, how large packets may be,
 //! how far clocks are apart.
 //!
-//! [`wanted`] says what must be known, [`measure`] asks the hosts; judging is the business of `preflight`.
+//! [`wanted`] says what must be known, [`measure()`] asks the hosts; judging is the business of `preflight`.
 
 mod agent;
 pub mod clock;

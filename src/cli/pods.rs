@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::plan::Container;
 use anyhow::Context as _;
 use std::collections::HashMap;
+use time::OffsetDateTime;
 
 /// Asks the container runtime behind a socket of the host.
 #[derive(Debug, Clone, Copy)]
@@ -40,27 +41,33 @@ impl Pods for CriPods {
         Ok(pods.into_iter().filter(is_it).map(|pod| pod.id).collect())
     }
 
+    fn made(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
+        let newest = newest(&Client::connect(host, &container.cri_socket)?, container)?;
+        Ok(newest.and_then(|one| OffsetDateTime::from_unix_timestamp_nanos(one.created_at.into()).ok()))
+    }
+
     fn complaints(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Vec<String>> {
         let runtime = Client::connect(host, &container.cri_socket)?;
-        let label =
-            |labels: &HashMap<String, String>, key: &str| labels.get(key).cloned().unwrap_or_default();
-        let is_it = |one: &message::Container| {
-            let labels = &one.labels;
-            let [namespace, pod] =
-                ["io.kubernetes.pod.namespace", "io.kubernetes.pod.name"].map(|key| label(labels, key));
-            label(labels, "io.kubernetes.container.name") == container.name
-                && format!("{namespace}/{pod}") == container.pod
-        };
-        let all = runtime.list_containers()?;
-        let Some(newest) = all.iter().filter(|one| is_it(one)).max_by_key(|one| one.created_at) else {
-            return Ok(Vec::new());
-        };
+        let Some(newest) = newest(&runtime, container)? else { return Ok(Vec::new()) };
         let status = runtime.container_status(&newest.id)?;
         let tail = Command::query("tail").args(["-c", LOG_END]).arg(status.log_path);
         let found = log::complaints(&String::from_utf8_lossy(&host.run(&tail)?.stdout));
         let message = Some(status.message).filter(|message| found.is_empty() && !message.is_empty());
         Ok(found.into_iter().chain(message).collect())
     }
+}
+
+/// The container of this kind that was made last.
+fn newest(runtime: &Client, container: &Container) -> anyhow::Result<Option<message::Container>> {
+    let label = |labels: &HashMap<String, String>, key: &str| labels.get(key).cloned().unwrap_or_default();
+    let is_it = |one: &message::Container| {
+        let labels = &one.labels;
+        let [namespace, pod] =
+            ["io.kubernetes.pod.namespace", "io.kubernetes.pod.name"].map(|key| label(labels, key));
+        label(labels, "io.kubernetes.container.name") == container.name
+            && format!("{namespace}/{pod}") == container.pod
+    };
+    Ok(runtime.list_containers()?.into_iter().filter(is_it).max_by_key(|one| one.created_at))
 }
 
 /// Tries several times; the last error is the one to tell.

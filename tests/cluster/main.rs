@@ -35,6 +35,7 @@ mod phases;
 mod prepare;
 mod prepare_bare;
 mod reset;
+mod rolling;
 mod running;
 #[path = "../support/skip.rs"]
 mod skip;

@@ -79,8 +79,8 @@ fn a_plan_without_asking_anybody_is_about_new_hosts() {
         assert!(outcome.out.contains(text), "{text}: {}", outcome.out);
     }
     assert_eq!(outcome.out, desk.kubewright(&plan).out);
-    let one = desk.kubewright(&[&plan[..], &["--limit", "worker1"]].concat());
-    assert!(one.out.contains("on 1 host;"), "{}", one.out);
+    let one = desk.kubewright(&[&plan[..], &["--limit", "cp1"]].concat());
+    assert!(one.out.contains("on 1 host and "), "{}", one.out);
     let kept = desk.kubewright(&[&plan[..], &["--out", "plan.json"]].concat());
     assert_eq!((kept.code, kept.err.contains("cannot be used with")), (2, true), "{}", kept.err);
 }

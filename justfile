@@ -29,6 +29,14 @@ bless:
 # Measure the limits that the project keeps to.
 bench:
     benches/limits
+    benches/thousand-hosts
+    benches/push-to-many
+
+# The same for those against kubeadm, in the lab.
+bench-lab:
+    benches/init-in-lab
+    benches/join-in-lab
+    benches/apply-in-lab
 
 # Licences, sources and bans of dependencies.
 deny:

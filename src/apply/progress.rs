@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
         let over = {
             let board = self.board();
             let open = phases.iter().filter(|(_, start)| start.is_some()).map(|(group, _)| *group);
-            open.filter(|group| board.is_over(|index| board.group_of(index) == *group)).collect::<Vec<_>>()
+            open.filter(|group| board.is_over(*group)).collect::<Vec<_>>()
         };
         for group in over {
             let Some(start) = phases.insert(group, None).flatten() else { continue };

@@ -19,21 +19,26 @@ impl Run<'_> {
                 first.entry(name).or_insert(step);
             }
         }
+        let mut there: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
+        for step in &self.plan.steps {
+            if let Place::Host(name) = &step.place {
+                there.entry(name).or_default().push(step);
+            }
+        }
         side_by_side(first.into_iter().collect(), self.world.options.parallel, |(name, step)| {
-            if let Err(error) = self.open_ledger(name) {
+            let steps = there.get(name).map_or(&[][..], Vec::as_slice);
+            if let Err(error) = self.open_ledger(name, steps) {
                 self.stop(step, error, None);
             }
         });
     }
 
-    pub(super) fn open_ledger(&self, name: &str) -> Result<(), StepError> {
+    fn open_ledger(&self, name: &str, steps: &[&Step]) -> Result<(), StepError> {
         let site =
             self.sites.get(name).ok_or_else(|| StepError::plan(format!("no host is called {name}")))?;
         let Some(path) = &self.world.options.receipt else { return Ok(()) };
-        let here = |step: &&Step| matches!(&step.place, Place::Host(host) if host == name);
-        let steps: Vec<&Step> = self.plan.steps.iter().filter(here).collect();
         let mut site = lock(site);
-        site.ledger = Some(Ledger::open(site.host.as_ref(), path, &steps)?);
+        site.ledger = Some(Ledger::open(site.host.as_ref(), path, steps)?);
         Ok(())
     }
 

@@ -2,30 +2,49 @@
 
 use crate::plan::Action;
 use crate::plan::Gate;
+use crate::plan::Keeper;
 use crate::plan::Lane;
 use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// How far every lane has come.
+///
+/// A lane is looked at when it has come further, and when one that it waits for has: a thousand hosts would take long if
+/// each step of one of them were a reason to look at all.
 pub(crate) struct Board<'a> {
     plan: &'a Plan,
-    lanes: Vec<Row>,
+    lanes: Vec<Row<'a>>,
+    by_lane: BTreeMap<Lane, usize>,
+    /// The lanes of hosts that have steps of a phase.
+    hosts: BTreeMap<&'a str, Vec<usize>>,
+    /// Gates by the phase whose steps wait.
+    gates: BTreeMap<&'a str, Vec<&'a Gate>>,
+    /// Lanes whose next step may begin; those whose next step is a wait come last.
+    ready: BTreeSet<(bool, usize)>,
+    busy: usize,
     /// By position in the plan: steps of one group may run side by side where the order is [`Order::Listed`].
     groups: Vec<usize>,
+    /// By group: its steps that are not done and still may be.
+    left: Vec<usize>,
 }
 
-struct Row {
+struct Row<'a> {
     lane: Lane,
     /// Positions in the plan.
     steps: Vec<usize>,
     /// How many of them are done.
     done: usize,
+    /// Where the last step of each phase stands among them.
+    last: BTreeMap<&'a str, usize>,
     at_work: bool,
     /// It failed, or waits for what will never be; then why.
     stopped: Option<String>,
+    /// Lanes to be looked at when the step of this number is done, or nothing more comes.
+    watchers: BTreeSet<(usize, usize)>,
 }
 
 /// Steps of one lane to be done now, in order; more than one only when they are all about files.
@@ -37,50 +56,79 @@ pub(crate) struct Turn {
 
 enum Ready {
     Now,
-    Later,
+    /// When one of these lanes has done the step of this number.
+    Later(Vec<(usize, usize)>),
     /// What it waits for will never be.
     Never(String),
 }
 
 impl<'a> Board<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
-        let mut lanes: Vec<Row> = Vec::new();
+        let mut lanes: Vec<Row<'a>> = Vec::new();
+        let mut by_lane = BTreeMap::new();
+        let mut hosts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, step) in plan.steps.iter().enumerate() {
             let lane = lane_of(plan, step);
-            match lanes.iter_mut().find(|row| row.lane == lane) {
-                Some(row) => row.steps.push(index),
-                None => {
-                    lanes.push(Row { lane, steps: vec![index], done: 0, at_work: false, stopped: None });
-                }
+            let number = *by_lane.entry(lane.clone()).or_insert(lanes.len());
+            if number == lanes.len() {
+                lanes.push(Row::new(lane));
+            }
+            let row = &mut lanes[number];
+            let is_first = row.last.insert(&step.phase, row.steps.len()).is_none();
+            row.steps.push(index);
+            if is_first && matches!(row.lane, Lane::Host(_)) {
+                hosts.entry(&step.phase).or_default().push(number);
             }
         }
-        Self { plan, lanes, groups: groups(plan) }
+        let mut gates: BTreeMap<&str, Vec<&Gate>> = BTreeMap::new();
+        if let Order::Paced(all) = &plan.order {
+            all.iter().for_each(|gate| gates.entry(&gate.phase).or_default().push(gate));
+        }
+        let groups = groups(plan);
+        let mut left = vec![0; groups.iter().max().map_or(0, |last| last + 1)];
+        groups.iter().for_each(|group| left[*group] += 1);
+        let ready = BTreeSet::new();
+        let mut board = Self { plan, lanes, by_lane, hosts, gates, ready, busy: 0, groups, left };
+        board.look_at((0..board.lanes.len()).collect());
+        board
     }
 
     /// The next steps that may begin, which count as begun from now on. What waits for something elsewhere comes
     /// last, so that a single worker gets to all that others wait for.
     pub(crate) fn take(&mut self) -> Option<Turn> {
-        self.stop_hopeless();
-        let ready: Vec<usize> = (0..self.lanes.len()).filter(|lane| self.may_begin(*lane)).collect();
-        let waits =
-            |lane: &usize| matches!(self.next_step(*lane).map(|step| &step.action), Some(Action::Wait(_)));
-        let lane = ready.iter().copied().find(|lane| !waits(lane)).or_else(|| ready.first().copied())?;
+        let (_, lane) = self.ready.pop_first()?;
         let steps = self.turn(lane);
         self.lanes[lane].at_work = true;
+        self.busy += 1;
         Some(Turn { lane, steps })
     }
 
     /// Whether any lane is at work, so that more may be ready soon.
     pub(crate) fn is_busy(&self) -> bool {
-        self.lanes.iter().any(|row| row.at_work)
+        self.busy > 0
     }
 
     /// So many steps of the turn came to their end; `failed` says why the lane goes no further.
     pub(crate) fn give_back(&mut self, turn: &Turn, done: usize, failed: Option<String>) {
+        self.busy -= 1;
+        for index in &turn.steps[..done] {
+            self.left[self.groups[*index]] -= 1;
+        }
         let row = &mut self.lanes[turn.lane];
         row.at_work = false;
         row.done += done;
-        row.stopped = failed;
+        if let Some(why) = failed {
+            self.stop(turn.lane, why);
+        }
+        let again = match self.plan.order {
+            Order::Listed => (0..self.lanes.len()).collect(),
+            Order::Paced(_) => {
+                let mut again = self.lanes[turn.lane].told();
+                again.push(turn.lane);
+                again
+            }
+        };
+        self.look_at(again);
     }
 
     /// The lanes that were not finished, though nothing of their own went wrong, and what they waited for.
@@ -91,15 +139,13 @@ impl<'a> Board<'a> {
 
     /// Whether the lane of a host failed.
     pub(crate) fn has_failed(&self, host: &str) -> bool {
-        self.lanes.iter().any(|row| row.stopped.is_some() && row.lane == Lane::Host(host.to_owned()))
+        let lane = self.by_lane.get(&Lane::Host(host.to_owned()));
+        lane.is_some_and(|lane| self.lanes[*lane].stopped.is_some())
     }
 
-    /// Whether nothing more comes of a set of steps: each is done, or its lane goes no further.
-    pub(crate) fn is_over(&self, of: impl Fn(usize) -> bool) -> bool {
-        self.lanes.iter().all(|row| {
-            let mut left = row.steps[row.done..].iter().filter(|index| of(**index));
-            left.next().is_none() || row.stopped.is_some()
-        })
+    /// Whether nothing more comes of a group: each step is done, or its lane goes no further.
+    pub(crate) fn is_over(&self, group: usize) -> bool {
+        self.left[group] == 0
     }
 
     /// Steps that are shown and counted together.
@@ -107,15 +153,36 @@ impl<'a> Board<'a> {
         self.groups[index]
     }
 
-    fn next_step(&self, lane: usize) -> Option<&'a Step> {
-        let row = &self.lanes[lane];
-        row.steps.get(row.done).map(|index| &self.plan.steps[*index])
+    /// Sees whether lanes may go on, and where they may not, who is to tell when that may be otherwise.
+    fn look_at(&mut self, mut lanes: Vec<usize>) {
+        while let Some(lane) = lanes.pop() {
+            let row = &self.lanes[lane];
+            let idle = !row.at_work && row.stopped.is_none();
+            let Some(next) = row.steps.get(row.done).copied().filter(|_| idle) else { continue };
+            match self.ready(lane, next, 0) {
+                Ready::Now => {
+                    let waits = matches!(self.plan.steps[next].action, Action::Wait(_));
+                    self.ready.insert((waits, lane));
+                }
+                Ready::Later(keepers) => {
+                    for (keeper, step) in keepers {
+                        self.lanes[keeper].watchers.insert((step, lane));
+                    }
+                }
+                Ready::Never(why) => {
+                    self.stop(lane, why);
+                    lanes.extend(self.lanes[lane].told());
+                }
+            }
+        }
     }
 
-    fn may_begin(&self, lane: usize) -> bool {
-        let row = &self.lanes[lane];
-        let idle = !row.at_work && row.stopped.is_none() && row.done < row.steps.len();
-        idle && matches!(self.ready(lane, row.steps[row.done], 0), Ready::Now)
+    fn stop(&mut self, lane: usize, why: String) {
+        let row = &mut self.lanes[lane];
+        row.stopped = Some(why);
+        for index in &row.steps[row.done..] {
+            self.left[self.groups[*index]] -= 1;
+        }
     }
 
     /// The next step, and where it is about files, those after it that are so too.
@@ -137,41 +204,22 @@ impl<'a> Board<'a> {
         turn
     }
 
-    /// Lanes that wait for what will never be stop; others may wait for them.
-    fn stop_hopeless(&mut self) {
-        loop {
-            let hopeless = (0..self.lanes.len()).find_map(|lane| {
-                let row = &self.lanes[lane];
-                let next = row.steps.get(row.done).filter(|_| row.stopped.is_none() && !row.at_work)?;
-                match self.ready(lane, *next, 0) {
-                    Ready::Never(why) => Some((lane, why)),
-                    Ready::Now | Ready::Later => None,
-                }
-            });
-            let Some((lane, why)) = hopeless else { return };
-            self.lanes[lane].stopped = Some(why);
-        }
-    }
-
     /// Whether a step may begin when so many steps of its lane that come before it are as good as done.
     fn ready(&self, lane: usize, index: usize, ahead: usize) -> Ready {
-        match &self.plan.order {
-            Order::Listed => self.ready_as_listed(lane, index, ahead),
-            Order::Paced(gates) => {
-                let step = &self.plan.steps[index];
-                let all =
-                    gates.iter().filter(|gate| gate.concerns(step)).map(|gate| self.open(gate, lane, ahead));
-                let mut worst = Ready::Now;
-                for one in all {
-                    match one {
-                        Ready::Never(why) => return Ready::Never(why),
-                        Ready::Later => worst = Ready::Later,
-                        Ready::Now => {}
-                    }
-                }
-                worst
+        if self.plan.order == Order::Listed {
+            return self.ready_as_listed(lane, index, ahead);
+        }
+        let step = &self.plan.steps[index];
+        let gates = self.gates.get(step.phase.as_str()).into_iter().flatten();
+        let mut closed = Vec::new();
+        for gate in gates.filter(|gate| gate.concerns(step)) {
+            match self.open(gate, lane, ahead) {
+                Ready::Now => {}
+                Ready::Later(keepers) => closed.extend(keepers),
+                never @ Ready::Never(_) => return never,
             }
         }
+        if closed.is_empty() { Ready::Now } else { Ready::Later(closed) }
     }
 
     /// Every step of an earlier group must be done.
@@ -184,32 +232,58 @@ impl<'a> Board<'a> {
             match (&row.stopped, earlier) {
                 (_, false) => {}
                 (Some(_), true) => return Ready::Never(String::new()),
-                (None, true) => ready = Ready::Later,
+                // Whoever comes further, all are looked at again.
+                (None, true) => ready = Ready::Later(Vec::new()),
             }
         }
         ready
     }
 
     fn open(&self, gate: &Gate, lane: usize, ahead: usize) -> Ready {
-        let waiting = &self.lanes[lane].lane;
-        let mut keepers = 0;
-        let mut hope = false;
-        for (number, row) in
-            self.lanes.iter().enumerate().filter(|(_, row)| gate.looks_at(&row.lane, waiting))
-        {
-            let last = row.steps.iter().rposition(|index| self.plan.steps[*index].phase == gate.after);
-            let Some(last) = last else { continue };
-            keepers += 1;
-            if row.done + (if number == lane { ahead } else { 0 }) > last {
-                return Ready::Now;
+        let keepers = self.keepers(gate, &self.lanes[lane].lane);
+        let done = |number: usize| self.lanes[number].done + if number == lane { ahead } else { 0 };
+        if keepers.is_empty() || keepers.iter().any(|(number, last)| done(*number) > *last) {
+            return Ready::Now;
+        }
+        let hope = keepers.into_iter().filter(|(number, _)| self.lanes[*number].stopped.is_none());
+        let hope: Vec<_> = hope.collect();
+        if hope.is_empty() { Ready::Never(gate.to_string()) } else { Ready::Later(hope) }
+    }
+
+    /// The lanes that can open a gate, with the number of the step that does.
+    fn keepers(&self, gate: &Gate, waiting: &Lane) -> Vec<(usize, usize)> {
+        let last = |number: usize| Some((number, *self.lanes[number].last.get(gate.after.as_str())?));
+        match gate.keeper(waiting) {
+            Keeper::AnyHost => {
+                let hosts = self.hosts.get(gate.after.as_str()).into_iter().flatten();
+                hosts.filter_map(|number| last(*number)).collect()
             }
-            hope |= row.stopped.is_none();
+            Keeper::Lane(lane) => {
+                self.by_lane.get(&lane).and_then(|number| last(*number)).into_iter().collect()
+            }
+            Keeper::Nobody => Vec::new(),
         }
-        match (keepers, hope) {
-            (0, _) => Ready::Now,
-            (_, true) => Ready::Later,
-            (_, false) => Ready::Never(gate.to_string()),
+    }
+}
+
+impl Row<'_> {
+    fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            steps: Vec::new(),
+            done: 0,
+            last: BTreeMap::new(),
+            at_work: false,
+            stopped: None,
+            watchers: BTreeSet::new(),
         }
+    }
+
+    /// The lanes that are to be looked at now.
+    fn told(&mut self) -> Vec<usize> {
+        let from = if self.stopped.is_some() { self.steps.len() } else { self.done };
+        let later = self.watchers.split_off(&(from, 0));
+        std::mem::replace(&mut self.watchers, later).into_iter().map(|(_, lane)| lane).collect()
     }
 }
 

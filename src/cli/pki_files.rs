@@ -135,12 +135,12 @@ pub(super) fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
             _ => {}
         }
     }
-    spec::all_specs(cluster)
-        .into_iter()
-        .filter(|spec| {
-            named.iter().any(|(node, name)| *name == spec.name && (spec.is_shared() || *node == spec.node))
-        })
-        .collect()
+    let names: BTreeSet<CertName> = named.iter().map(|(_, name)| *name).collect();
+    let mut specs = spec::all_specs(cluster);
+    specs.retain(|spec| {
+        names.contains(&spec.name) && (spec.is_shared() || named.contains(&(spec.node.clone(), spec.name)))
+    });
+    specs
 }
 
 /// Adds this node's own and shared certificates of these names, where they are missing.

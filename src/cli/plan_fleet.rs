@@ -11,6 +11,7 @@ use crate::cli::limit;
 use crate::cli::load;
 use crate::cli::output;
 use crate::cli::plan::PlanOutput;
+use crate::cli::render;
 use crate::cli::review_file;
 use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
@@ -57,6 +58,10 @@ pub(super) struct FleetPlanArgs {
     #[arg(long, requires = "file")]
     pub detailed_exitcode: bool,
 
+    /// Ask no host: show what would be done to new ones
+    #[arg(long, requires = "file", conflicts_with_all = ["prune", "out", "detailed_exitcode"])]
+    pub offline: bool,
+
     /// How many hosts are asked at the same time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub parallel: u16,
@@ -75,7 +80,8 @@ pub(super) struct How {
 /// # Errors
 /// There is no such file.
 pub(super) fn is_wanted(args: &FleetPlanArgs, file: &std::path::Path) -> Result<bool, CliError> {
-    let says = args.detailed_exitcode || args.all || args.out.is_some() || !args.limit.is_empty();
+    let says =
+        args.detailed_exitcode || args.all || args.out.is_some() || args.offline || !args.limit.is_empty();
     Ok(says || load::names_hosts(file)?)
 }
 
@@ -110,11 +116,16 @@ fn plan(
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let only = limit::resolve(&loaded.cluster, &args.limit)?;
     let parallel = usize::from(args.parallel);
-    let connected = fleet::connect(&loaded.cluster, parallel, settings, &reporter);
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
     let options = Options { prepare: !args.no_prepare, prune: args.prune, only, ..Options::default() };
-    let session =
-        FleetSession::open(loaded.cluster.clone(), connected, options, parallel, interrupt, &reporter)?;
+    let cluster = loaded.cluster.clone();
+    let session = if args.offline {
+        render::guess(&cluster).iter().for_each(|warning| reporter.tell(warning));
+        FleetSession::assumed(cluster, options, parallel, interrupt, &reporter)?
+    } else {
+        let connected = fleet::connect(&cluster, parallel, settings, &reporter);
+        FleetSession::open(cluster, connected, options, parallel, interrupt, &reporter)?
+    };
     refuse_silent(&session)?;
     let plan = session.plan(&selected)?;
     let bundle = session.bundle(&plan, true, &reporter)?;

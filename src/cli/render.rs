@@ -103,7 +103,7 @@ pub(super) fn run(command: &RenderCommand, settings: &Settings) -> Result<Exit, 
 }
 
 /// What is only assumed of hosts that nobody asks.
-fn guess(cluster: &Cluster) -> Option<Event> {
+pub(super) fn guess(cluster: &Cluster) -> Option<Event> {
     let Some(Balancing::Keepalived(said)) = &cluster.site.balancing else { return None };
     let assumed = cluster.balancers().into_iter().find_map(|node| {
         let facts = HostFacts::assumed(&node.name);

@@ -79,7 +79,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
 fn by_phase(steps: &mut [Step]) {
     let order = prepare::PHASES;
     let place = |step: &Step| order.iter().position(|phase| step.phase == format!("prepare/{phase}"));
-    steps.sort_by_key(place);
+    steps.sort_by_cached_key(place);
 }
 
 /// How a phase is taken back on a node.

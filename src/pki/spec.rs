@@ -6,6 +6,7 @@ use super::sans::SanSet;
 use super::sans::Sans;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Where kubeadm puts kubeconfig files.
@@ -145,19 +146,20 @@ const TABLE: [Row; 19] = [
 /// Every certificate that `node` needs, in the order of kubeadm's phases. What the cluster shares (authorities,
 /// service-account keys) is listed for a worker too; which of its files go there is for the phases to say.
 pub fn specs(cluster: &Cluster, node: &Node) -> Vec<CertSpec> {
-    let wanted =
-        |row: &&Row| exists(cluster, row.name) && (is_shared(row.name) || belongs(cluster, node, row.name));
-    TABLE.iter().filter(wanted).map(|row| row.spec(cluster, node)).collect()
+    let wanted = TABLE.iter().filter(|row| is_needed(cluster, node, row.name));
+    wanted.map(|row| row.spec(cluster, node)).collect()
+}
+
+/// Whether a certificate is one of [`specs`].
+pub fn is_needed(cluster: &Cluster, node: &Node, name: CertName) -> bool {
+    exists(cluster, name) && (is_shared(name) || belongs(cluster, node, name))
 }
 
 /// The certificates of all nodes; what they share comes once, first.
 pub fn all_specs(cluster: &Cluster) -> Vec<CertSpec> {
-    let mut all: Vec<CertSpec> = Vec::new();
-    for spec in cluster.nodes.iter().flat_map(|node| specs(cluster, node)) {
-        if !all.iter().any(|other| other.name == spec.name && other.node == spec.node) {
-            all.push(spec);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let all = cluster.nodes.iter().flat_map(|node| specs(cluster, node));
+    let mut all: Vec<CertSpec> = all.filter(|spec| seen.insert((spec.name, spec.node.clone()))).collect();
     all.sort_by_key(|spec| !spec.is_shared());
     all
 }

@@ -4,6 +4,7 @@
 //! a host's files name will be there, so it holds for whole plans only.
 
 use crate::cluster::Cluster;
+use crate::cluster::Node;
 use crate::host::command::Word;
 use crate::pki::CertName;
 use crate::pki::Part;
@@ -22,6 +23,7 @@ use crate::plan::Step;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -55,13 +57,17 @@ const OURS: &str = "/etc/kubernetes";
 pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
     let secrets = secrets(cluster);
     let mut owned: BTreeSet<(&Place, String)> = BTreeSet::new();
-    let shown =
-        |step: &Step| secrets.iter().find(|secret| texts(&step.action).any(|text| secret.is_in(&text)));
+    let shown = |step: &Step| {
+        let texts: Vec<String> = texts(&step.action).collect();
+        secrets.iter().find(|secret| texts.iter().any(|text| secret.is_in(text)))
+    };
+    let nodes: Nodes<'_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
+    let written = written(plan);
     let mut flaws = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         let mut flaw = |message: String| flaws.push(Flaw::new(index, step, message));
         if let Place::Host(host) = &step.place
-            && cluster.node(host).is_none()
+            && !nodes.contains_key(host.as_str())
         {
             flaw(format!("no host is called {host}"));
         }
@@ -76,7 +82,7 @@ pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
         }
         match &step.action {
             Action::File(file) => {
-                content(cluster, file).into_iter().for_each(&mut flaw);
+                content(cluster, &nodes, file).into_iter().for_each(&mut flaw);
                 if let Content::Joining(JoiningManifest { peer_url, .. }) = &file.content
                     && !plan.steps[..index].iter().any(|other| announces(other, peer_url))
                 {
@@ -84,9 +90,9 @@ pub fn contradictions(plan: &Plan, cluster: &Cluster) -> Vec<Flaw> {
                 }
             }
             Action::Service(service) => {
-                let made = |path: &&String| !plan.steps.iter().any(|other| writes(other, &step.place, path));
+                let unmade = |path: &&String| !written.contains(&(&step.place, path.as_str()));
                 for (verb, paths) in [("restarted", &service.restart_on), ("reloaded", &service.reload_on)] {
-                    for path in paths.iter().filter(made) {
+                    for path in paths.iter().filter(unmade) {
                         flaw(format!("it is {verb} when {path} changes, which no step of this host writes"));
                     }
                 }
@@ -120,6 +126,7 @@ fn announces(step: &Step, wanted: &str) -> bool {
 /// the operator's to provide.
 pub fn unmet(plan: &Plan, cluster: &Cluster, exists: &dyn Fn(&str, &str) -> bool) -> Vec<Flaw> {
     let theirs = operators_words(cluster);
+    let written = written(plan);
     let mut flaws = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         let (Place::Host(host), Action::File(file)) = (&step.place, &step.action) else { continue };
@@ -127,8 +134,7 @@ pub fn unmet(plan: &Plan, cluster: &Cluster, exists: &dyn Fn(&str, &str) -> bool
             let ours = path.starts_with(&format!("{OURS}/"))
                 || path.starts_with(&format!("{}/", cluster.certificates_dir()))
                 || path.starts_with(spec::KUBELET_STORE);
-            let there =
-                || plan.steps.iter().any(|other| writes(other, &step.place, &path)) || exists(host, &path);
+            let there = || written.contains(&(&step.place, path.as_str())) || exists(host, &path);
             if ours && !theirs.contains(&path) && !there() {
                 flaws.push(Flaw::new(index, step, format!("it names {path}, which nobody makes")));
             }
@@ -157,18 +163,25 @@ fn takes_over(step: &Step) -> bool {
     TAKE_OVERS.iter().any(|(phase, file)| step.phase == *phase && step.subject().ends_with(file))
 }
 
-fn writes(step: &Step, place: &Place, wanted: &str) -> bool {
-    let path = match &step.action {
-        Action::File(FileSpec { path, .. }) | Action::Link { path, .. } | Action::Directory { path, .. } => {
-            path
-        }
-        Action::Artifact(spec) => &spec.marker,
-        _ => return false,
-    };
-    step.place == *place && path == wanted
+/// What is written, and where.
+fn written(plan: &Plan) -> BTreeSet<(&Place, &str)> {
+    let written = plan.steps.iter().filter_map(|step| {
+        let path = match &step.action {
+            Action::File(FileSpec { path, .. })
+            | Action::Link { path, .. }
+            | Action::Directory { path, .. } => path,
+            Action::Artifact(spec) => &spec.marker,
+            _ => return None,
+        };
+        Some((&step.place, path.as_str()))
+    });
+    written.collect()
 }
 
-fn content(cluster: &Cluster, file: &FileSpec) -> Vec<String> {
+/// The nodes of a cluster by name.
+type Nodes<'a> = BTreeMap<&'a str, &'a Node>;
+
+fn content(cluster: &Cluster, nodes: &Nodes<'_>, file: &FileSpec) -> Vec<String> {
     let mut flaws = Vec::new();
     let (node, cert, is_key) = match &file.content {
         Content::Text(_) | Content::Joining(_) => return flaws,
@@ -191,9 +204,9 @@ fn content(cluster: &Cluster, file: &FileSpec) -> Vec<String> {
             ClientCredential::File(_) => (&spec.node, CertName::KubeletClient, true),
         },
     };
-    match cluster.node(node) {
+    match nodes.get(node.as_str()) {
         None => flaws.push(format!("it is for {node}, which is no host of the cluster")),
-        Some(node) if !spec::specs(cluster, node).iter().any(|spec| spec.name == cert) => {
+        Some(node) if !spec::is_needed(cluster, node, cert) => {
             flaws.push(format!("{} has no certificate {cert}", node.name));
         }
         Some(_) => {}

@@ -41,6 +41,7 @@ pub use object::Object;
 pub use object::ObjectRef;
 pub use order::At;
 pub use order::Gate;
+pub use order::Keeper;
 pub use order::Lane;
 pub use order::Order;
 pub use replaced::ReplacedSpec;

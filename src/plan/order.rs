@@ -52,6 +52,15 @@ pub enum At {
     About(String),
 }
 
+/// Who can open a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeper {
+    AnyHost,
+    Lane(Lane),
+    /// What waits is about no host.
+    Nobody,
+}
+
 impl Lane {
     /// The lane that a step belongs to.
     pub fn of(step: &Step) -> Self {
@@ -83,12 +92,24 @@ impl Gate {
     }
 
     /// Whether a lane can open it for a step of `waiting`.
-    pub fn looks_at(&self, lane: &Lane, waiting: &Lane) -> bool {
-        match (&self.at, lane) {
-            (At::SameHost, Lane::Host(host)) => waiting.host() == Some(host),
-            (At::AnyHost, Lane::Host(_)) | (At::Api, Lane::Api) => true,
-            (At::Host(wanted), Lane::Host(host)) | (At::About(wanted), Lane::ApiFor(host)) => wanted == host,
-            _ => false,
+    fn looks_at(&self, lane: &Lane, waiting: &Lane) -> bool {
+        match self.keeper(waiting) {
+            Keeper::AnyHost => matches!(lane, Lane::Host(_)),
+            Keeper::Lane(keeper) => *lane == keeper,
+            Keeper::Nobody => false,
+        }
+    }
+
+    /// Who can open it for a step of `waiting`.
+    pub fn keeper(&self, waiting: &Lane) -> Keeper {
+        match &self.at {
+            At::SameHost => {
+                waiting.host().map_or(Keeper::Nobody, |host| Keeper::Lane(Lane::Host(host.to_owned())))
+            }
+            At::AnyHost => Keeper::AnyHost,
+            At::Host(host) => Keeper::Lane(Lane::Host(host.clone())),
+            At::Api => Keeper::Lane(Lane::Api),
+            At::About(host) => Keeper::Lane(Lane::ApiFor(host.clone())),
         }
     }
 }

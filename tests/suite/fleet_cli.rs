@@ -70,6 +70,22 @@ fn mistakes_are_told_before_anybody_is_asked() {
 }
 
 #[test]
+fn a_plan_without_asking_anybody_is_about_new_hosts() {
+    let desk = Desk::new();
+    let plan = ["plan", "-f", "cluster.yaml", "--offline"];
+    let outcome = desk.kubewright(&plan);
+    assert_eq!(outcome.code, 0, "{}", outcome.err);
+    for text in ["/etc/kubernetes/pki/ca.key", "workers/kubelet-start: worker1", "on 2 hosts"] {
+        assert!(outcome.out.contains(text), "{text}: {}", outcome.out);
+    }
+    assert_eq!(outcome.out, desk.kubewright(&plan).out);
+    let one = desk.kubewright(&[&plan[..], &["--limit", "cp1"]].concat());
+    assert!(one.out.contains("on 1 host and "), "{}", one.out);
+    let kept = desk.kubewright(&[&plan[..], &["--out", "plan.json"]].concat());
+    assert_eq!((kept.code, kept.err.contains("cannot be used with")), (2, true), "{}", kept.err);
+}
+
+#[test]
 fn every_error_of_the_drift_check_is_the_same_number() {
     let desk = Desk::new();
     for (args, code) in [(&[][..], 3), (&["--detailed-exitcode"], 1)] {

@@ -15,16 +15,19 @@ use crate::facts::baseline::Untouched;
 use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::facts::question::manifest_path;
+use crate::host::Blank;
 use crate::host::Fleet;
 use crate::host::Host;
 use crate::host::fleet::side_by_side;
 use crate::kube::images;
 use crate::kube::patch::Target;
 use crate::pki::CertSpec;
+use crate::pki::inventory;
 use crate::pki::inventory::Inventory;
 use crate::pki::spec;
 use crate::preflight::fleet::Unreachable;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the hosts say.
@@ -50,10 +53,12 @@ struct Answer {
 /// Asks all hosts. Those that cannot be asked are in the answer, with why.
 pub(super) fn all(cluster: &Cluster, connected: Connected, parallel: usize) -> Answers {
     let specs = spec::all_specs(cluster);
+    let paths = inventory::paths(cluster, &specs);
     let Connected { hosts, unreachable } = connected;
     let reached: Vec<(&Node, &Arc<dyn Host>)> =
         cluster.nodes.iter().filter_map(|node| Some((node, hosts.get(&node.name)?))).collect();
-    let answers = side_by_side(reached, parallel, |(node, host)| (node, one(cluster, node, &**host, &specs)));
+    let answers =
+        side_by_side(reached, parallel, |(node, host)| (node, one(cluster, node, &**host, &specs, &paths)));
     let mut all = Answers { unreachable, ..Answers::default() };
     for (node, answer) in answers {
         match answer {
@@ -68,9 +73,26 @@ pub(super) fn all(cluster: &Cluster, connected: Connected, parallel: usize) -> A
     all
 }
 
-fn one(cluster: &Cluster, node: &Node, host: &dyn Host, specs: &[CertSpec]) -> anyhow::Result<Answer> {
+/// What is assumed where nobody is asked: hosts on which nothing is.
+pub(super) fn nobody(cluster: &Cluster) -> Answers {
+    let mut all = Answers::default();
+    for node in &cluster.nodes {
+        all.hosts.insert(Arc::new(Blank::new(&node.name)));
+        all.facts.insert(node.name.clone(), HostFacts::assumed(&node.name));
+        all.inventories.insert(node.name.clone(), Inventory::default());
+    }
+    all
+}
+
+fn one(
+    cluster: &Cluster,
+    node: &Node,
+    host: &dyn Host,
+    specs: &[CertSpec],
+    paths: &BTreeSet<String>,
+) -> anyhow::Result<Answer> {
     let receipt = Receipt::load(host, receipt::PATH)?;
-    let mut inventory = pki_files::read(host, cluster, specs)?;
+    let mut inventory = pki_files::read_paths(host, paths.iter().cloned())?;
     if let Some(receipt) = &receipt {
         pki_files::forget_unfinished(&mut inventory, specs, receipt);
     }

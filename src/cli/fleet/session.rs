@@ -115,14 +115,40 @@ impl FleetSession {
     /// # Errors
     /// What is on the control planes contradicts itself.
     pub(in crate::cli) fn open(
-        mut cluster: Cluster,
+        cluster: Cluster,
         connected: Connected,
+        options: Options,
+        parallel: usize,
+        interrupt: Arc<AtomicBool>,
+        reporter: &Reporter,
+    ) -> Result<Self, CliError> {
+        let answers = ask::all(&cluster, connected, parallel);
+        Self::with(cluster, answers, options, parallel, interrupt, reporter)
+    }
+
+    /// The same without asking anybody: every host counts as new, and nothing goes over a network.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub(in crate::cli) fn assumed(
+        cluster: Cluster,
+        options: Options,
+        parallel: usize,
+        interrupt: Arc<AtomicBool>,
+        reporter: &Reporter,
+    ) -> Result<Self, CliError> {
+        let answers = ask::nobody(&cluster);
+        Self::with(cluster, answers, options, parallel, interrupt, reporter)
+    }
+
+    fn with(
+        mut cluster: Cluster,
+        mut answers: Answers,
         mut options: Options,
         parallel: usize,
         interrupt: Arc<AtomicBool>,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
-        let mut answers = ask::all(&cluster, connected, parallel);
         let hosts = std::mem::take(&mut answers.hosts);
         if let Some(found) =
             answers.inventories.values().find_map(|one| inventory::found_layout(&cluster, one))

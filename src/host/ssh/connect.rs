@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+/// How many connections to a bastion are tried while hosts that do not answer keep others waiting.
+const MAX_BASTIONS: u32 = 5;
+
 /// The connection to a host.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -38,7 +41,7 @@ impl Bastions {
         };
         // Held while connecting: the others wait for this one connection.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = slot.as_ref().filter(|connection| connection.lost().is_none()) {
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_fit()) {
             return Ok(Some(Arc::clone(connection)));
         }
         let through = self.get(before, answers)?;
@@ -61,8 +64,18 @@ fn of_bastion(bastion: &Login, error: SshError) -> SshError {
 
 impl Link {
     pub(super) fn new(route: &Route, bastions: &Bastions, answers: &Answers) -> Result<Self, SshError> {
-        let through = bastions.get(&route.hops, answers)?;
-        let connection = dial(&route.target, through.as_deref(), answers, Use::Host)?;
-        Ok(Self { connection: connection.keeping(through) })
+        let mut attempt = 1;
+        loop {
+            let through = bastions.get(&route.hops, answers)?;
+            let waited = |error: &SshError| {
+                // Behind another host, which does not answer.
+                error.trouble == Trouble::BastionFailed && through.as_ref().is_some_and(|one| one.is_stuck())
+            };
+            match dial(&route.target, through.as_deref(), answers, Use::Host) {
+                Err(error) if waited(&error) && attempt < MAX_BASTIONS => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(connection) => return Ok(Self { connection: connection.keeping(through) }),
+            }
+        }
     }
 }

@@ -23,6 +23,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
@@ -40,6 +41,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How many such questions may stay without an answer.
 const UNANSWERED: u32 = 3;
+
+/// How long the server may take to open a stream before whoever waits behind it is sent away. libssh2 opens one channel
+/// at a time and cannot take back what it has asked for, and sshd tries to reach an address that does not answer for
+/// minutes.
+const SLOW: Duration = Duration::from_secs(2);
 
 const SCRATCH: usize = 64 * 1024;
 
@@ -68,6 +74,7 @@ pub(super) struct Connection {
     requests: Mutex<Option<Sender<Request>>>,
     wake: Arc<OwnedFd>,
     lost: Arc<Mutex<Option<String>>>,
+    stuck: Arc<AtomicBool>,
     /// What it goes through; kept open as long as it lives itself.
     through: Option<Arc<Connection>>,
 }
@@ -90,6 +97,7 @@ impl Connection {
         session.set_keepalive(true, 2); // when to ask is decided here
         let wake = Arc::new(rustix::event::eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
         let lost = Arc::new(Mutex::new(None));
+        let stuck = Arc::new(AtomicBool::new(false));
         let (requests, received) = mpsc::channel();
         let worker = Worker {
             session,
@@ -101,6 +109,8 @@ impl Connection {
             forwards: VecDeque::new(),
             spare: None,
             opening: None,
+            since: Instant::now(),
+            stuck: Arc::clone(&stuck),
             processes: Vec::new(),
             pumps: Vec::new(),
             closing: Vec::new(),
@@ -113,7 +123,7 @@ impl Connection {
         };
         let told = Arc::clone(&lost);
         thread::Builder::new().name("ssh".to_owned()).spawn(move || worker.run(&told))?;
-        Ok(Self { requests: Mutex::new(Some(requests)), wake, lost, through: None })
+        Ok(Self { requests: Mutex::new(Some(requests)), wake, lost, stuck, through: None })
     }
 
     /// The same, through another connection.
@@ -125,6 +135,16 @@ impl Connection {
     /// Why it is of no use any more.
     pub(super) fn lost(&self) -> Option<String> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it takes something new.
+    pub(super) fn is_fit(&self) -> bool {
+        self.lost().is_none() && !self.is_stuck()
+    }
+
+    /// Whether it opens no channel at the moment, so that another connection is better; what it has open goes on.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     pub(super) fn start(&self, start: Start) {
@@ -201,6 +221,9 @@ struct Worker {
     /// libssh2 reads from the socket only for a channel.
     spare: Option<ssh2::Channel>,
     opening: Option<Opening>,
+    /// When that began.
+    since: Instant,
+    stuck: Arc<AtomicBool>,
     processes: Vec<Process>,
     pumps: Vec<Pump>,
     closing: Vec<ssh2::Channel>,
@@ -259,8 +282,25 @@ impl Worker {
                 let _ = self.session.disconnect(None, "done", None);
                 return Ok(());
             }
+            self.make_way();
             self.wait()?;
             self.keep_alive()?;
+        }
+    }
+
+    /// Sends away those who wait behind a stream that does not open.
+    fn make_way(&mut self) {
+        let slow = matches!(self.opening, Some(Opening::Stream(_))) && self.since.elapsed() >= SLOW;
+        self.stuck.store(slow, Ordering::Relaxed);
+        if !slow {
+            return;
+        }
+        let why = "a stream takes long to open";
+        for start in self.starts.drain(..) {
+            let _ = start.events.send(Event::End(End::NotBegun(why.to_owned())));
+        }
+        for forward in self.forwards.drain(..) {
+            let _ = forward.answer.send(Err(Broken::Lost(why.to_owned())));
         }
     }
 
@@ -336,6 +376,7 @@ impl Worker {
     /// Opens what is needed next.
     fn open(&mut self) -> Result<bool, Broken> {
         if self.opening.is_none() {
+            self.since = Instant::now();
             if let Some(forward) = self.forwards.pop_front() {
                 self.opening = Some(Opening::Stream(forward));
             } else if self.spare.is_none()
@@ -437,6 +478,12 @@ impl Worker {
             limit.min(self.not_before.saturating_duration_since(Instant::now()))
         } else {
             limit
+        };
+        let limit = match self.opening {
+            Some(Opening::Stream(_)) if !self.stuck.load(Ordering::Relaxed) => {
+                limit.min(SLOW.saturating_sub(self.since.elapsed()))
+            }
+            _ => limit,
         };
         poll(&mut fds, Some(limit.max(Duration::from_millis(10))))
             .map_err(|error| Broken::Lost(error.to_string()))?;

@@ -45,16 +45,19 @@ pub(super) fn dial(
     answers: &Answers,
     purpose: Use,
 ) -> Result<Connection, SshError> {
+    // A host that does not answer behind a bastion keeps all others waiting while it is called.
+    let is_stuck = || through.is_some_and(Connection::is_stuck);
     let mut attempt = 1;
     loop {
         match dial_once(login, through, answers, purpose) {
             // What may pass is tried again: a host that starts, an sshd with too many callers.
-            Err(error) if error.trouble == Trouble::Unreachable && attempt < ATTEMPTS => {
+            Err(error) if error.trouble == Trouble::Unreachable && attempt < ATTEMPTS && !is_stuck() => {
                 attempt += 1;
                 thread::sleep(PAUSE * attempt);
             }
             Err(mut error) if error.trouble == Trouble::Unreachable => {
-                error.message = format!("{} ({ATTEMPTS} attempts)", error.message);
+                let plural = if attempt == 1 { "" } else { "s" };
+                error.message = format!("{} ({attempt} attempt{plural})", error.message);
                 return Err(error);
             }
             done => return done,

@@ -111,7 +111,7 @@ impl Ssh {
     /// The connection, made anew where it was lost.
     fn link(&self) -> Result<Arc<Link>, SshError> {
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(link) = link.as_ref().filter(|link| link.connection.lost().is_none()) {
+        if let Some(link) = link.as_ref().filter(|link| link.connection.is_fit()) {
             return Ok(Arc::clone(link));
         }
         let made = Arc::new(Link::new(&self.route, &self.bastions, &self.answers)?);

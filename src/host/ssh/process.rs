@@ -43,6 +43,8 @@ pub(super) enum End {
     Signal(String),
     /// The server started nothing.
     Refused(String),
+    /// The server was not asked to start it.
+    NotBegun(String),
     Lost(String),
 }
 

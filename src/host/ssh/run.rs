@@ -26,6 +26,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 /// How often a password for sudo is asked for.
 const MAX_QUESTIONS: usize = 3;
 
+/// How many connections are tried while streams that do not open keep others waiting.
+const MAX_CONNECTIONS: usize = 5;
+
 /// A script of ours.
 pub(super) struct Job<'a> {
     /// What it is good for, in messages.
@@ -119,6 +122,7 @@ impl Ssh {
         let mut repeated = false;
         let mut wrong: Option<Zeroizing<String>> = None;
         let mut asked = 0;
+        let mut elsewhere = 0;
         loop {
             let link = self.link()?;
             let password = self.sudo_password();
@@ -137,6 +141,7 @@ impl Ssh {
             };
             match failure {
                 Failure::Lost(_) if order.repeat && !repeated => repeated = true,
+                Failure::NotBegun(_) if elsewhere < MAX_CONNECTIONS => elsewhere += 1,
                 Failure::PasswordNeeded | Failure::PasswordWrong if asked < MAX_QUESTIONS => {
                     asked += 1;
                     wrong = password.or(wrong);
@@ -156,7 +161,7 @@ impl Ssh {
                 self.kill(link, shell);
                 return Stop::Late;
             }
-            Failure::Lost(why) => {
+            Failure::Lost(why) | Failure::NotBegun(why) => {
                 return Stop::Error(HostError::Lost {
                     host: self.name.clone(),
                     what: order.what.to_owned(),

@@ -47,6 +47,8 @@ pub(super) fn pieces(bytes: &[u8]) -> Input<'_> {
 pub(super) enum Failure {
     /// The connection is gone.
     Lost(String),
+    /// The connection is busy, and nothing was sent.
+    NotBegun(String),
     /// It took too long; the number of the shell that runs it, where it had begun.
     Late(Option<u32>),
     /// The server started nothing.
@@ -306,6 +308,7 @@ impl<'a> Talk<'a> {
     fn conclude(&mut self, end: End) {
         match end {
             End::Lost(why) => self.failure = Some(Failure::Lost(why)),
+            End::NotBegun(why) => self.failure = Some(Failure::NotBegun(why)),
             End::Refused(why) => self.failure = Some(Failure::Refused(why)),
             End::Exit(_) | End::Signal(_) if self.end.is_some() => self.finished = self.end,
             End::Exit(_) if self.shell.is_none() => self.failure = Some(self.not_started()),

@@ -2,6 +2,7 @@
 
 use crate::ssh::server::CLOSED;
 use crate::ssh::server::Server;
+use crate::ssh::server::Silent;
 use crate::ssh::server::operator;
 use crate::ssh::server::user;
 use kubewright::cluster::site::Access;
@@ -209,6 +210,22 @@ fn a_bastion_is_connected_to_once_for_all_hosts_behind_it() {
         connected.iter().map(|host| host.as_ref().unwrap().run(&sh("echo in")).unwrap().text()).collect();
     assert_eq!(outputs, ["in"; 12]);
     assert_eq!((logins(&servers[0]), logins(&servers[1])), (1, 12));
+}
+
+#[test]
+fn a_host_that_does_not_answer_keeps_no_other_behind_its_bastion_waiting() {
+    let test = "a_host_that_does_not_answer_keeps_no_other_behind_its_bastion_waiting";
+    let Some((servers, operator)) = chain(test, 2) else { return };
+    let silent = Silent::new();
+    let access = Access { connect_timeout: Some(Duration::from_secs(6)), ..target(&servers) };
+    let absent = Access { port: Some(silent.port), ..access.clone() };
+    let hosts =
+        [("absent", absent)].into_iter().chain(["one", "two", "three"].map(|name| (name, access.clone())));
+    let hosts = hosts.map(|(name, access)| (name.to_owned(), access)).collect();
+    let reached = connect_all(hosts, &operator, 4);
+    let trouble: Vec<_> =
+        reached.iter().map(|host| host.as_ref().map_err(|error| error.trouble).err()).collect();
+    assert_eq!(trouble, [Some(Trouble::Unreachable), None, None, None]);
 }
 
 #[test]

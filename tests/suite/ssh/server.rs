@@ -13,6 +13,7 @@ use kubewright::host::ssh::prompt::Question;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -30,6 +31,24 @@ const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/lib/ssh/sshd"];
 
 /// A port at which nobody listens.
 pub(crate) const CLOSED: u16 = 1;
+
+/// A port of this machine where whoever connects waits: the queue of those to be let in is full.
+pub(crate) struct Silent {
+    pub(crate) port: u16,
+    _listener: TcpListener,
+    _queue: Vec<TcpStream>,
+}
+
+impl Silent {
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let join = |_| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+        let queue = std::iter::repeat(()).map_while(join).take(64).collect();
+        Self { port: address.port(), _listener: listener, _queue: queue }
+    }
+}
 
 /// The program; says why there is none.
 pub(crate) fn sshd(test: &str) -> Option<&'static str> {

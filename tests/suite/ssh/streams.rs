@@ -3,6 +3,7 @@
 use crate::skip::skip;
 use crate::ssh::server::CLOSED;
 use crate::ssh::server::Server;
+use crate::ssh::server::Silent;
 use crate::ssh::server::alone;
 use kubewright::host::Command;
 use kubewright::host::Host;
@@ -16,6 +17,7 @@ use std::net::Shutdown;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -44,6 +46,28 @@ fn talk(stream: Stream) {
     (&stream).read_to_end(&mut back).unwrap();
     writing.join().unwrap();
     assert!(back == expected, "{} bytes came back", back.len());
+}
+
+#[test]
+fn a_stream_that_does_not_open_keeps_nobody_waiting() {
+    let Some(server) = Server::start("a_stream_that_does_not_open_keeps_nobody_waiting") else { return };
+    let (ssh, silent) = (Arc::new(server.connect()), Silent::new());
+    let slow = {
+        let (ssh, to) = (Arc::clone(&ssh), Socket::Tcp { host: "127.0.0.1".into(), port: silent.port });
+        thread::spawn(move || ssh.connect_within(&to, Duration::from_mins(1)).map(drop))
+    };
+    // The server is asked meanwhile; it goes on trying for two minutes.
+    thread::sleep(Duration::from_millis(300));
+    let echo = Command::query("echo").arg("here").timeout(Duration::from_secs(20));
+    // The first one has a channel that was opened beforehand.
+    for _ in 0..3 {
+        assert_eq!(ssh.run(&echo).unwrap().text(), "here");
+    }
+    let path = server.path("a socket").to_str().unwrap().to_owned();
+    let unix = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || shout(unix.accept().unwrap().0));
+    talk(ssh.connect(&Socket::Unix { path }).unwrap());
+    assert!(!slow.is_finished(), "the address answered: {:?}", slow.join());
 }
 
 #[test]

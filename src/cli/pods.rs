@@ -42,25 +42,39 @@ impl Pods for CriPods {
 
     fn complaints(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Vec<String>> {
         let runtime = Client::connect(host, &container.cri_socket)?;
-        let label =
-            |labels: &HashMap<String, String>, key: &str| labels.get(key).cloned().unwrap_or_default();
-        let is_it = |one: &message::Container| {
-            let labels = &one.labels;
-            let [namespace, pod] =
-                ["io.kubernetes.pod.namespace", "io.kubernetes.pod.name"].map(|key| label(labels, key));
-            label(labels, "io.kubernetes.container.name") == container.name
-                && format!("{namespace}/{pod}") == container.pod
-        };
-        let all = runtime.list_containers()?;
-        let Some(newest) = all.iter().filter(|one| is_it(one)).max_by_key(|one| one.created_at) else {
-            return Ok(Vec::new());
-        };
+        let Some(newest) = newest(&runtime, container)? else { return Ok(Vec::new()) };
         let status = runtime.container_status(&newest.id)?;
         let tail = Command::query("tail").args(["-c", LOG_END]).arg(status.log_path);
         let found = log::complaints(&String::from_utf8_lossy(&host.run(&tail)?.stdout));
         let message = Some(status.message).filter(|message| found.is_empty() && !message.is_empty());
         Ok(found.into_iter().chain(message).collect())
     }
+}
+
+/// Kills a container of a static pod.
+///
+/// # Errors
+/// There is none, or the runtime refuses.
+pub(super) fn kill(host: &dyn Host, container: &Container) -> anyhow::Result<()> {
+    let runtime = Client::connect(host, &container.cri_socket)?;
+    let newest = newest(&runtime, container)?;
+    let newest =
+        newest.with_context(|| format!("pod {} has no container {}", container.pod, container.name))?;
+    Ok(runtime.kill_container(&newest.id)?)
+}
+
+/// The one that was made last.
+fn newest(runtime: &Client, container: &Container) -> anyhow::Result<Option<message::Container>> {
+    let label = |labels: &HashMap<String, String>, key: &str| labels.get(key).cloned().unwrap_or_default();
+    let is_it = |one: &message::Container| {
+        let labels = &one.labels;
+        let [namespace, pod] =
+            ["io.kubernetes.pod.namespace", "io.kubernetes.pod.name"].map(|key| label(labels, key));
+        label(labels, "io.kubernetes.container.name") == container.name
+            && format!("{namespace}/{pod}") == container.pod
+    };
+    let all = runtime.list_containers()?;
+    Ok(all.into_iter().filter(is_it).max_by_key(|one| one.created_at))
 }
 
 /// Tries several times; the last error is the one to tell.

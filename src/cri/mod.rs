@@ -178,6 +178,15 @@ impl Client {
         Ok(answer.status.unwrap_or_default())
     }
 
+    /// Kills a container: it is told nothing.
+    ///
+    /// # Errors
+    /// The runtime does not answer, or has no such container.
+    pub fn kill_container(&self, id: &str) -> Result<(), CriError> {
+        let request = message::StopContainerRequest { container_id: id.to_owned(), timeout: 0 };
+        self.call::<_, message::Empty>(RUNTIME, "StopContainer", request).map(drop)
+    }
+
     fn call<Q, A>(&self, service: &'static str, method: &'static str, request: Q) -> Result<A, CriError>
     where
         Q: prost::Message + 'static,

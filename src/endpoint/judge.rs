@@ -136,7 +136,7 @@ fn gap(requests: &[&Request], stage: &Stage) -> u64 {
 fn judge(stage: &Stage, row: &Row, spans: &[Span], terms: Terms) -> Vec<String> {
     let when = match &stage.host {
         Some(host) => format!("{} on {host}", stage.what),
-        None => stage.what.clone(),
+        None => "while nothing was failed".to_owned(),
     };
     let mut found = Vec::new();
     if row.gap_ms > terms.max_gap_ms {
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_found() {
-        let still = Stage { failed: None, mended: None, what: "before".into(), host: None, ..stage() };
+        let still = Stage { failed: None, mended: None, what: "nothing".into(), host: None, ..stage() };
         let cases = [
             (
                 stage(),
@@ -279,9 +279,13 @@ mod tests {
             (
                 still.clone(),
                 log(&[(0, 99_999)], &[(0, 99_999)], (0, 0)),
-                "before: a and b had the address at once, for at least 17000 ms from 2000 ms on",
+                "while nothing was failed: a and b had the address at once, for at least 17000 ms from 2000 ms on",
             ),
-            (still, log(&[(0, 4000)], &[(4000, 99_999)], (0, 0)), "before: the address flapped: taken by b"),
+            (
+                still,
+                log(&[(0, 4000)], &[(4000, 99_999)], (0, 0)),
+                "while nothing was failed: the address flapped: taken by b",
+            ),
         ];
         for (stage, log, expected) in cases {
             let report = judged(&stage, &log, TERMS);

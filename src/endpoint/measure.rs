@@ -21,7 +21,7 @@ while [ "$n" -lt "$2" ]; do
   n=$((n + 1))
   (
     read -r sent _ </proc/uptime
-    status=$(printf '%s\n' "$ca" | curl -s -o /dev/null -w '%{http_code}' --noproxy '*' --max-time 1 --cacert /dev/stdin "$1")
+    status=$(printf '%s\n' "$ca" | curl -s -o /dev/null -w '%{http_code}' --noproxy '*' --max-time 2 --cacert /dev/stdin "$1")
     code=$?
     read -r ended _ </proc/uptime
     echo "$sent $ended ${status:-000} $code"
@@ -57,7 +57,7 @@ fn trouble(status: &str, code: i32) -> Option<String> {
         (status, 0) => Some(format!("status {status}")),
         (_, 6) => Some("its name cannot be resolved".to_owned()),
         (_, 7) => Some("no connection".to_owned()),
-        (_, 28) => Some("no answer within a second".to_owned()),
+        (_, 28) => Some("no answer within two seconds".to_owned()),
         (_, 35 | 52 | 56) => Some("the connection was closed".to_owned()),
         (_, 60) => Some("its certificate is not one of the cluster's authority".to_owned()),
         (_, code) => Some(format!("curl failed with code {code}")),
@@ -98,7 +98,7 @@ mod tests {
         };
         let expected = vec![
             request(2000, 2030, None),
-            request(2100, 3100, Some("no answer within a second")),
+            request(2100, 3100, Some("no answer within two seconds")),
             request(2210, 2220, Some("its certificate is not one of the cluster's authority")),
             request(2300, 2310, None),
             request(2400, 2410, Some("status 500")),

@@ -1,7 +1,6 @@
 //! Who asks the endpoint: hosts of the cluster, and this machine where it can.
 
 use crate::cli::endpoint::watch::Machine;
-use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
@@ -14,8 +13,12 @@ use std::sync::Arc;
 /// How this machine is called in a report.
 const HERE: &str = "this machine";
 
-/// Where clients find the API: the endpoint, or the first API server of a cluster without one.
+/// Where clients find the API: the endpoint, with balancers of their own each at loopback; or the first API server of a
+/// cluster without one.
 pub(super) fn endpoint(cluster: &Cluster) -> HostPort {
+    if let (Some(local), Some(node)) = (cluster.node_local(), cluster.balancers().first()) {
+        return local.host_port(node);
+    }
     cluster.endpoint.clone().unwrap_or_else(|| cluster.local_host_port(cluster.first_control_plane()))
 }
 
@@ -65,7 +68,7 @@ pub(super) fn of_node(
     authority: &[u8],
 ) -> Result<Machine, String> {
     let host = hosts.get(&node.name).ok_or("it cannot be reached")?;
-    let Some(Balancing::NodeLocal(local)) = &cluster.site.balancing else { return Err(String::new()) };
+    let local = cluster.node_local().ok_or("it has no balancer of its own")?;
     let url = url(&local.host_port(node));
     let machine = Machine { name: node.name.clone(), host: Arc::clone(host), url };
     can_ask(&machine, authority).map(|_| machine)

@@ -8,11 +8,13 @@ use crate::apply::receipt::Before;
 use crate::apply::receipt::Receipt;
 use crate::apply::receipt::ReceiptError;
 use crate::apply::receipt::StepReceipt;
+use crate::apply::replaced;
 use crate::host::Change;
 use crate::host::Entry;
 use crate::host::Host;
 use crate::plan::Action;
 use crate::plan::Probe;
+use crate::plan::ReplacedSpec;
 use crate::plan::Step;
 use crate::plan::Wait;
 use crate::report::FailureKind;
@@ -64,6 +66,12 @@ impl Ledger {
                         ledger.watchers.entry(path.clone()).or_default().push(service.unit.clone());
                     }
                 }
+                Action::Replaced(spec) => {
+                    for pod in &spec.pods {
+                        let watchers = ledger.watchers.entry(pod.manifest.clone()).or_default();
+                        watchers.push(ReplacedSpec::SUBJECT.to_owned());
+                    }
+                }
                 _ => {}
             }
         }
@@ -81,8 +89,10 @@ impl Ledger {
     ) -> Result<Option<Change>, StepError> {
         self.remember_paths(host, changes, found)?;
         for change in changes {
-            let Change::Write { path, .. } = change else { continue };
-            for unit in self.watchers.get(path).into_iter().flatten() {
+            let Change::Write { path, entry } = change else { continue };
+            let old = found.get(path).and_then(Option::as_ref);
+            let matters = |unit: &&String| *unit != ReplacedSpec::SUBJECT || replaced::is_altered(old, entry);
+            for unit in self.watchers.get(path).into_iter().flatten().filter(matters) {
                 let files = self.receipt.pending_restarts.entry(unit.clone()).or_default();
                 self.dirty |= files.insert(path.clone());
             }

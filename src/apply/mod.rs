@@ -19,6 +19,7 @@ mod pod;
 mod progress;
 pub mod receipt;
 mod record;
+mod replaced;
 mod retry;
 mod rules;
 mod run;
@@ -46,6 +47,7 @@ use std::fmt;
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// Everything that execution meets.
 #[derive(Clone, Copy)]
@@ -172,6 +174,12 @@ pub trait Pods: Sync {
     /// The runtime does not answer.
     fn named(&self, host: &dyn Host, socket: &str, name: &str) -> anyhow::Result<Vec<String>>;
 
+    /// When the newest container of this kind was made, by the host's clock; `None` when there is none.
+    ///
+    /// # Errors
+    /// The runtime does not answer.
+    fn made(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Option<OffsetDateTime>>;
+
     /// What the newest container of this kind complained of last; nothing when there is none.
     ///
     /// # Errors
@@ -194,6 +202,10 @@ impl Pods for NoPods {
 
     fn named(&self, _: &dyn Host, _: &str, name: &str) -> anyhow::Result<Vec<String>> {
         anyhow::bail!("nobody can be asked for the pod {name}")
+    }
+
+    fn made(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
+        Ok(None)
     }
 
     fn complaints(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Vec<String>> {

@@ -77,6 +77,7 @@ fn is_repeatable(action: &Action) -> bool {
         | Action::Service(_)
         | Action::Stop(_)
         | Action::Wait(_)
+        | Action::Replaced(_)
         | Action::Image(_)
         | Action::ImageArchive(_)
         | Action::Artifact(_)

@@ -246,7 +246,8 @@ impl<'a> Run<'a> {
 
     pub(super) fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
         let told = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
-        if !told || self.world.options.dry_run || matches!(step.action, Action::Wait(_)) {
+        if !told || self.world.options.dry_run || matches!(step.action, Action::Wait(_) | Action::Replaced(_))
+        {
             return Ok(());
         }
         let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
@@ -384,6 +385,7 @@ impl<'a> Run<'a> {
 fn builds_on_files(action: &Action) -> bool {
     match action {
         Action::Wait(_)
+        | Action::Replaced(_)
         | Action::Service(_)
         | Action::Run(_)
         | Action::Object(_)

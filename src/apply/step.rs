@@ -10,6 +10,7 @@ use crate::apply::object;
 use crate::apply::package;
 use crate::apply::pod;
 use crate::apply::receipt::Before;
+use crate::apply::replaced;
 use crate::apply::rules;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
@@ -59,6 +60,7 @@ fn on_host(run: &Run<'_>, step: &Step, site: &mut Site) -> Result<Done, StepErro
         }
         Action::Service(spec) => service::converge(run, spec, site),
         Action::Run(spec) => command(run, spec, site),
+        Action::Replaced(spec) => replaced::hold(run, step, spec, site),
         Action::Image(spec) => image(run, step, spec, site.host.as_ref()),
         Action::Artifact(spec) => artifact::place(run, spec, site),
         Action::Package(spec) => package::install(run, spec, site.host.as_ref()),

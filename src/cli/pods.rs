@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::plan::Container;
 use anyhow::Context as _;
 use std::collections::HashMap;
+use time::OffsetDateTime;
 
 /// Asks the container runtime behind a socket of the host.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,11 @@ impl Pods for CriPods {
         Ok(pods.into_iter().filter(is_it).map(|pod| pod.id).collect())
     }
 
+    fn made(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
+        let newest = newest(&Client::connect(host, &container.cri_socket)?, container)?;
+        Ok(newest.and_then(|one| OffsetDateTime::from_unix_timestamp_nanos(one.created_at.into()).ok()))
+    }
+
     fn complaints(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Vec<String>> {
         let runtime = Client::connect(host, &container.cri_socket)?;
         let Some(newest) = newest(&runtime, container)? else { return Ok(Vec::new()) };
@@ -63,7 +69,7 @@ pub(super) fn kill(host: &dyn Host, container: &Container) -> anyhow::Result<()>
     Ok(runtime.kill_container(&newest.id)?)
 }
 
-/// The one that was made last.
+/// The container of this kind that was made last.
 fn newest(runtime: &Client, container: &Container) -> anyhow::Result<Option<message::Container>> {
     let label = |labels: &HashMap<String, String>, key: &str| labels.get(key).cloned().unwrap_or_default();
     let is_it = |one: &message::Container| {
@@ -73,8 +79,7 @@ fn newest(runtime: &Client, container: &Container) -> anyhow::Result<Option<mess
         label(labels, "io.kubernetes.container.name") == container.name
             && format!("{namespace}/{pod}") == container.pod
     };
-    let all = runtime.list_containers()?;
-    Ok(all.into_iter().filter(is_it).max_by_key(|one| one.created_at))
+    Ok(runtime.list_containers()?.into_iter().filter(is_it).max_by_key(|one| one.created_at))
 }
 
 /// Tries several times; the last error is the one to tell.

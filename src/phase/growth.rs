@@ -13,6 +13,7 @@ use crate::phase::etcd_join::data_of_member;
 use crate::phase::join::JOIN;
 use crate::phase::prune;
 use crate::phase::prune::Leaver;
+use crate::phase::rolling;
 use crate::phase::select;
 use crate::phase::select::Selected;
 use crate::phase::workflow::CLUSTER;
@@ -87,6 +88,9 @@ pub fn plan(
     let apart = joiners.iter().map(|joiner| joiner.host.clone()).collect();
     let options = Options { joiners: apart, ..cx.options.clone() };
     let mut whole = build::plan(&Context { options: &options, ..*cx }, selected)?;
+    if let Order::Paced(gates) = &mut whole.order {
+        gates.extend(rolling::gates(&Context { options: &options, ..*cx }, &whole.steps));
+    }
     let mut before: Option<&str> = None;
     let lost: Vec<&str> = joiners.iter().filter(|one| one.replaces).map(|one| one.host.as_str()).collect();
     let pruned: Vec<&str> = leavers.iter().filter(|one| one.lost).map(|one| one.name.as_str()).collect();

@@ -26,6 +26,7 @@ pub mod preflight;
 pub mod prepare;
 pub mod prune;
 pub mod reset;
+pub mod rolling;
 pub mod rootless;
 pub mod select;
 pub mod upload_certs;

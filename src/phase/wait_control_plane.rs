@@ -1,20 +1,35 @@
 //! Waiting until the control plane answers.
 
+use crate::cluster::GoDuration;
 use crate::cluster::Node;
 use crate::kube::args;
+use crate::kube::patch::Target;
+use crate::kube::static_pod;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::plan::Action;
 use crate::plan::Container;
 use crate::plan::Identity;
 use crate::plan::Probe;
+use crate::plan::ReplacedSpec;
+use crate::plan::StaticPod;
 use crate::plan::Wait;
 use serde_json::Value;
+
+/// What a control plane runs, where etcd is its own.
+const COMPONENTS: [Target; 4] =
+    [Target::Etcd, Target::KubeApiserver, Target::KubeControllerManager, Target::KubeScheduler];
+
+/// How often a kubelet looks at its manifests at least, in seconds, unless it is told otherwise (`fileCheckFrequency`).
+const LOOKS: i64 = 20;
+
+/// How long the old pod may take to end, and the new one to start, in seconds: the kubelet gives it thirty.
+const ENDS: i64 = 40;
 
 /// Plans the waits: the kubelet first, then the API server and its two companions. On a host that joins, the kubelet
 /// was waited for earlier, and the API server is its own, not the one that the cluster's endpoint leads to.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    let mut drafts = Vec::new();
+    let mut drafts = Vec::from_iter(replaced(cx, node));
     let mut identity = Identity::LocalAdmin;
     if !cx.cluster.joining {
         drafts.extend(kubelet(cx));
@@ -38,6 +53,29 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         drafts.push(component(cx, node, name, probe));
     }
     Ok(drafts)
+}
+
+/// Where static pods run already, they must have taken up their manifests: an old one that still answers says nothing
+/// of the new one, and the next control plane would be changed too early.
+fn replaced(cx: &Context<'_>, node: &Node) -> Option<Draft> {
+    let pods: Vec<StaticPod> = COMPONENTS
+        .map(|target| StaticPod {
+            manifest: static_pod::manifest_path(target.as_str()),
+            container: Container::of_component(node, target.as_str()),
+        })
+        .into_iter()
+        .filter(|pod| cx.exists(node, &pod.manifest))
+        .collect();
+    let looks = cx.cluster.kubelet.value.get("fileCheckFrequency").and_then(Value::as_str);
+    let looks = looks.and_then(|text| text.parse().ok()).map_or(0, GoDuration::as_secs);
+    let limit = GoDuration::from_secs(ENDS + if looks > 0 { looks } else { LOOKS });
+    (!pods.is_empty()).then(|| {
+        Draft::new(
+            ReplacedSpec::SUBJECT,
+            "a pod that is about to end answers as well as its successor",
+            Action::Replaced(ReplacedSpec { pods, limit }),
+        )
+    })
 }
 
 /// The kubelet's own health, unless its health server is switched off.

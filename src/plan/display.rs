@@ -154,7 +154,7 @@ fn verb(action: &Action) -> &'static str {
         Action::Service(_) => "service",
         Action::Run(_) => "run",
         Action::Object(_) => "object",
-        Action::Wait(_) => "wait",
+        Action::Wait(_) | Action::Replaced(_) => "wait",
         Action::Image(_) => "image",
         Action::Artifact(_) => "binary",
         Action::Package(_) => "package",
@@ -180,6 +180,13 @@ fn note(action: &Action) -> Option<String> {
         Action::Service(spec) => service(spec)?,
         Action::Run(spec) => format!("unless `{}` succeeds", spec.unless.as_ref()?),
         Action::Wait(wait) => format!("at most {}", wait.limit),
+        Action::Replaced(spec) => {
+            format!(
+                "replaced where the manifest of {} changed, at most {}",
+                spec.names().join(" or "),
+                spec.limit
+            )
+        }
         Action::Artifact(spec) => {
             format!("{} sha256:{} to {}", spec.supply, spec.sha256, spec.places().join(" and "))
         }
@@ -257,6 +264,10 @@ fn action(action: &Action) -> Value {
         }),
         Action::Wait(wait) => json!({
             "kind": "wait", "for": wait.probe.to_string(), "limit": wait.limit.to_string(), "advice": wait.advice,
+        }),
+        Action::Replaced(spec) => json!({
+            "kind": "replaced", "limit": spec.limit.to_string(),
+            "manifests": spec.pods.iter().map(|pod| &pod.manifest).collect::<Vec<_>>(),
         }),
         Action::Image(spec) => json!({
             "kind": "image", "reference": spec.reference, "criSocket": spec.cri_socket, "always": spec.always,

@@ -15,6 +15,7 @@ use crate::plan::leave::DrainSpec;
 use crate::plan::member::MemberSpec;
 use crate::plan::object::Object;
 use crate::plan::object::ObjectRef;
+use crate::plan::replaced::ReplacedSpec;
 use crate::plan::wait::Wait;
 
 /// One thing to be made true, and where.
@@ -64,6 +65,8 @@ pub enum Action {
     Object(ObjectSpec),
     /// A condition that must come true in time.
     Wait(Wait),
+    /// Static pods that run as their manifests say.
+    Replaced(ReplacedSpec),
     /// An image on the host, through its container runtime.
     Image(ImageSpec),
     /// A binary, or several, that were downloaded and verified.
@@ -186,6 +189,7 @@ impl Step {
             Action::Run(run) => run.command.to_string(),
             Action::Object(spec) => ObjectRef::of(&spec.object.value).to_string(),
             Action::Wait(wait) => wait.probe.to_string(),
+            Action::Replaced(_) => ReplacedSpec::SUBJECT.to_owned(),
             Action::Image(image) => image.reference.clone(),
             // Whoever restarts when it changes names the marker.
             Action::Artifact(spec) => spec.marker.clone(),

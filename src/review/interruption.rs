@@ -1,8 +1,11 @@
 //! What stops for a moment while a plan is carried out: derived from the plan and from what a dry run found.
 
 use crate::plan::Action;
+use crate::plan::At;
 use crate::plan::MemberChange;
+use crate::plan::Order;
 use crate::plan::Plan;
+use crate::plan::Step;
 use crate::report::Outcome;
 use crate::review::Change;
 use crate::review::Seen;
@@ -53,39 +56,48 @@ pub(super) fn expected(
     let mut found = Found::default();
     for (step, change) in plan.steps.iter().zip(changes) {
         if change.outcome == Some(Outcome::WouldChange) {
-            found.look_at(&step.action, change, seen);
+            found.look_at(step, change, seen, waits_for_another(plan, step));
         }
     }
     let existing = existing_pods(plan, seen);
-    let mut all: Vec<Interruption> =
-        found.rows.iter().map(|(what, name, hosts)| Found::row(what, name, hosts, &existing)).collect();
+    let mut all: Vec<Interruption> = found.rows.iter().map(|row| row.interruption(&existing)).collect();
     all.push(about_endpoint(&found, endpoint));
     all.push(about_workloads(&found));
     all
 }
 
+/// What happens, to which unit or pod, and where.
+struct Row {
+    what: String,
+    name: String,
+    hosts: Vec<String>,
+    /// How many of the hosts wait for another one.
+    waiting: usize,
+}
+
 #[derive(Default)]
 struct Found {
-    /// What happens, to which unit or pod, and where.
-    rows: Vec<(String, String, Vec<String>)>,
+    rows: Vec<Row>,
     /// Objects that exist and whose pods are replaced.
     rolled: Vec<String>,
 }
 
 impl Found {
-    fn look_at(&mut self, action: &Action, change: &Change, seen: &BTreeMap<String, Seen>) {
+    fn look_at(&mut self, step: &Step, change: &Change, seen: &BTreeMap<String, Seen>, waits: bool) {
         let detail = change.detail.as_deref().unwrap_or_default();
-        match action {
+        match &step.action {
             Action::Service(spec) if detail.contains("restarted") => {
                 self.add(unit(&spec.unit), "restarts", change);
             }
             Action::Service(spec) if detail.contains("reloaded") => {
                 self.add(unit(&spec.unit), "reads its configuration again", change);
             }
-            Action::Stop(spec) if detail.contains("stopped") => self.add(unit(&spec.unit), "stops", change),
+            Action::Stop(spec) if detail.contains("stopped") => {
+                self.add(unit(&spec.unit), "stops", change);
+            }
             Action::File(spec) if was_there(seen, change, &spec.path) => {
                 if let Some(pod) = static_pod(&spec.path) {
-                    self.add(pod, "restarts", change);
+                    self.add(pod, "restarts", change).waiting += usize::from(waits);
                 }
             }
             Action::Absent { path } => {
@@ -101,35 +113,45 @@ impl Found {
         }
     }
 
-    fn add(&mut self, name: &str, verb: &str, change: &Change) {
+    fn add(&mut self, name: &str, verb: &str, change: &Change) -> &mut Row {
         let (what, host) = (format!("{name} {verb}"), change.host.clone().unwrap_or_default());
-        match self.rows.iter_mut().find(|(known, ..)| *known == what) {
-            Some((_, _, hosts)) if hosts.contains(&host) => {}
-            Some((_, _, hosts)) => hosts.push(host),
-            None => self.rows.push((what, name.to_owned(), vec![host])),
+        let known = self.rows.iter().position(|row| row.what == what).unwrap_or_else(|| {
+            self.rows.push(Row { what, name: name.to_owned(), hosts: Vec::new(), waiting: 0 });
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[known];
+        if !row.hosts.contains(&host) {
+            row.hosts.push(host);
         }
+        row
     }
 
     fn hosts_of(&self, names: &[&str]) -> Vec<&str> {
-        let mut hosts: Vec<&str> = Vec::new();
-        for (what, name, there) in &self.rows {
-            if names.contains(&name.as_str()) && !what.ends_with("again") {
-                hosts.extend(there.iter().map(String::as_str));
-            }
-        }
+        let rows = self.rows.iter();
+        let concerned = rows.filter(|row| names.contains(&row.name.as_str()) && !row.what.ends_with("again"));
+        let mut hosts: Vec<&str> = concerned.flat_map(|row| row.hosts.iter().map(String::as_str)).collect();
         hosts.sort_unstable();
         hosts.dedup();
         hosts
     }
+}
 
-    fn row(what: &str, name: &str, hosts: &[String], existing: &Pods) -> Interruption {
-        let effect = if what.ends_with("again") {
+impl Row {
+    fn interruption(&self, existing: &Pods) -> Interruption {
+        let effect = if self.what.ends_with("again") {
             "open connections go on".to_owned()
         } else {
-            effect(name, hosts.len(), existing.get(name).map_or(0, BTreeSet::len))
+            let at_once = self.hosts.len() - self.waiting.min(self.hosts.len().saturating_sub(1));
+            effect(&self.name, self.hosts.len(), at_once, existing.get(&self.name).map_or(0, BTreeSet::len))
         };
-        Interruption { what: what.to_owned(), hosts: hosts.to_vec(), effect }
+        Interruption { what: self.what.clone(), hosts: self.hosts.clone(), effect }
     }
+}
+
+/// Whether a step begins when the same is done on another host.
+fn waits_for_another(plan: &Plan, step: &Step) -> bool {
+    let Order::Paced(gates) = &plan.order else { return false };
+    gates.iter().any(|gate| gate.concerns(step) && matches!(gate.at, At::Host(_)))
 }
 
 /// On which hosts each static pod runs, as far as the dry run looked.
@@ -160,15 +182,16 @@ fn unit(name: &str) -> &str {
     name.strip_suffix(".service").unwrap_or(name)
 }
 
-/// What it means that `restarting` of `all` instances restart in one run.
-fn effect(name: &str, restarting: usize, all: usize) -> String {
+/// What it means that `restarting` of `all` instances restart in one run, `at_once` of them at the same time.
+fn effect(name: &str, restarting: usize, at_once: usize, all: usize) -> String {
+    let order = if restarting > 1 && at_once == 1 { "one after the other: " } else { "" };
     match name {
-        "kube-apiserver" if restarting < all => "the other API servers answer meanwhile".to_owned(),
+        "kube-apiserver" if at_once < all => format!("{order}the other API servers answer meanwhile"),
         "kube-apiserver" if all > 1 => {
             "all of them: the Kubernetes API may not answer for some seconds".to_owned()
         }
         "kube-apiserver" => "the Kubernetes API does not answer for some seconds".to_owned(),
-        "etcd" if 2 * (all - restarting.min(all)) > all => "the other members keep the majority".to_owned(),
+        "etcd" if 2 * (all - at_once.min(all)) > all => format!("{order}the other members keep the majority"),
         "etcd" => "no majority for a moment: the Kubernetes API may not answer for some seconds".to_owned(),
         name => {
             let known = EFFECTS.iter().find(|(known, _)| *known == name);
@@ -215,17 +238,19 @@ mod tests {
 
     #[test]
     fn says_what_a_restart_means() {
-        for (name, restarting, all, expected) in [
-            ("kube-apiserver", 1, 3, "the other API servers answer meanwhile"),
-            ("kube-apiserver", 3, 3, "all of them: the Kubernetes API may not answer for some seconds"),
-            ("kube-apiserver", 1, 1, "the Kubernetes API does not answer for some seconds"),
-            ("etcd", 1, 3, "the other members keep the majority"),
-            ("etcd", 1, 2, "no majority for a moment: the Kubernetes API may not answer for some seconds"),
-            ("etcd", 3, 3, "no majority for a moment: the Kubernetes API may not answer for some seconds"),
-            ("kubelet", 1, 0, "pods go on running"),
-            ("unheard-of", 1, 0, ""),
+        for (name, restarting, at_once, all, expected) in [
+            ("kube-apiserver", 1, 1, 3, "the other API servers answer meanwhile"),
+            ("kube-apiserver", 3, 1, 3, "one after the other: the other API servers answer meanwhile"),
+            ("kube-apiserver", 3, 3, 3, "all of them: the Kubernetes API may not answer for some seconds"),
+            ("kube-apiserver", 1, 1, 1, "the Kubernetes API does not answer for some seconds"),
+            ("etcd", 1, 1, 3, "the other members keep the majority"),
+            ("etcd", 3, 1, 3, "one after the other: the other members keep the majority"),
+            ("etcd", 2, 1, 2, "no majority for a moment: the Kubernetes API may not answer for some seconds"),
+            ("etcd", 3, 3, 3, "no majority for a moment: the Kubernetes API may not answer for some seconds"),
+            ("kubelet", 1, 1, 0, "pods go on running"),
+            ("unheard-of", 1, 1, 0, ""),
         ] {
-            assert_eq!(effect(name, restarting, all), expected, "{name} {restarting} of {all}");
+            assert_eq!(effect(name, restarting, at_once, all), expected, "{name} {restarting} of {all}");
         }
     }
 

@@ -173,7 +173,7 @@ impl Kind {
             Action::Object(_) | Action::Delete(_) => Self::Object,
             Action::Drain(_) => Self::Drain,
             Action::Member(_) => Self::Member,
-            Action::Wait(_) => Self::Wait,
+            Action::Wait(_) | Action::Replaced(_) => Self::Wait,
             Action::Pod(_) | Action::Rules(_) => Self::Other,
         }
     }

@@ -36,6 +36,7 @@ mod phases;
 mod prepare;
 mod prepare_bare;
 mod reset;
+mod rolling;
 mod running;
 #[path = "../support/skip.rs"]
 mod skip;

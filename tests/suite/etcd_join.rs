@@ -131,6 +131,11 @@ impl apply::Pods for Pods {
         Ok(host.read(POD)?.map(|_| POD.to_owned()).into_iter().collect())
     }
 
+    /// It is made anew as soon as its manifest changes.
+    fn made(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
+        Ok(Some(OffsetDateTime::now_utc()))
+    }
+
     fn complaints(&self, host: &dyn Host, container: &Container) -> anyhow::Result<Vec<String>> {
         assert_eq!(container.pod, format!("kube-system/{}-{}", container.name, host.name()));
         Ok(host.read(POD)?.map(|_| "address already in use".to_owned()).into_iter().collect())

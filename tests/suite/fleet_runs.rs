@@ -32,9 +32,9 @@ use std::sync::atomic::Ordering;
 const SCENARIO: &str = "endpoint-keepalived";
 
 /// A cluster whose identities are made once, so that two runs can be compared.
-struct Trial {
-    scenario: Scenario,
-    contents: Contents<'static>,
+pub(crate) struct Trial {
+    pub(crate) scenario: Scenario,
+    pub(crate) contents: Contents<'static>,
 }
 
 /// One run, and what is there afterwards.
@@ -44,7 +44,7 @@ struct Ran {
 }
 
 impl Trial {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut scenario = Scenario::load(SCENARIO, None);
         scenario.cluster.configuration.encryption_algorithm = KeyAlgorithm::EcdsaP256;
         let cluster = Box::leak(Box::new(scenario.cluster.clone()));
@@ -54,7 +54,7 @@ impl Trial {
         Self { scenario, contents: Contents { bundle, cluster, host } }
     }
 
-    fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         Stage::new(&self.scenario.cluster)
     }
 

@@ -42,6 +42,7 @@ mod preflight_parity;
 mod readme;
 mod reset;
 mod review;
+mod rolling;
 mod scenario_runs;
 mod scenarios;
 mod serving_requests;

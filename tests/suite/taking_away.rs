@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use time::macros::datetime;
 
 /// Knows pods by their id, and one that will not go.
@@ -59,6 +60,10 @@ impl Pods for Runtime {
     }
 
     fn named(&self, _: &dyn Host, _: &str, _: &str) -> anyhow::Result<Vec<String>> {
+        anyhow::bail!("not in this test")
+    }
+
+    fn made(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
         anyhow::bail!("not in this test")
     }
 

@@ -13,6 +13,7 @@ use kubewright::host::fake::Files;
 use kubewright::host::fake::Unit;
 use kubewright::host::fake::said;
 use kubewright::plan::Container;
+use time::OffsetDateTime;
 
 /// Stands where something was done that leaves no other trace.
 const DONE: &str = "/done";
@@ -96,6 +97,11 @@ impl Pods for ImageFiles {
         Ok(Vec::new())
     }
 
+    /// Every container is young enough for every manifest.
+    fn made(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
+        Ok(Some(OffsetDateTime::now_utc()))
+    }
+
     fn complaints(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Vec<String>> {
         Ok(Vec::new())
     }
@@ -132,6 +138,11 @@ pub(crate) fn new(name: &str) -> Fake {
             said(0, "")
         })
         .on_run(&["grep", "-q"], |command, files| grep(&words(command)[2], &text(files, &last(command))))
+        // Files are older than whatever runs.
+        .on_run(&["stat", "-c", "%Z %n"], |command, _| {
+            let files = words(command).split_off(4);
+            said(0, &files.iter().map(|path| format!("1 {path}\n")).collect::<String>())
+        })
         .on_run(&["chown"], |_, files| done(files, "chown"))
         .on_run(&["modprobe", "-a"], |command, files| {
             for module in words(command).split_off(2) {

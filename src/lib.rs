@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod config;
 pub mod cri;
 pub mod discovery;
+pub mod endpoint;
 pub mod etcd;
 pub mod facts;
 pub mod fetch;

@@ -2,6 +2,7 @@
 
 use crate::apply;
 use crate::cli::apply_args::ApplyCommand;
+use crate::cli::confirm;
 use crate::cli::error::CliError;
 use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
@@ -37,15 +38,10 @@ use crate::review::Reviewed;
 use crate::review::left;
 use crate::review::text;
 use crate::review::text::Show;
-use rustix::event::PollFd;
-use rustix::event::PollFlags;
-use rustix::event::Timespec;
 use std::fmt::Write as _;
-use std::io::BufRead as _;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 
 /// Runs the command.
 ///
@@ -197,8 +193,7 @@ impl<'a> Run<'a> {
         output::people(&text::text(&look.review, self.show()));
         let name = &self.session.cluster.name;
         output::people(&format!("\nApply these {} to {name}? [y/N] ", text::question(&look.review)));
-        let answer = answer(&self.interrupt)?;
-        if matches!(answer.trim(), "y" | "Y" | "yes") {
+        if confirm::yes(&self.interrupt)? {
             return Ok(());
         }
         Err(CliError::new(Exit::Interrupted, anyhow::anyhow!("not confirmed; nothing was changed")))
@@ -319,26 +314,4 @@ fn options(
 /// How the run is called in the lock and the journal.
 fn words(command: &ApplyCommand) -> String {
     format!("kubewright apply -f {}", command.fleet.file.display())
-}
-
-/// A line from the terminal; Ctrl-C ends the waiting.
-fn answer(interrupt: &AtomicBool) -> Result<String, CliError> {
-    let stdin = std::io::stdin();
-    let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-    loop {
-        let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
-        let polled = rustix::event::poll(&mut ready, Some(&pause));
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(CliError::new(
-                Exit::Interrupted,
-                anyhow::anyhow!("interrupted; nothing was changed"),
-            ));
-        }
-        if polled.is_ok_and(|count| count > 0) {
-            break;
-        }
-    }
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer).or_exit(Exit::Failure)?;
-    Ok(answer)
 }

@@ -9,7 +9,9 @@ mod certs;
 mod cluster_record;
 mod completions;
 mod config;
+mod confirm;
 mod control_planes;
+mod endpoint;
 pub mod error;
 pub mod exit;
 mod fleet;
@@ -81,6 +83,7 @@ enum Command {
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
     Status(status::StatusCommand),
+    Endpoint(endpoint::EndpointCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -139,6 +142,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
         Command::Status(command) => status::run(&command, settings),
+        Command::Endpoint(command) => endpoint::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

@@ -57,6 +57,18 @@ impl Pods for CriPods {
     }
 }
 
+/// Kills a container of a static pod.
+///
+/// # Errors
+/// There is none, or the runtime refuses.
+pub(super) fn kill(host: &dyn Host, container: &Container) -> anyhow::Result<()> {
+    let runtime = Client::connect(host, &container.cri_socket)?;
+    let newest = newest(&runtime, container)?;
+    let newest =
+        newest.with_context(|| format!("pod {} has no container {}", container.pod, container.name))?;
+    Ok(runtime.kill_container(&newest.id)?)
+}
+
 /// The container of this kind that was made last.
 fn newest(runtime: &Client, container: &Container) -> anyhow::Result<Option<message::Container>> {
     let label = |labels: &HashMap<String, String>, key: &str| labels.get(key).cloned().unwrap_or_default();

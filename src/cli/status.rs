@@ -1,6 +1,6 @@
 //! `kubewright status`: how a cluster is, asked of its hosts and through its API.
 
-mod host;
+pub(super) mod host;
 
 use crate::api::Api;
 use crate::apply;

@@ -203,3 +203,12 @@ pub struct ContainerStatus {
     #[prost(string, tag = "15")]
     pub log_path: String,
 }
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StopContainerRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+    /// Seconds until it is killed.
+    #[prost(int64, tag = "2")]
+    pub timeout: i64,
+}

@@ -23,7 +23,7 @@ use tonic::transport::Channel;
 /// How long a call may take, as kubeadm has it; a pull may take as long as it takes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the end of a pod may take: its network is taken down by another program.
+/// How long the end of a pod or container may take: a pod's network is taken down by another program.
 const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 const RUNTIME: &str = "RuntimeService";
@@ -176,6 +176,16 @@ impl Client {
         let request = message::ContainerStatusRequest { container_id: id.to_owned() };
         let answer: message::ContainerStatusResponse = self.call(RUNTIME, "ContainerStatus", request)?;
         Ok(answer.status.unwrap_or_default())
+    }
+
+    /// Kills a container: it is told nothing.
+    ///
+    /// # Errors
+    /// The runtime does not answer, or has no such container.
+    pub fn kill_container(&self, id: &str) -> Result<(), CriError> {
+        let request = message::StopContainerRequest { container_id: id.to_owned(), timeout: 0 };
+        let call = self.unary::<_, message::Empty>(RUNTIME, "StopContainer", request);
+        self.tokio.block_on(limited(&self.socket, "StopContainer", END_TIMEOUT, call)).map(drop)
     }
 
     fn call<Q, A>(&self, service: &'static str, method: &'static str, request: Q) -> Result<A, CriError>

@@ -37,6 +37,8 @@ pub(crate) struct Layout {
     /// Numbers of the hosts, from 1.
     pub(crate) control_planes: Vec<usize>,
     pub(crate) workers: Vec<usize>,
+    /// Hosts that only balance.
+    pub(crate) balancers: Vec<usize>,
     /// As YAML in braces.
     pub(crate) endpoint: String,
 }
@@ -47,6 +49,7 @@ impl Layout {
         Self {
             control_planes: control_planes.to_vec(),
             workers: workers.to_vec(),
+            balancers: Vec::new(),
             endpoint: format!(
                 "{{host: {VIP}, provider: keepalived-haproxy, haproxy: {{maxConnections: 4000}}}}"
             ),
@@ -61,7 +64,12 @@ impl Layout {
             key(),
             self.endpoint
         );
-        for (numbers, role) in [(&self.control_planes, "control-plane"), (&self.workers, "worker")] {
+        let roles = [
+            (&self.control_planes, "control-plane"),
+            (&self.workers, "worker"),
+            (&self.balancers, "load-balancer"),
+        ];
+        for (numbers, role) in roles {
             for number in numbers {
                 let (name, octet) = HOSTS[number - 1];
                 let _ = writeln!(text, "  - {{name: {name}, address: 10.77.0.{octet}, roles: [{role}]}}");
@@ -95,6 +103,14 @@ impl Operator {
             self.learn(*number);
         }
         hosts
+    }
+
+    /// A fresh host that has never heard of Kubernetes.
+    pub(crate) fn bare(&self, number: usize) -> Host {
+        let (name, octet) = HOSTS[number - 1];
+        let host = Host::bare(name, octet);
+        self.learn(number);
+        host
     }
 
     /// Puts the host's key, and no older one, into the known hosts.

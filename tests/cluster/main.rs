@@ -15,6 +15,7 @@ mod apply_plan;
 mod apply_refused;
 mod day2;
 mod discovery;
+mod endpoint;
 mod estate;
 mod fault;
 mod grow;

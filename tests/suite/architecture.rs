@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 26] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -36,6 +36,8 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ("phase", &["apply", "artifact", "cluster", "etcd", "facts", "host", "kube", "pki", "plan", "template"]),
     ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
     ("lock", &["host"]),
+    // What is failed, and how it is looked at, are commands; where a manifest lies, `kube` knows.
+    ("endpoint", &["cluster", "host", "kube", "plan"]),
     // A digest is what the receipt takes for one.
     ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
@@ -49,6 +51,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
             "config",
             "cri",
             "discovery",
+            "endpoint",
             "etcd",
             "facts",
             "fetch",
@@ -70,8 +73,8 @@ const MAY_USE: [(&str, &[&str]); 26] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 9] =
-    ["artifact", "cluster", "config", "kube", "phase", "pki", "plan", "preflight", "status"];
+const PURE: [&str; 10] =
+    ["artifact", "cluster", "config", "endpoint", "kube", "phase", "pki", "plan", "preflight", "status"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -117,7 +117,7 @@ fn told(error: &HostError) -> String {
 }
 
 /// Whether an API server answers there: also one that wants to know first who asks.
-pub(super) fn answers_at(host: &dyn Host, endpoint: &HostPort) -> Result<(), String> {
+pub(in crate::cli) fn answers_at(host: &dyn Host, endpoint: &HostPort) -> Result<(), String> {
     match status(host, true, &endpoint.host, endpoint.port, "/livez")? {
         (200..=299 | 401 | 403, _) => Ok(()),
         (status, body) => {

@@ -25,7 +25,7 @@ fn ready(host: &Host) -> BTreeSet<String> {
     names.map(|node| node["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
-fn all_ready(host: &Host, numbers: &[usize]) {
+pub(crate) fn all_ready(host: &Host, numbers: &[usize]) {
     let wanted: BTreeSet<String> = numbers.iter().map(|number| name(*number).to_owned()).collect();
     let start = Instant::now();
     while ready(host) != wanted {

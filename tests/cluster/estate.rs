@@ -37,6 +37,8 @@ pub(crate) struct Layout {
     /// Numbers of the hosts, from 1.
     pub(crate) control_planes: Vec<usize>,
     pub(crate) workers: Vec<usize>,
+    /// Those that run etcd and nothing else; without any, control planes run it.
+    pub(crate) etcd: Vec<usize>,
     /// As YAML in braces.
     pub(crate) endpoint: String,
 }
@@ -47,6 +49,7 @@ impl Layout {
         Self {
             control_planes: control_planes.to_vec(),
             workers: workers.to_vec(),
+            etcd: Vec::new(),
             endpoint: format!(
                 "{{host: {VIP}, provider: keepalived-haproxy, haproxy: {{maxConnections: 4000}}}}"
             ),
@@ -61,7 +64,9 @@ impl Layout {
             key(),
             self.endpoint
         );
-        for (numbers, role) in [(&self.control_planes, "control-plane"), (&self.workers, "worker")] {
+        let roles =
+            [(&self.control_planes, "control-plane"), (&self.workers, "worker"), (&self.etcd, "etcd")];
+        for (numbers, role) in roles {
             for number in numbers {
                 let (name, octet) = HOSTS[number - 1];
                 let _ = writeln!(text, "  - {{name: {name}, address: 10.77.0.{octet}, roles: [{role}]}}");

@@ -16,6 +16,7 @@ mod apply_refused;
 mod day2;
 mod discovery;
 mod estate;
+mod etcd_hosts;
 mod fault;
 mod grow;
 mod init;

@@ -39,6 +39,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     embedded!("etc/systemd/system/keepalived.service.d/kubewright.conf"),
     embedded!("etc/systemd/system/kubelet.service"),
     embedded!("etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
+    embedded!("etc/systemd/system/kubelet.service.d/20-etcd-service-manager.conf"),
 ];
 
 /// A template that cannot be rendered: a mistake in the program, not in the operator's input.

@@ -262,17 +262,22 @@ impl<'a> Run<'a> {
         handover::hand_over(&wanted, &self.session.cluster, bundle, self.settings)
     }
 
-    /// A limit without control planes needs a cluster that runs.
+    /// A limit without control planes needs a cluster that runs, or at least its authorities.
     fn refuse_without_control_plane(&self) -> Result<(), CliError> {
         let Some(only) = &self.session.options.only else { return Ok(()) };
         let cluster = &self.session.cluster;
         let included = cluster.control_planes().any(|node| only.contains(&node.name));
         let joins = cluster.workers().any(|node| only.contains(&node.name));
-        if included || !joins || self.session.running.runs {
+        let members = cluster.etcd_hosts().any(|node| only.contains(&node.name));
+        let message = if included {
             return Ok(());
-        }
-        let message =
-            "the limit leaves out every control plane, and no API server answers that workers could join";
+        } else if joins && !self.session.running.runs {
+            "the limit leaves out every control plane, and no API server answers that workers could join"
+        } else if members && !self.session.has_authority() {
+            "the limit leaves out every control plane, and none has the authority of etcd's certificates"
+        } else {
+            return Ok(());
+        };
         Err(CliError::new(Exit::Usage, anyhow::anyhow!(message))
             .hint("apply to the control planes first, or without a limit; nothing was changed"))
     }

@@ -40,7 +40,7 @@ pub(super) struct ApplyCommand {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["no_prepare", "limit", "dry_run"])]
     pub plan: Option<PathBuf>,
 
-    /// Change only these hosts; names of hosts, or the roles control-plane, worker and load-balancer
+    /// Change only these hosts; names of hosts, or the roles control-plane, worker, load-balancer and etcd
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub limit: Vec<String>,
 

@@ -202,7 +202,7 @@ fn judge(
     checks: fn(&Subject) -> Vec<Check>,
 ) -> preflight::Report {
     let node = session.node();
-    let images = if node.is_control_plane() { images::list(&session.cluster) } else { Vec::new() };
+    let images = images::of_host(&session.cluster, node);
     let ours = session.receipt.as_ref().map(Receipt::ours).unwrap_or_default();
     let subject = Subject {
         cluster: &session.cluster,

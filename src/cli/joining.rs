@@ -199,7 +199,7 @@ impl Gatherer<'_> {
     }
 
     fn questions(&self, cluster: &Cluster, node: &Node) -> Questions {
-        let images = if node.is_control_plane() { images::list(cluster) } else { Vec::new() };
+        let images = images::of_host(cluster, node);
         Questions::for_node(cluster, node, &images).local(self.settings.proxy_env.clone())
     }
 

@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 type HasRole = fn(&Node) -> bool;
 
 /// The words for roles, as the `Cluster` document has them.
-const ROLES: [(&str, HasRole); 3] = [
+const ROLES: [(&str, HasRole); 4] = [
     ("control-plane", Node::is_control_plane),
-    ("worker", |node| node.runs_kubelet() && !node.is_control_plane()),
+    ("worker", |node| node.becomes_node() && !node.is_control_plane()),
     ("load-balancer", |node| node.roles.contains(&Role::LoadBalancer)),
+    ("etcd", Node::is_etcd_host),
 ];
 
 /// The hosts that some words name; `None` without words: all of them.

@@ -380,6 +380,11 @@ fn keep_only(cluster: &mut Cluster, name: &str) -> Result<(), CliError> {
     if !cluster.site.declared_hosts {
         return Ok(());
     }
+    if cluster.has_etcd_hosts() {
+        let message = "the configuration's etcd runs on hosts of its own, which one host alone cannot set up";
+        let error = CliError::new(Exit::Configuration, anyhow::anyhow!(message));
+        return Err(error.hint("`kubewright apply -f FILE` sets up all hosts of the file"));
+    }
     let names: Vec<String> = cluster.control_planes().map(|node| node.name.clone()).collect();
     cluster.nodes.retain(|node| node.name == name && node.is_control_plane());
     if cluster.nodes.is_empty() {

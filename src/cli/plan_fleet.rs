@@ -38,7 +38,7 @@ pub(super) struct FleetPlanArgs {
     #[arg(long, requires = "file")]
     pub all: bool,
 
-    /// Plan for these hosts only; names of hosts, or the roles control-plane, worker and load-balancer
+    /// Plan for these hosts only; names of hosts, or the roles control-plane, worker, load-balancer and etcd
     #[arg(long, value_name = "HOST", value_delimiter = ',', requires = "file")]
     pub limit: Vec<String>,
 

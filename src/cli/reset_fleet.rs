@@ -74,7 +74,7 @@ pub(super) fn run(
     };
     let selected = selected.or_exit(Exit::Usage)?;
     let mut cluster = load::for_fleet(file, &reporter)?.cluster;
-    let all: BTreeSet<String> = cluster.control_planes().map(|node| node.name.clone()).collect();
+    let all: BTreeSet<String> = members(&cluster);
     keep(&mut cluster, &args.limit)?;
     let parallel = usize::from(args.parallel.unwrap_or(PARALLEL));
     let interrupt = interrupt::flag().or_exit(Exit::Failure)?;
@@ -110,8 +110,8 @@ pub(super) fn run(
             Err(error) => drop(results.insert(node.name.clone(), Came::Trouble(one_line(&error)))),
         }
     }
-    let wanted: BTreeSet<String> = cluster.control_planes().map(|node| node.name.clone()).collect();
-    if !etcd_goes_on(&targets, wanted.is_superset(&all)) {
+    let whole = all.iter().all(|name| cluster.node(name).is_some());
+    if !etcd_goes_on(&targets, whole) {
         for target in &mut targets {
             target.reset.selected.retain(|one| one.name != LEAVE);
         }
@@ -148,6 +148,11 @@ pub(super) fn run(
     Ok(if interrupted { Exit::Interrupted } else { exit(&results) })
 }
 
+/// The hosts of the cluster's own etcd.
+fn members(cluster: &Cluster) -> BTreeSet<String> {
+    cluster.etcd_members().map(|node| node.name.clone()).collect()
+}
+
 /// Leaves the hosts that are meant.
 fn keep(cluster: &mut Cluster, limit: &[String]) -> Result<(), CliError> {
     if let Some(unknown) = limit.iter().find(|name| cluster.node(name).is_none()) {
@@ -161,8 +166,8 @@ fn keep(cluster: &mut Cluster, limit: &[String]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Whether etcd has members that are not reset, so that those that are must leave it. `whole` says that all control
-/// planes of the file are meant: then nobody is left unless etcd itself says so.
+/// Whether etcd has members that are not reset, so that those that are must leave it. `whole` says that all that
+/// run it by the file are meant: then nobody is left unless etcd itself says so.
 fn etcd_goes_on(targets: &[Target<'_>], whole: bool) -> bool {
     let ours: BTreeSet<&str> =
         targets.iter().filter_map(|target| target.facts.etcd.peer_url.as_deref()).collect();
@@ -177,13 +182,13 @@ fn etcd_goes_on(targets: &[Target<'_>], whole: bool) -> bool {
     }
 }
 
-/// Workers first; load balancers last, since the others may be reached through them.
+/// Workers first; etcd after the API servers that use it; load balancers last, since the others may be reached through
+/// them.
 fn rank(node: &Node) -> u8 {
-    use crate::cluster::Role;
-    match node.roles.as_slice() {
-        roles if roles.contains(&Role::ControlPlane) => 1,
-        roles if roles.contains(&Role::Worker) => 0,
-        roles if roles.contains(&Role::Etcd) => 2,
+    match node {
+        node if node.is_control_plane() => 1,
+        node if node.becomes_node() => 0,
+        node if node.is_etcd_host() => 2,
         _ => 3,
     }
 }

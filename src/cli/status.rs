@@ -165,7 +165,7 @@ fn ask(api: &dyn Api) -> Result<(), String> {
 
 fn nodes(session: &FleetSession, now: OffsetDateTime) -> Vec<NodeRow> {
     let (cluster, running) = (&session.cluster, &session.running);
-    let expected = cluster.nodes.iter().filter(|node| node.runs_kubelet()).map(Node::registered_name);
+    let expected = cluster.nodes.iter().filter(|node| node.becomes_node()).map(Node::registered_name);
     let mut names: Vec<&str> = expected.collect();
     let listed = names.len();
     let more = running.nodes.iter().map(|node| node.name.as_str()).filter(|name| !names.contains(name));
@@ -193,7 +193,7 @@ fn etcd(session: &FleetSession) -> Option<EtcdStatus> {
         return None;
     }
     let Some(etcd) = session.etcd() else {
-        let trouble = "no control plane that could be asked runs a member".to_owned();
+        let trouble = "no host that could be asked runs a member".to_owned();
         return Some(EtcdStatus { trouble: Some(trouble), members: Vec::new() });
     };
     Some(match members(etcd) {

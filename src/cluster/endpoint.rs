@@ -165,7 +165,7 @@ impl Cluster {
             Balancing::KubeVip(_) => self.control_planes().collect(),
             Balancing::NodeLocal(local) => {
                 let needs = |node: &&Node| {
-                    node.runs_kubelet() && (!node.is_control_plane() || node.bind_port != local.port)
+                    node.becomes_node() && (!node.is_control_plane() || node.bind_port != local.port)
                 };
                 self.nodes.iter().filter(needs).collect()
             }

@@ -111,7 +111,33 @@ impl Cluster {
 
     /// The nodes that run no control plane.
     pub fn workers(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.runs_kubelet() && !node.is_control_plane())
+        self.nodes.iter().filter(|node| node.becomes_node() && !node.is_control_plane())
+    }
+
+    /// The hosts that run etcd and nothing else.
+    pub fn etcd_hosts(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.is_etcd_host())
+    }
+
+    /// Whether the cluster's own etcd runs on hosts of its own, and not beside the API servers.
+    pub fn has_etcd_hosts(&self) -> bool {
+        self.etcd_hosts().next().is_some()
+    }
+
+    /// Whether control planes run the cluster's own etcd.
+    pub fn has_stacked_etcd(&self) -> bool {
+        self.has_local_etcd() && !self.has_etcd_hosts()
+    }
+
+    /// The hosts of the cluster's own etcd; none where somebody else runs it.
+    pub fn etcd_members(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| self.runs_etcd(node))
+    }
+
+    /// Whether `node` runs a member of the cluster's own etcd.
+    pub fn runs_etcd(&self, node: &Node) -> bool {
+        let role = if self.has_etcd_hosts() { node.is_etcd_host() } else { node.is_control_plane() };
+        self.has_local_etcd() && role
     }
 
     /// The control plane that the API objects are written through.
@@ -193,6 +219,7 @@ impl Cluster {
         }
     }
 
+    /// Whether the cluster brings its own etcd, wherever that runs.
     pub fn has_local_etcd(&self) -> bool {
         self.configuration.etcd.external.is_none()
     }

@@ -52,8 +52,23 @@ impl Node {
     }
 
     /// Whether it becomes a node of the cluster; a host that only balances load or only runs etcd does not.
-    pub fn runs_kubelet(&self) -> bool {
+    pub fn becomes_node(&self) -> bool {
         self.is_control_plane() || self.roles.contains(&Role::Worker)
+    }
+
+    /// Whether it runs etcd and nothing else; no host has this role and another one.
+    pub fn is_etcd_host(&self) -> bool {
+        self.roles.contains(&Role::Etcd)
+    }
+
+    /// Whether a part of the control plane runs there, as static pods: all of it, or etcd alone.
+    pub fn is_server(&self) -> bool {
+        self.is_control_plane() || self.is_etcd_host()
+    }
+
+    /// Whether a kubelet runs there: that of a node, or one by itself that runs etcd.
+    pub fn has_kubelet(&self) -> bool {
+        self.becomes_node() || self.is_etcd_host()
     }
 
     /// The last value that the operator gave a kubelet flag.

@@ -7,6 +7,7 @@ use crate::cluster::Layout;
 use crate::cluster::Networking;
 use crate::cluster::Role;
 use crate::cluster::kubeadm::Arg;
+use crate::cluster::kubeadm::ClusterConfiguration;
 use crate::cluster::kubeadm::NodeRegistration;
 use crate::cluster::kubeadm::Taint;
 use crate::cluster::node::ImagePullPolicy;
@@ -179,7 +180,13 @@ impl Declared {
     }
 
     /// What the hosts' addresses and the other documents have to do with each other.
-    pub(crate) fn validate_against(&self, report: &mut Report, networking: &Networking, endpoint: &str) {
+    pub(crate) fn validate_against(
+        &self,
+        report: &mut Report,
+        networking: &Networking,
+        cluster: &ClusterConfiguration,
+    ) {
+        let endpoint = &cluster.control_plane_endpoint;
         let hosts = Path::of(KIND, "spec.hosts");
         if let Some(setting) = self.setting(0) {
             setting.validate_against(report, networking, &Path::of(KIND, "spec.endpoint"));
@@ -205,12 +212,33 @@ impl Declared {
                 )
                 .hint("spec.endpoint: {host: ADDRESS, provider: keepalived-haproxy}");
         }
-        let etcds = self.spec.hosts.iter().filter(|host| host.roles.contains(&Role::Etcd)).count();
+        self.validate_etcd(report, control_planes, cluster.etcd.external.is_some());
+    }
+
+    /// How many members etcd has, and whether they are ours at all.
+    fn validate_etcd(&self, report: &mut Report, control_planes: usize, external: bool) {
+        let hosts = Path::of(KIND, "spec.hosts");
+        let is_etcd = |host: &Host| host.roles.contains(&Role::Etcd);
+        let etcds = self.spec.hosts.iter().filter(|host| is_etcd(host)).count();
+        if external {
+            if let Some(index) = self.spec.hosts.iter().position(is_etcd) {
+                let path = hosts.index(index).key("roles");
+                let message = "the file has hosts with the role etcd, and `etcd.external` says that somebody else runs it";
+                report.error(&path, message).hint(
+                    "leave out `etcd.external`, whose place these hosts take, or the hosts with the role etcd",
+                );
+            }
+            return;
+        }
         let members = if etcds > 0 { etcds } else { control_planes };
         if members > 0 && members.is_multiple_of(2) {
             let message =
                 format!("{members} etcd members survive no more failures than {} would", members - 1);
             report.warning(&hosts, message).hint("an odd number is better");
+        }
+        if etcds == 1 {
+            let message = "with one host of etcd, the cluster's data is lost when that host is";
+            report.warning(&hosts, message).hint("three survive the loss of one");
         }
     }
 
@@ -296,6 +324,7 @@ impl Host {
                 "roles: [control-plane], [worker], [load-balancer] or [etcd]",
             );
         }
+        self.validate_roles(report, path);
         self.ssh.validate(report, &path.key("ssh"));
         for (key, value) in &self.labels {
             let path = path.key("labels").key(key);
@@ -314,6 +343,26 @@ impl Host {
             validate_taint(report, taint, &path.key("taints").index(index));
         }
         validate::args(report, &self.kubelet_extra_args, &path.key("kubeletExtraArgs"));
+    }
+
+    /// An etcd that shares its host with something else shares its disk and its fate with that too.
+    fn validate_roles(&self, report: &mut Report, path: &Path) {
+        let other = self.roles.iter().find(|role| **role != Role::Etcd);
+        if let Some(other) = other.filter(|_| self.roles.contains(&Role::Etcd)) {
+            let message = format!("the host {} has the role etcd and another one", self.name);
+            report.error(&path.key("roles"), message).hint(match other {
+                Role::ControlPlane => {
+                    "roles: [etcd], for a host that runs nothing else; without such hosts, control planes run etcd \
+                     themselves"
+                }
+                _ => "roles: [etcd], for a host that runs nothing else",
+            });
+        }
+        let node = self.roles.iter().any(|role| [Role::ControlPlane, Role::Worker].contains(role));
+        if !node && !self.roles.is_empty() && (!self.labels.is_empty() || self.taints.is_some()) {
+            let message = format!("{} becomes no node, so that nothing has its labels and taints", self.name);
+            report.warning(path, message).hint("leave them out");
+        }
     }
 
     fn validate_address(&self, report: &mut Report, path: &Path) {

@@ -278,7 +278,7 @@ impl Draft<'_> {
         if let Some(declared) = &self.declared {
             declared.validate(self.report, self.init.local_api_endpoint.bind_port);
             let networking = networking(&self.cluster);
-            declared.validate_against(self.report, &networking, &self.cluster.control_plane_endpoint);
+            declared.validate_against(self.report, &networking, &self.cluster);
         }
         self.families();
     }

@@ -1,4 +1,4 @@
-//! What a member of etcd was started with, read from its static pod.
+//! What a member of etcd was started with, and which etcd an API server uses, read from their static pods.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -17,12 +17,21 @@ pub struct EtcdStart {
 impl EtcdStart {
     /// From the text of a manifest; `None` when it says nothing of it.
     pub fn of_manifest(text: &str) -> Option<Self> {
-        let flag =
-            |name: &str| text.lines().find_map(|line| line.trim().strip_prefix("- ")?.strip_prefix(name));
-        let members = flag("--initial-cluster=")?.trim_matches(['"', '\'']).to_owned();
-        let existing = flag("--initial-cluster-state=").is_some_and(|state| state == "existing");
+        let members = flag(text, "--initial-cluster=")?.to_owned();
+        let existing = flag(text, "--initial-cluster-state=").is_some_and(|state| state == "existing");
         Some(Self { members, existing })
     }
+}
+
+/// The URLs in the manifest of an API server.
+pub fn servers_of_manifest(text: &str) -> Vec<String> {
+    let servers = flag(text, "--etcd-servers=").into_iter().flat_map(|servers| servers.split(','));
+    servers.map(str::to_owned).collect()
+}
+
+fn flag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let value = text.lines().find_map(|line| line.trim().strip_prefix("- ")?.strip_prefix(name))?;
+    Some(value.trim_matches(['"', '\'']))
 }
 
 #[cfg(test)]
@@ -38,5 +47,12 @@ mod tests {
         assert_eq!(EtcdStart::of_manifest(&text("")), start(false));
         assert_eq!(EtcdStart::of_manifest(&text("    - --initial-cluster-state=existing\n")), start(true));
         assert_eq!(EtcdStart::of_manifest("kind: Pod\n"), None);
+    }
+
+    #[test]
+    fn reads_where_an_api_server_has_its_data() {
+        let text = "    - --etcd-cafile=/x\n    - --etcd-servers=https://a:2379,https://b:2379\n";
+        assert_eq!(servers_of_manifest(text), ["https://a:2379", "https://b:2379"]);
+        assert_eq!(servers_of_manifest("kind: Pod\n"), Vec::<String>::new());
     }
 }

@@ -172,6 +172,7 @@ pub fn interpret(text: &str, questions: &Questions) -> HostFacts {
         platform: system::platform(&answers),
         texts: BTreeMap::new(),
         etcd_start: None,
+        etcd_servers: Vec::new(),
         checks,
     }
 }

@@ -67,6 +67,9 @@ pub struct HostFacts {
     /// What the etcd of this host was started with, by its static pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etcd_start: Option<EtcdStart>,
+    /// The etcd that the API server of this host uses, by its static pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd_servers: Vec<String>,
     /// What only preflight and host preparation ask.
     #[serde(default)]
     pub checks: PreflightFacts,
@@ -121,6 +124,7 @@ impl HostFacts {
             platform: Platform::default(),
             texts: BTreeMap::new(),
             etcd_start: None,
+            etcd_servers: Vec::new(),
             checks: PreflightFacts::default(),
         }
     }

@@ -3,7 +3,6 @@
 use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
-use crate::cluster::Role;
 use crate::cluster::site::RuntimeProvider;
 use crate::facts::CA_DIRECTORIES;
 use std::collections::BTreeMap;
@@ -149,8 +148,8 @@ impl Questions {
         questions.names.insert(node.name.clone());
         questions.directories = directories(cluster, node);
         questions.ports = ports(cluster, node);
-        questions.kubelet = node.runs_kubelet();
-        questions.cri_socket = node.runs_kubelet().then(|| node.cri_socket.clone());
+        questions.kubelet = node.has_kubelet();
+        questions.cri_socket = node.has_kubelet().then(|| node.cri_socket.clone());
         questions.accounts = cluster.is_rootless();
         questions.images = images.iter().cloned().collect();
         questions.texts = texts(cluster);
@@ -206,17 +205,16 @@ fn texts(cluster: &Cluster) -> BTreeSet<String> {
 
 fn directories(cluster: &Cluster, node: &Node) -> BTreeSet<String> {
     let images = if node.cri_socket.contains("crio") { "/var/lib/containers" } else { "/var/lib/containerd" };
-    let of_kubelet = ["/var/lib/kubelet", images].into_iter().filter(|_| node.runs_kubelet());
+    let of_kubelet = ["/var/lib/kubelet", images].into_iter().filter(|_| node.has_kubelet());
     let mut directories: BTreeSet<String> = of_kubelet.chain(["/var/log"]).map(str::to_owned).collect();
-    let balances_only = !node.runs_kubelet() && !node.roles.contains(&Role::Etcd);
-    let etcd = cluster.configuration.etcd.local.iter().filter(|_| !balances_only);
+    let etcd = cluster.configuration.etcd.local.iter().filter(|_| node.has_kubelet());
     directories.extend(etcd.map(|local| local.data_dir.clone()));
     directories
 }
 
 fn ports(cluster: &Cluster, node: &Node) -> BTreeSet<u16> {
     let mut ports = BTreeSet::new();
-    if node.runs_kubelet() {
+    if node.has_kubelet() {
         ports.insert(KUBELET_PORT);
     }
     if cluster.balances(node) {
@@ -224,9 +222,9 @@ fn ports(cluster: &Cluster, node: &Node) -> BTreeSet<u16> {
     }
     if node.is_control_plane() {
         ports.extend([node.bind_port, SCHEDULER_PORT, CONTROLLER_MANAGER_PORT]);
-        if cluster.has_local_etcd() {
-            ports.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
-        }
+    }
+    if cluster.runs_etcd(node) {
+        ports.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
     }
     ports
 }

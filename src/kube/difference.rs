@@ -6,9 +6,18 @@ pub struct Difference {
     /// The file or the object that differs.
     pub document: &'static str,
     pub change: Change,
-    /// Only where the cluster runs its own etcd.
-    pub local_etcd: bool,
+    pub only_with: Only,
     pub why: &'static str,
+}
+
+/// Where a cluster must run its etcd for a difference to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    Anywhere,
+    /// On the cluster's own hosts, whichever.
+    OwnEtcd,
+    /// On control planes.
+    StackedEtcd,
 }
 
 /// A line that differs; `<pki>` stands for the certificates directory.
@@ -50,7 +59,7 @@ const JOINING: &str = "a control plane that joins needs the two further authorit
 
 const DIFFERENCES: [Difference; 19] = [
     everywhere(APISERVER, Change::Adds("- --kubelet-certificate-authority=<pki>/kubelet-ca.crt"), VERIFIED),
-    with_local_etcd(ETCD, Change::Alters("- --peer-trusted-ca-file="), PEERS),
+    with(Only::OwnEtcd, ETCD, Change::Alters("- --peer-trusted-ca-file="), PEERS),
     everywhere(
         CONTROLLER_MANAGER,
         Change::Removes("- --cluster-signing-cert-file=<pki>/ca.crt"),
@@ -70,16 +79,16 @@ const DIFFERENCES: [Difference; 19] = [
     everywhere(KUBELET_CONFIG, Change::Alters("kubeadm.kubernetes.io/component-config.hash: "), HASHED),
     everywhere(KUBEADM_CERTS, Change::Adds("kubelet-ca.crt:"), JOINING),
     everywhere(KUBEADM_CERTS, Change::Adds("kubelet-ca.key:"), JOINING),
-    with_local_etcd(KUBEADM_CERTS, Change::Adds("etcd-peer-ca.crt:"), JOINING),
-    with_local_etcd(KUBEADM_CERTS, Change::Adds("etcd-peer-ca.key:"), JOINING),
+    with(Only::StackedEtcd, KUBEADM_CERTS, Change::Adds("etcd-peer-ca.crt:"), JOINING),
+    with(Only::StackedEtcd, KUBEADM_CERTS, Change::Adds("etcd-peer-ca.key:"), JOINING),
 ];
 
 const fn everywhere(document: &'static str, change: Change, why: &'static str) -> Difference {
-    Difference { document, change, local_etcd: false, why }
+    with(Only::Anywhere, document, change, why)
 }
 
-const fn with_local_etcd(document: &'static str, change: Change, why: &'static str) -> Difference {
-    Difference { document, change, local_etcd: true, why }
+const fn with(only_with: Only, document: &'static str, change: Change, why: &'static str) -> Difference {
+    Difference { document, change, only_with, why }
 }
 
 const fn signer(line: &'static str, why: &'static str) -> Difference {

@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::DEFAULT_IMAGE_REPOSITORY;
+use crate::cluster::Node;
 use serde::Serialize;
 
 /// What goes with one minor version of Kubernetes, as kubeadm v1.36.2 has it.
@@ -68,7 +69,22 @@ pub fn pause(cluster: &Cluster) -> String {
     format!("{}/pause:{}", cluster.configuration.image_repository, companions(cluster).pause)
 }
 
-/// Every image that a control plane needs, in the order in which kubeadm lists them.
+/// The images that are pulled to a host beforehand, in the order in which kubeadm lists them; none to a worker.
+pub fn of_host(cluster: &Cluster, node: &Node) -> Vec<String> {
+    if node.is_etcd_host() {
+        return vec![pause(cluster), etcd(cluster)];
+    }
+    if !node.is_control_plane() {
+        return Vec::new();
+    }
+    let mut images = list(cluster);
+    if !cluster.runs_etcd(node) {
+        images.retain(|image| *image != etcd(cluster));
+    }
+    images
+}
+
+/// Every image that a cluster's control plane needs, in the order in which kubeadm lists them.
 pub fn list(cluster: &Cluster) -> Vec<String> {
     let named = |name| component(cluster, name);
     let mut images = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(named).to_vec();

@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::Node;
+use crate::cluster::endpoint::loopback;
 use crate::cluster::kubeadm::Taint;
 use crate::facts::HostFacts;
 use crate::kube::args::Flags;
@@ -21,7 +22,7 @@ pub const FLAGS_PATH: &str = "/var/lib/kubelet/kubeadm-flags.env";
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 /// The kubelet's `config.yaml` on one host: the shared configuration, then the host's name servers, the operator's
-/// patches and, last, the host's container runtime.
+/// patches and, last, the host's container runtime, and on a host that is no node what follows from that.
 pub fn config(cluster: &Cluster, node: &Node, facts: &HostFacts) -> Result<String, PatchError> {
     let mut value = cluster.kubelet.value.clone();
     if facts.systemd_resolved {
@@ -31,7 +32,23 @@ pub fn config(cluster: &Cluster, node: &Node, facts: &HostFacts) -> Result<Strin
     if keeps_socket_in_file(cluster) {
         value["containerRuntimeEndpoint"] = json!(node.cri_socket);
     }
+    if !node.becomes_node() {
+        stand_alone(&mut value, loopback(node.advertise_address));
+    }
     Ok(yaml::to_string(&value))
+}
+
+/// Without an API server nobody tells who may ask what, so nobody may, from nowhere else; no certificate comes from
+/// the cluster, and no pod looks for the cluster's DNS. From kubeadm's documentation of etcd on hosts of its own.
+fn stand_alone(value: &mut Value, address: &str) {
+    let Value::Object(fields) = value else { return };
+    for cluster_only in ["clusterDNS", "clusterDomain", "rotateCertificates", "serverTLSBootstrap"] {
+        fields.remove(cluster_only);
+    }
+    let authentication = json!({"anonymous": {"enabled": false}, "webhook": {"enabled": false}});
+    fields.insert("authentication".to_owned(), authentication);
+    fields.insert("authorization".to_owned(), json!({"mode": "AlwaysAllow"}));
+    fields.insert("address".to_owned(), json!(address));
 }
 
 /// The kubelet's `instance-config.yaml`: what is this host's own. `None` where the feature gate
@@ -41,7 +58,7 @@ pub fn instance_config(cluster: &Cluster, node: &Node) -> Option<String> {
 }
 
 /// The kubelet's `kubeadm-flags.env`, which its systemd unit reads. Workers register with their taints; a control
-/// plane is marked through the API later.
+/// plane is marked through the API later, and who is no node does not register.
 pub fn flags_env(cluster: &Cluster, node: &Node, facts: &HostFacts) -> String {
     let mut flags = Flags::default();
     if !keeps_socket_in_file(cluster) {
@@ -51,7 +68,7 @@ pub fn flags_env(cluster: &Cluster, node: &Node, facts: &HostFacts) -> String {
         flags = flags.with("hostname-override", node.registered_name());
     }
     let taints = node.effective_taints();
-    if !node.is_control_plane() && !taints.is_empty() {
+    if node.becomes_node() && !node.is_control_plane() && !taints.is_empty() {
         let taints: Vec<String> = taints.iter().map(taint).collect();
         flags = flags.with("register-with-taints", taints.join(","));
     }

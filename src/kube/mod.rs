@@ -21,6 +21,7 @@ pub mod yaml;
 
 pub use difference::Change;
 pub use difference::Difference;
+pub use difference::Only;
 pub use difference::differences;
 
 use crate::kube::patch::PatchError;

@@ -41,8 +41,9 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         by_phase(&mut steps);
     }
     if cx.cluster.is_rootless() && selected.iter().any(|one| rootless::concerns(&one.name)) {
-        for node in cx.cluster.control_planes().filter(|node| cx.begins_with(node)) {
-            let drafts = rootless::accounts(&cx.facts_of(node).accounts)
+        let serves = |node: &&Node| node.is_server() && cx.begins_with(node);
+        for node in cx.cluster.nodes.iter().filter(serves) {
+            let drafts = rootless::accounts(&cx.facts_of(node).accounts, node.is_etcd_host())
                 .with_context(|| format!("cannot plan system accounts for {}", node.name))?;
             steps.extend(drafts.into_iter().map(|draft| settle(draft, rootless::PHASE, node)));
         }

@@ -15,12 +15,12 @@ use crate::plan::FileSpec;
 
 /// Plans the files of the certificate that the sub-phase is named after. A certificate that the layout or an
 /// external etcd does not have plans nothing; an authority whose key is kept elsewhere plans its certificate only, and
-/// so does every authority on a worker, which signs nothing.
+/// so does every authority on a host without a control plane, which signs nothing.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
     let specs = spec::specs(cx.cluster, node);
     let Some(spec) = specs.iter().find(|spec| spec.name.as_str() == phase) else { return Ok(Vec::new()) };
-    let external = matches!(spec.name, CertName::Ca(ca) if cx.external.contains(&ca));
-    let keyless = external || !node.is_control_plane();
+    let keyless =
+        matches!(spec.name, CertName::Ca(ca) if cx.external.contains(&ca) || !node.is_control_plane());
     // The key before the certificate, as kubeadm writes them.
     let files = [
         (Part::Key, spec.paths.key.as_ref().filter(|_| !keyless), 0o600),

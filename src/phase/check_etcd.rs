@@ -1,5 +1,6 @@
 //! Whether the running etcd can take in another member.
 
+use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
 use crate::cluster::Node;
 use crate::kube::static_pod::Member;
@@ -22,7 +23,11 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
     let Some(local) = local(cx) else { return Ok(Vec::new()) };
     let mut drafts = left_behind(cx, node, &data_of_member(&local.data_dir))?;
     let limit = cx.cluster.timeouts.etcd_api_call;
-    drafts.push(healthy(limit, "a new member is only taken in while more than half of the others answer"));
+    drafts.push(healthy(
+        cx.cluster,
+        limit,
+        "a new member is only taken in while more than half of the others answer",
+    ));
     Ok(drafts)
 }
 
@@ -35,7 +40,8 @@ fn left_behind(cx: &Context<'_>, node: &Node, data: &str) -> anyhow::Result<Vec<
     match (etcd.by_peer_url(&Member::of(node).peer_url), cx.exists(node, data)) {
         (Some(member), false) if member.has_started() => bail!(
             "etcd has had this host as the member {member}, whose data is no longer in {data}; remove that member on a \
-             healthy control plane with `etcdctl member remove {}`, then run this again",
+             healthy {} with `etcdctl member remove {}`, then run this again",
+            holder(cx.cluster),
             member.id
         ),
         (None, true) if is_of_a_try(cx, node, data) => Ok(nothing_left(node, Some(data)).drafts),
@@ -47,19 +53,26 @@ fn left_behind(cx: &Context<'_>, node: &Node, data: &str) -> anyhow::Result<Vec<
     }
 }
 
+/// What a host of the cluster's etcd is called.
+pub fn holder(cluster: &Cluster) -> &'static str {
+    if cluster.has_etcd_hosts() { "etcd host" } else { "control plane" }
+}
+
 /// The wait for etcd's health.
-pub fn healthy(limit: GoDuration, reason: &str) -> Draft {
+pub fn healthy(cluster: &Cluster, limit: GoDuration, reason: &str) -> Draft {
+    let pods = "kubectl -n kube-system get pods -l component=etcd -o wide".to_owned();
+    let logs = format!(
+        "crictl ps -a --name etcd, then crictl logs CONTAINERID, on the {}s that do not answer",
+        holder(cluster)
+    );
     Draft::new(
         "etcd healthy",
         reason,
         Action::Wait(Wait {
             probe: Probe::EtcdHealthy,
             limit,
-            advice: vec![
-                "kubectl -n kube-system get pods -l component=etcd -o wide".to_owned(),
-                "crictl ps -a --name etcd, then crictl logs CONTAINERID, on the control planes that do not answer"
-                    .to_owned(),
-            ],
+            // No API server knows the pods of hosts that are no nodes.
+            advice: cluster.has_stacked_etcd().then_some(pods).into_iter().chain([logs]).collect(),
             container: None,
         }),
     )

@@ -1,4 +1,4 @@
-//! Stacked etcd: its data directory and its static pod.
+//! The cluster's own etcd: its data directory and its static pod.
 
 use crate::cluster::Node;
 use crate::cluster::kubeadm::LocalEtcd;
@@ -13,7 +13,7 @@ use crate::phase::control_plane::site;
 use crate::phase::rootless;
 use crate::plan::Action;
 
-/// Plans the etcd member of a control plane; nothing when somebody else runs etcd. All members of a new cluster are
+/// Plans the etcd member of a host; nothing when somebody else runs etcd. All members of a new cluster are
 /// known before the first one starts, so they can all start at once.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     let Some(local) = local(cx) else { return Ok(Vec::new()) };
@@ -30,7 +30,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
 /// pod would restart it for nothing. One that has not waits for the others that start with the cluster, which a member
 /// that has data knows.
 fn initial(cx: &Context<'_>, node: &Node) -> InitialCluster {
-    let founders = || cx.cluster.control_planes().filter(|node| !cx.options.joiners.contains(&node.name));
+    let founders = || cx.cluster.etcd_members().filter(|node| !cx.options.joiners.contains(&node.name));
     let start = |node: &Node| cx.facts.get(&node.name).and_then(|facts| facts.etcd_start.as_ref());
     let founding = || founders().filter_map(start).find(|start| !start.existing);
     let kept = start(node).or_else(|| founding().filter(|_| cx.running.runs || cx.running.etcd.is_some()));

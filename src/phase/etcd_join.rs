@@ -1,4 +1,4 @@
-//! A control plane's etcd joins the running one: as a learner first, with a vote when it has caught up, and not at all
+//! A host's etcd joins the running one: as a learner first, with a vote when it has caught up, and not at all
 //! when it never comes up.
 
 use crate::cluster::GoDuration;
@@ -43,7 +43,7 @@ const ILL: GoDuration = GoDuration::from_secs(30);
 /// again after 27 seconds.
 const SETTLE: GoDuration = GoDuration::from_mins(1);
 
-/// Plans the member of a joining control plane, in kubeadm's order; nothing when somebody else runs etcd.
+/// Plans the member of a joining host, in kubeadm's order; nothing when somebody else runs etcd.
 ///
 /// # Errors
 /// A patch of the operator does not apply.
@@ -65,6 +65,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         limit,
     ));
     drafts.push(check_etcd::healthy(
+        cx.cluster,
         limit.max(SETTLE),
         "the new member must not have cost the others their majority",
     ));
@@ -95,7 +96,8 @@ pub fn undo(cx: &Context<'_>, node: &Node) -> Option<UndoDraft> {
             cx.cluster.timeouts.etcd_api_call,
         ),
         format!(
-            "on a healthy control plane `{etcdctl} member list`, and the same with `member remove ID` for {}",
+            "on a healthy {} `{etcdctl} member list`, and the same with `member remove ID` for {}",
+            check_etcd::holder(cx.cluster),
             own.peer_url
         ),
     );

@@ -15,7 +15,7 @@ const LIMIT: GoDuration = GoDuration::from_mins(1);
 /// Removes the member of `node`, found by its peer URL. One that is gone already is fine, the only one with a vote
 /// stays, and a failure is a warning. `None` where the host has no member: a worker, or etcd is somebody else's.
 pub fn removal(cluster: &Cluster, node: &Node) -> Option<Draft> {
-    if !node.is_control_plane() || !cluster.has_local_etcd() {
+    if !cluster.runs_etcd(node) {
         return None;
     }
     Some(Draft::new(

@@ -1,4 +1,4 @@
-//! Which control planes start with the cluster, and which join one that runs.
+//! Which hosts of etcd start with the cluster, and which join one that runs.
 
 use crate::cluster::Cluster;
 use crate::cluster::Node;
@@ -10,7 +10,9 @@ use crate::phase::Draft;
 use crate::phase::Options;
 use crate::phase::build;
 use crate::phase::etcd_join::data_of_member;
+use crate::phase::join::ETCD_HOST;
 use crate::phase::join::JOIN;
+use crate::phase::keeps_data;
 use crate::phase::prune;
 use crate::phase::prune::Leaver;
 use crate::phase::rolling;
@@ -34,9 +36,12 @@ use std::collections::BTreeSet;
 /// The member of a host that was lost goes before anybody joins: etcd takes in nobody while a voter is down.
 const REPLACE: &str = "etcd-replace";
 const ETCD_JOIN: &str = "etcd-join";
+/// Comes to its end on a host of etcd alone when its member takes part.
+const ETCD_SERVES: &str = "etcd-hosts/wait";
+const API_SERVER: &str = "control-plane/apiserver";
 const KUBE_VIP: &str = "kube-vip";
 
-/// A control plane that joins the others.
+/// A control plane, or a host that runs etcd alone, that joins the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joiner {
     pub host: String,
@@ -44,7 +49,8 @@ pub struct Joiner {
     pub replaces: bool,
 }
 
-/// The control planes that join, in the order of the file; all others start with the cluster, or run already.
+/// The hosts that join, in the order of the file; all others start with the cluster, or run already. A control plane
+/// without etcd needs nobody's leave: it starts as the first ones did.
 ///
 /// A member that etcd has never seen running may start with the rest, since etcd waits for it; one that it does not
 /// know must be let in; and one whose data is gone must not come back with its old vote (etcd's operations guide,
@@ -68,19 +74,20 @@ pub fn joiners(
         };
         joins.then(|| Joiner { host: node.name.clone(), replaces })
     };
-    cluster.control_planes().filter_map(joins).collect()
+    cluster.etcd_members().filter_map(joins).collect()
 }
 
-/// The plan of a whole cluster: what founds or runs it, and one after the other the control planes that join it.
-/// `ours` says for a host what an earlier run did or made there.
+/// The plan of a whole cluster: what founds or runs it, and one after the other the hosts that join it. `ours` says for
+/// a host what an earlier run did or made there.
 ///
 /// # Errors
-/// As for [`build::plan`].
+/// As for [`build::plan`]; what is wanted would cost the cluster its data, or its majority.
 pub fn plan(
     cx: &Context<'_>,
     selected: &[Selected],
     ours: &BTreeMap<String, BTreeSet<String>>,
 ) -> anyhow::Result<Plan> {
+    keeps_data::check(cx, ours)?;
     let leavers = leavers(cx)?;
     let running = without_lost(cx.running, &leavers);
     let cx = &Context { running: &running, ..*cx };
@@ -102,6 +109,7 @@ pub fn plan(
         }
         if let Order::Paced(gates) = &mut whole.order {
             gates.extend(gates_of(joiner, before, &lost));
+            gates.extend(serves(cx.cluster, joiner));
             gates.extend(pruned.iter().map(|name| after_pruned(joiner, name)));
         }
         whole.steps.extend(part.steps);
@@ -128,7 +136,7 @@ fn leavers(cx: &Context<'_>) -> anyhow::Result<Vec<Leaver>> {
     match (&cx.running.etcd, &cx.running.etcd_trouble) {
         (Some(etcd), _) => prune::check_quorum(etcd, &leavers)?,
         (None, trouble) => ensure!(
-            !cx.cluster.has_local_etcd() || !leavers.iter().any(Leaver::is_control_plane),
+            !cx.cluster.has_local_etcd() || !leavers.iter().any(Leaver::is_server),
             "no control plane can be removed while etcd does not tell its members: {}",
             trouble.as_deref().unwrap_or("nobody could be asked")
         ),
@@ -159,7 +167,17 @@ fn after_pruned(joiner: &Joiner, name: &str) -> Gate {
     }
 }
 
-/// The plan of one control plane that joins.
+/// API servers are told of a new host of etcd when it takes part.
+fn serves(cluster: &Cluster, joiner: &Joiner) -> Option<Gate> {
+    (cluster.has_etcd_hosts() && !joiner.replaces).then(|| Gate {
+        phase: API_SERVER.to_owned(),
+        lane: None,
+        after: ETCD_SERVES.to_owned(),
+        at: At::Host(joiner.host.clone()),
+    })
+}
+
+/// The plan of one host that joins.
 fn join(cx: &Context<'_>, joiner: &Joiner, ours: Option<&BTreeSet<String>>) -> anyhow::Result<Plan> {
     let node = cx.cluster.node(&joiner.host).into_iter().cloned().collect();
     let cluster = Cluster { joining: true, nodes: node, ..cx.cluster.clone() };
@@ -180,7 +198,7 @@ fn join(cx: &Context<'_>, joiner: &Joiner, ours: Option<&BTreeSet<String>>) -> a
         options: &options,
         ..*cx
     };
-    let mut phases = select::flatten(JOIN);
+    let mut phases = select::flatten(if node.is_etcd_host() { ETCD_HOST } else { JOIN });
     // It takes part in keeping the endpoint alive when it has joined.
     phases.extend(select::flatten(CLUSTER).into_iter().filter(|one| one.name == KUBE_VIP));
     let mut plan = build::plan(&context, &phases)?;

@@ -16,15 +16,41 @@ use crate::plan::Action;
 use crate::plan::Content;
 use crate::plan::FileSpec;
 use crate::plan::ServiceSpec;
+use crate::template;
+use std::collections::BTreeMap;
 
 const DIRECTORY: &str = "/var/lib/kubelet";
+/// systemd's part of a kubelet that runs by itself, named as in kubeadm's documentation.
+const ALONE: &str = "/etc/systemd/system/kubelet.service.d/20-etcd-service-manager.conf";
 
 /// Plans the kubelet's files and its start.
 ///
 /// Its certificates are put where it keeps them itself, so that it asks for none when it starts: a kubelet whose
-/// client certificate is only embedded in `kubelet.conf` requests a new one at once.
+/// client certificate is only embedded in `kubelet.conf` requests a new one at once. That of a host that is no node
+/// talks to nobody, and has none.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    start(cx, node, stored_pairs(cx, node))
+    let credentials = if node.becomes_node() { stored_pairs(cx, node) } else { alone() };
+    start(cx, node, credentials)
+}
+
+/// What keeps the kubelet from looking for an API server.
+fn alone() -> Vec<Draft> {
+    let directory = ALONE.rsplit_once('/').map_or(ALONE, |(directory, _)| directory).to_owned();
+    let text = template::render(ALONE.trim_start_matches('/'), &BTreeMap::<&str, &str>::new())
+        .expect("the template is part of the program and tested");
+    let name = ALONE.rsplit('/').next().unwrap_or(ALONE);
+    vec![
+        Draft::new(
+            "directory of the kubelet's drop-ins",
+            "a reset takes it away again",
+            Action::Directory { path: directory, mode: 0o755 },
+        ),
+        Draft::new(
+            format!("kubelet's {name}"),
+            "the host is no node, and its kubelet runs etcd by itself",
+            text_file(ALONE.to_owned(), text),
+        ),
+    ]
 }
 
 /// The kubelet's certificates in its own store.
@@ -65,7 +91,7 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
         ),
         (
             kubelet::INSTANCE_CONFIG_PATH,
-            kubelet::instance_config(cx.cluster, node),
+            kubelet::instance_config(cx.cluster, node).filter(|_| node.becomes_node()),
             "what is peculiar to this host: its container runtime",
         ),
         (
@@ -97,11 +123,12 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
 /// A kubelet waits ever longer before it starts a failed static pod again, and a host that is to join once more would
 /// have to wait with it. So it starts anew, unless the host has got as far as a Node and a member of etcd.
 fn anew(cx: &Context<'_>, node: &Node) -> bool {
-    let tried_before = cx.exists(node, &static_pod::manifest_path(Target::KubeApiserver.as_str()));
+    let runs = if node.is_etcd_host() { Target::Etcd } else { Target::KubeApiserver };
+    let tried_before = cx.exists(node, &static_pod::manifest_path(runs.as_str()));
     let peer_url = Member::of(node).peer_url;
     let no_member = cx.running.etcd.as_ref().is_some_and(|etcd| etcd.started(&peer_url).is_none());
     let on_its_way = cx.running.namesake.is_none() || no_member;
-    cx.cluster.joining && node.is_control_plane() && tried_before && on_its_way
+    cx.cluster.joining && node.is_server() && tried_before && on_its_way
 }
 
 fn changed_file(draft: &Draft) -> Option<String> {

@@ -15,6 +15,7 @@ pub mod etcd_join;
 pub mod etcd_leave;
 pub mod growth;
 pub mod join;
+pub mod keeps_data;
 pub mod kubeconfig;
 pub mod kubelet_finalize;
 pub mod kubelet_start;
@@ -32,6 +33,7 @@ pub mod select;
 pub mod upload_certs;
 pub mod upload_config;
 pub mod wait_control_plane;
+pub mod wait_etcd;
 pub mod workflow;
 
 use crate::cluster::Cluster;
@@ -104,11 +106,17 @@ impl Draft {
 /// On which nodes a phase plans steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Every host that runs a kubelet.
+    /// Every host that becomes a node.
     AllNodes,
     ControlPlanes,
-    /// Every host that runs a kubelet and no control plane.
+    /// Every node without a control plane.
     Workers,
+    /// Every host that runs etcd and nothing else.
+    EtcdHosts,
+    /// Every host that runs a member of the cluster's own etcd.
+    EtcdMembers,
+    /// Every host with static pods of ours: control planes, and those that run etcd and nothing else.
+    Servers,
     /// Every host that balances connections to the API.
     Balancers,
     /// Once for the cluster, through the first control plane.
@@ -203,8 +211,11 @@ impl Phase {
         let cluster = cx.cluster;
         let nodes = cluster.nodes.iter().filter(|node| cx.begins_with(node));
         match self.scope {
-            Scope::AllNodes => nodes.filter(|node| node.runs_kubelet()).collect(),
-            Scope::Workers => nodes.filter(|node| node.runs_kubelet() && !node.is_control_plane()).collect(),
+            Scope::AllNodes => nodes.filter(|node| node.becomes_node()).collect(),
+            Scope::Workers => nodes.filter(|node| node.becomes_node() && !node.is_control_plane()).collect(),
+            Scope::EtcdHosts => nodes.filter(|node| node.is_etcd_host()).collect(),
+            Scope::EtcdMembers => nodes.filter(|node| cluster.runs_etcd(node)).collect(),
+            Scope::Servers => nodes.filter(|node| node.is_server()).collect(),
             Scope::ControlPlanes => nodes.filter(|node| node.is_control_plane()).collect(),
             // The balancers of a cluster know all its control planes, those that are about to join as well.
             Scope::Balancers => {

@@ -15,6 +15,11 @@ const KUBELET_STARTS: [&str; 2] = ["kubelet-start", WORKERS_START];
 /// A kubelet without static pods that starts before an API server answers backs off, and costs twenty seconds.
 const WORKERS_START: &str = "workers/kubelet-start";
 
+/// Starts etcd on hosts of its own. An API server that has found nobody for a minute ends, and is started again ever
+/// later, so that those of a new cluster start when etcd does.
+const ETCD_STARTS: &str = "etcd-hosts/kubelet-start";
+const CONTROL_PLANE_STARTS: &str = "kubelet-start";
+
 /// Asks from a worker for the API at its endpoint.
 const WORKERS_LOOK: &str = "workers/endpoint";
 /// Takes rights away that are only for the time before the first thing is written.
@@ -34,6 +39,9 @@ pub fn order(steps: &[Step]) -> Order {
         if steps.iter().any(apart) {
             gates.push(gate(WORKERS_START, None, BALANCES, At::AnyHost));
         }
+    }
+    if [ETCD_STARTS, CONTROL_PLANE_STARTS].iter().all(|phase| steps.iter().any(|step| step.phase == *phase)) {
+        gates.push(gate(CONTROL_PLANE_STARTS, None, ETCD_STARTS, At::AnyHost));
     }
     let first = steps.iter().find(|step| Lane::of(step) == Lane::Api).map(|step| step.phase.as_str());
     if let Some(first) = first {

@@ -8,7 +8,7 @@ use crate::phase::Draft;
 use crate::plan::Action;
 use crate::plan::ImageSpec;
 
-/// Plans the images of a control plane.
+/// Plans the images of a host.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
     if node.image_pull_policy == ImagePullPolicy::Never {
         return Ok(Vec::new());
@@ -21,5 +21,5 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             Action::Image(ImageSpec { reference, cri_socket: node.cri_socket.clone(), always }),
         )
     };
-    Ok(images::list(cx.cluster).into_iter().map(draft).collect())
+    Ok(images::of_host(cx.cluster, node).into_iter().map(draft).collect())
 }

@@ -37,7 +37,8 @@ pub const LOST: &str = "prune-lost";
 pub const DRAIN_LIMIT: GoDuration = GoDuration::from_mins(5);
 
 /// What must have come to its end on every host of the plan that has it, before anything leaves.
-const FIRST_ON_HOSTS: [&str; 6] = [
+const FIRST_ON_HOSTS: [&str; 7] = [
+    "etcd-hosts/wait",
     "endpoint",
     "workers/endpoint",
     "wait-control-plane",
@@ -61,19 +62,31 @@ pub struct Leaver {
 }
 
 impl Leaver {
-    pub fn is_control_plane(&self) -> bool {
-        let labelled = |node: &NodeFacts| node.labels.contains_key(CONTROL_PLANE_LABEL);
-        self.member.is_some() || self.node.as_ref().is_some_and(labelled)
+    /// Whether it runs, or ran, a control plane, or etcd alone.
+    pub fn is_server(&self) -> bool {
+        self.member.is_some() || self.node.as_ref().is_some_and(is_labelled)
     }
+
+    /// Whether a control plane runs there, as far as the cluster knows.
+    fn serves(&self, cluster: &Cluster) -> bool {
+        if cluster.has_stacked_etcd() {
+            return self.member.is_some() && !self.lost;
+        }
+        self.node.as_ref().is_some_and(|node| is_labelled(node) && node.ready)
+    }
+}
+
+fn is_labelled(node: &NodeFacts) -> bool {
+    node.labels.contains_key(CONTROL_PLANE_LABEL)
 }
 
 /// All that is in the cluster and not in the file: workers first, then control planes whose etcd is lost, then others.
 pub fn leavers(cluster: &Cluster, running: &ClusterFacts) -> Vec<Leaver> {
     let listed: BTreeSet<&str> =
-        cluster.nodes.iter().filter(|node| node.runs_kubelet()).map(Node::registered_name).collect();
+        cluster.nodes.iter().filter(|node| node.becomes_node()).map(Node::registered_name).collect();
     let none = Membership::default();
     let etcd = running.etcd.as_ref().filter(|_| cluster.has_local_etcd()).unwrap_or(&none);
-    let ours: BTreeSet<String> = cluster.control_planes().map(|node| Member::of(node).peer_url).collect();
+    let ours: BTreeSet<String> = cluster.etcd_members().map(|node| Member::of(node).peer_url).collect();
     let sick: BTreeSet<_> = etcd.sick_members().map(|(member, _)| member.id).collect();
     let mut strangers: Vec<_> =
         etcd.members.iter().filter(|member| !member.peer_urls.iter().any(|url| ours.contains(url))).collect();
@@ -93,7 +106,7 @@ pub fn leavers(cluster: &Cluster, running: &ClusterFacts) -> Vec<Leaver> {
         let name = if member.name.is_empty() { url.clone() } else { member.name.clone() };
         Some(Leaver { name, node: None, member: Some(url), lost: sick.contains(&member.id) })
     }));
-    found.sort_by_key(|leaver| (leaver.is_control_plane(), !leaver.lost));
+    found.sort_by_key(|leaver| (leaver.is_server(), !leaver.lost));
     found
 }
 
@@ -116,7 +129,7 @@ pub fn check_endpoint(cluster: &Cluster, leavers: &[Leaver]) -> anyhow::Result<(
     if dedicated || !matches!(cluster.site.balancing, Some(Balancing::Keepalived(_))) {
         return Ok(());
     }
-    let running = leavers.iter().find(|leaver| leaver.member.is_some() && !leaver.lost);
+    let running = leavers.iter().find(|leaver| leaver.serves(cluster));
     ensure!(
         running.is_none(),
         "{name} still runs, and its keepalived would take the endpoint's address with it when the others forget it; reset \
@@ -253,7 +266,7 @@ pub fn mention(leavers: &[Leaver]) -> Option<(String, String)> {
 pub fn farewell(leaver: &Leaver) -> (String, String) {
     let name = &leaver.name;
     let message = format!("{name} has left the cluster, and its host still runs what it ran");
-    let hint = if leaver.is_control_plane() {
+    let hint = if leaver.is_server() {
         format!(
             "run `kubewright reset` on {name} before it starts again: its etcd and its keys are of no use any more"
         )

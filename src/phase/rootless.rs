@@ -79,14 +79,17 @@ pub fn ids(accounts: &Accounts) -> anyhow::Result<RootlessIds> {
     })
 }
 
-/// The steps that make the accounts which the host lacks.
+/// The steps that make the accounts which the host lacks; where only etcd runs, only etcd's.
 ///
 /// # Errors
 /// As for [`ids`].
-pub fn accounts(accounts: &Accounts) -> anyhow::Result<Vec<Draft>> {
-    let numbered = number(accounts)?;
+pub fn accounts(accounts: &Accounts, only_etcd: bool) -> anyhow::Result<Vec<Draft>> {
+    let mut numbered = number(accounts)?;
+    let wanted = |name: &str| !only_etcd || name == USERS[0];
+    numbered.without_members.retain(|name| wanted(name));
     let missing = |accounts: &'static str, list: Vec<Account>| {
-        list.into_iter().filter(|account| !account.exists).map(move |account| (accounts, account))
+        let missing = list.into_iter().filter(|account| !account.exists && wanted(account.name));
+        missing.map(move |account| (accounts, account))
     };
     let id = |index: usize| numbered.groups[index].id;
     let primary = [id(0), id(1), id(2), id(3)];
@@ -95,7 +98,8 @@ pub fn accounts(accounts: &Accounts) -> anyhow::Result<Vec<Draft>> {
         let command = Command::change("groupadd").args(["--system", "--gid"]).arg(account.id.to_string());
         drafts.push(made(&format!("group {}", account.name), file, account.name, command.arg(account.name)));
     }
-    for (index, account) in numbered.users.into_iter().enumerate().filter(|(_, account)| !account.exists) {
+    let users = numbered.users.into_iter().enumerate();
+    for (index, account) in users.filter(|(_, account)| !account.exists && wanted(account.name)) {
         let command = Command::change("useradd")
             .args(["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", SHELL, "--uid"])
             .arg(account.id.to_string())
@@ -256,7 +260,10 @@ mod tests {
         let mut host = Accounts::default();
         let fresh = ids(&host).unwrap();
         assert_eq!((fresh.etcd.user, fresh.scheduler.group, fresh.sa_key_readers), (100, 103, 104));
-        assert_eq!(accounts(&host).unwrap().len(), 14);
+        assert_eq!(accounts(&host, false).unwrap().len(), 14);
+        let alone: Vec<String> =
+            accounts(&host, true).unwrap().into_iter().map(|draft| draft.title).collect();
+        assert_eq!(alone, ["group kubeadm-etcd", "user kubeadm-etcd", "members of group kubeadm-etcd"]);
 
         host.users = vec![user("messagebus", 100, 101, "/bin/sh"), user(USERS[1], 105, 106, SHELL)];
         host.groups = vec![group("messagebus", 101, &[]), group(USERS[1], 106, &[USERS[1]])];
@@ -264,7 +271,7 @@ mod tests {
         assert_eq!((found.etcd.user, found.etcd.group), (101, 100));
         assert_eq!((found.apiserver.user, found.apiserver.group), (105, 106));
         assert_eq!((found.controller_manager.user, found.controller_manager.group), (102, 102));
-        assert_eq!(accounts(&host).unwrap().len(), 11);
+        assert_eq!(accounts(&host, false).unwrap().len(), 11);
     }
 
     #[test]
@@ -289,6 +296,6 @@ mod tests {
         let mut groups: Vec<Group> =
             USERS.iter().zip(100..).map(|(name, id)| group(name, id, &[name])).collect();
         groups.push(group(READERS, 104, &["kubeadm-kcm", "kubeadm-kas"]));
-        assert!(accounts(&Accounts { users, groups, ..Accounts::default() }).unwrap().is_empty());
+        assert!(accounts(&Accounts { users, groups, ..Accounts::default() }, false).unwrap().is_empty());
     }
 }

@@ -57,7 +57,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
 
 /// Where static pods run already, they must have taken up their manifests: an old one that still answers says nothing
 /// of the new one, and the next control plane would be changed too early.
-fn replaced(cx: &Context<'_>, node: &Node) -> Option<Draft> {
+pub fn replaced(cx: &Context<'_>, node: &Node) -> Option<Draft> {
     let pods: Vec<StaticPod> = COMPONENTS
         .map(|target| StaticPod {
             manifest: static_pod::manifest_path(target.as_str()),
@@ -86,7 +86,7 @@ pub fn kubelet(cx: &Context<'_>) -> Option<Draft> {
     let host = config.get("healthzBindAddress").and_then(Value::as_str).unwrap_or("127.0.0.1");
     Some(Draft::new(
         "kubelet healthy",
-        "it starts the control plane",
+        "it starts the static pods",
         Action::Wait(Wait {
             probe: Probe::Http { tls: false, host: host.to_owned(), port, path: "/healthz".to_owned() },
             limit: cx.cluster.timeouts.kubelet_health_check,
@@ -96,7 +96,8 @@ pub fn kubelet(cx: &Context<'_>) -> Option<Draft> {
     ))
 }
 
-fn component(cx: &Context<'_>, node: &Node, name: &str, probe: Probe) -> Draft {
+/// The health of a component that runs as a static pod.
+pub fn component(cx: &Context<'_>, node: &Node, name: &str, probe: Probe) -> Draft {
     let crictl = format!("crictl --runtime-endpoint {}", node.cri_socket);
     Draft::new(
         format!("{name} healthy"),

@@ -21,6 +21,7 @@ use crate::phase::preflight;
 use crate::phase::upload_certs;
 use crate::phase::upload_config;
 use crate::phase::wait_control_plane;
+use crate::phase::wait_etcd;
 
 /// What a row of the table leaves out.
 pub(super) const BASE: Phase = Phase {
@@ -43,6 +44,10 @@ const fn once(name: &'static str, summary: &'static str, plan: PlanFn) -> Phase 
     Phase { scope: Scope::FirstControlPlane, ..leaf(name, summary, plan) }
 }
 
+pub(super) const fn of_servers(name: &'static str, summary: &'static str, plan: PlanFn) -> Phase {
+    Phase { scope: Scope::Servers, ..leaf(name, summary, plan) }
+}
+
 fn has_ca(cx: &Context<'_>, node: &Node) -> bool {
     cx.exists(node, &cx.pki_path("ca.crt"))
 }
@@ -61,9 +66,9 @@ fn has_kubelet_config(cx: &Context<'_>, node: &Node) -> bool {
     cx.exists(node, "/var/lib/kubelet/config.yaml")
 }
 
-const PREFLIGHT: Phase = leaf("preflight", "Check the host and pull the images", preflight::plan);
+const PREFLIGHT: Phase = of_servers("preflight", "Check the host and pull the images", preflight::plan);
 
-const CERTS: Phase = Phase {
+pub(super) const CERTS: Phase = Phase {
     name: "certs",
     summary: "Make certificates and keys",
     done: Some(has_ca),
@@ -77,11 +82,11 @@ const CERTS: Phase = Phase {
         leaf("kubelet-ca", "The CA of kubelets' serving certificates (five chains)", certs::plan),
         leaf("front-proxy-ca", "The CA of the front proxy", certs::plan),
         leaf("front-proxy-client", "Certificate of the front proxy's client", certs::plan),
-        leaf("etcd-ca", "The CA of etcd's servers and clients", certs::plan),
-        leaf("etcd-server", "Certificate for serving etcd", certs::plan),
-        leaf("etcd-peer-ca", "The CA of etcd's peers (five chains)", certs::plan),
-        leaf("etcd-peer", "Certificate for etcd members among themselves", certs::plan),
-        leaf("etcd-healthcheck-client", "Certificate for checking etcd's health", certs::plan),
+        of_servers("etcd-ca", "The CA of etcd's servers and clients", certs::plan),
+        of_servers("etcd-server", "Certificate for serving etcd", certs::plan),
+        of_servers("etcd-peer-ca", "The CA of etcd's peers (five chains)", certs::plan),
+        of_servers("etcd-peer", "Certificate for etcd members among themselves", certs::plan),
+        of_servers("etcd-healthcheck-client", "Certificate for checking etcd's health", certs::plan),
         leaf("apiserver-etcd-client", "Certificate for the API server to reach etcd", certs::plan),
         leaf("sa", "Key pair that signs service account tokens", certs::plan),
     ],
@@ -113,7 +118,28 @@ const ETCD: Phase = Phase {
     name: "etcd",
     summary: "Place the static pod of a local etcd",
     needs: &["certs"],
-    children: &[leaf("local", "Static pod of a local, single-member etcd", etcd::plan)],
+    children: &[Phase {
+        scope: Scope::EtcdMembers,
+        ..leaf("local", "Static pod of a local, single-member etcd", etcd::plan)
+    }],
+    ..BASE
+};
+
+pub(super) const ETCD_HOSTS_START: Phase = Phase {
+    scope: Scope::EtcdHosts,
+    ..leaf("kubelet-start", "Write the kubelet's settings and (re)start it", kubelet_start::plan)
+};
+
+pub(super) const ETCD_HOSTS_WAIT: Phase =
+    Phase { scope: Scope::EtcdHosts, ..leaf("wait", "Wait for etcd to come up", wait_etcd::plan) };
+
+/// Where etcd runs on hosts of its own, a kubelet by itself starts it there.
+const ETCD_HOSTS: Phase = Phase {
+    name: "etcd-hosts",
+    summary: "Start etcd on hosts of its own",
+    needs: &["etcd"],
+    scope: Scope::EtcdHosts,
+    children: &[ETCD_HOSTS_START, ETCD_HOSTS_WAIT],
     ..BASE
 };
 
@@ -277,6 +303,7 @@ pub const CLUSTER: &[Phase] = &[
     CERTS,
     KUBECONFIG,
     ETCD,
+    ETCD_HOSTS,
     CONTROL_PLANE,
     KUBELET_START,
     ENDPOINT,

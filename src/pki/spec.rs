@@ -144,7 +144,7 @@ const TABLE: [Row; 19] = [
 ];
 
 /// Every certificate that `node` needs, in the order of kubeadm's phases. What the cluster shares (authorities,
-/// service-account keys) is listed for a worker too; which of its files go there is for the phases to say.
+/// service-account keys) is listed for every host; which of its files go there is for the phases to say.
 pub fn specs(cluster: &Cluster, node: &Node) -> Vec<CertSpec> {
     let wanted = TABLE.iter().filter(|row| is_needed(cluster, node, row.name));
     wanted.map(|row| row.spec(cluster, node)).collect()
@@ -242,7 +242,10 @@ pub(super) fn exists(cluster: &Cluster, name: CertName) -> bool {
 /// Whether a node has its own. The super-admin is only where the cluster starts, as kubeadm has it.
 fn belongs(cluster: &Cluster, node: &Node, name: CertName) -> bool {
     match name {
-        CertName::KubeletClient | CertName::KubeletServing => node.runs_kubelet(),
+        CertName::KubeletClient | CertName::KubeletServing => node.becomes_node(),
+        CertName::EtcdServer | CertName::EtcdPeer | CertName::EtcdHealthcheckClient => {
+            cluster.runs_etcd(node)
+        }
         CertName::SuperAdmin => cluster.begins_on(node),
         _ => node.is_control_plane(),
     }

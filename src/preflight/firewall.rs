@@ -77,11 +77,12 @@ fn wanted(subject: &Subject) -> Vec<u16> {
     let mut ports = Vec::new();
     if subject.node.is_control_plane() {
         ports.push(subject.node.bind_port);
-        if subject.cluster.has_local_etcd() && subject.cluster.control_planes().count() > 1 {
-            ports.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
-        }
     }
-    if subject.node.runs_kubelet() {
+    let alone = subject.cluster.nodes.iter().filter(|node| node.is_server()).count() < 2;
+    if subject.cluster.runs_etcd(subject.node) && !alone {
+        ports.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
+    }
+    if subject.node.becomes_node() {
         ports.push(KUBELET_PORT);
     }
     if let (true, Some(port)) = (speaks_vrrp(subject), &subject.cluster.endpoint) {

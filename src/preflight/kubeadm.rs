@@ -123,7 +123,7 @@ fn etcd_checks(subject: &Subject) -> Vec<Check> {
     if etcd.external.is_some() {
         checks.push(Check::new("ExternalEtcdVersion", etcd::find));
     }
-    if let Some(local) = &etcd.local {
+    if let Some(local) = etcd.local.as_ref().filter(|_| subject.cluster.runs_etcd(subject.node)) {
         checks.extend([ETCD_CLIENT_PORT, ETCD_PEER_PORT].map(port));
         checks.push(
             Check::new(path_name("DirAvailable", &local.data_dir), host::directory_available)

@@ -84,8 +84,9 @@ fn swap_zram(subject: &Subject, _: &str) -> Vec<Problem> {
 
 fn kernel_modules(subject: &Subject, _: &str) -> Vec<Problem> {
     let modules = &subject.facts.checks.modules;
-    let missing: Vec<&str> =
-        ["overlay", "br_netfilter"].into_iter().filter(|name| !modules.present.contains(*name)).collect();
+    let wanted: &[&str] =
+        if subject.node.becomes_node() { &["overlay", "br_netfilter"] } else { &["overlay"] };
+    let missing: Vec<&str> = wanted.iter().copied().filter(|name| !modules.present.contains(*name)).collect();
     Problem::when(modules.known && !missing.is_empty(), || {
         let names = missing.join(" ");
         let problem = Problem::warning(format!("kernel modules are not loaded: {names}"));
@@ -235,12 +236,13 @@ fn hostname_resolution(subject: &Subject, _: &str) -> Vec<Problem> {
 
 /// A local etcd listens on the address, so it must be ours; an API server alone may stand behind a translation.
 fn advertise_address(subject: &Subject, _: &str) -> Vec<Problem> {
-    let (facts, address) = (subject.facts, subject.node.advertise_address);
+    let (facts, node) = (subject.facts, subject.node);
+    let address = node.advertise_address;
     let foreign = !facts.addresses.is_empty() && !facts.addresses.contains(&address);
     Problem::when(foreign, || {
         let text = format!("{address} is not an address of any interface of this host");
         let problem =
-            if subject.cluster.has_local_etcd() { Problem::error(text) } else { Problem::warning(text) };
+            if subject.cluster.runs_etcd(node) { Problem::error(text) } else { Problem::warning(text) };
         let own = &facts.checks.default_addresses;
         let own =
             own.first().map_or_else(|| "see `ip address`".to_owned(), |own| format!("for example {own}"));

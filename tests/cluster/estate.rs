@@ -39,6 +39,8 @@ pub(crate) struct Layout {
     pub(crate) workers: Vec<usize>,
     /// Hosts that only balance.
     pub(crate) balancers: Vec<usize>,
+    /// Those that run etcd and nothing else; without any, control planes run it.
+    pub(crate) etcd: Vec<usize>,
     /// As YAML in braces.
     pub(crate) endpoint: String,
 }
@@ -50,6 +52,7 @@ impl Layout {
             control_planes: control_planes.to_vec(),
             workers: workers.to_vec(),
             balancers: Vec::new(),
+            etcd: Vec::new(),
             endpoint: format!(
                 "{{host: {VIP}, provider: keepalived-haproxy, haproxy: {{maxConnections: 4000}}}}"
             ),
@@ -68,6 +71,7 @@ impl Layout {
             (&self.control_planes, "control-plane"),
             (&self.workers, "worker"),
             (&self.balancers, "load-balancer"),
+            (&self.etcd, "etcd"),
         ];
         for (numbers, role) in roles {
             for number in numbers {

@@ -17,6 +17,7 @@ mod day2;
 mod discovery;
 mod endpoint;
 mod estate;
+mod etcd_hosts;
 mod fault;
 mod grow;
 mod init;

@@ -62,7 +62,11 @@ fn a_change_of_all_control_planes_reaches_one_after_the_other() {
     assert!(seen.lines().filter(down).count() > 0, "nobody restarted:\n{seen}");
     let worst = seen.lines().map(|line| line.matches('x').count()).max();
     assert_eq!(worst, Some(1), "more than one at once:\n{seen}");
-    println!("{} looks, {} of them while one was down", seen.lines().count(), seen.lines().filter(down).count());
+    println!(
+        "{} looks, {} of them while one was down",
+        seen.lines().count(),
+        seen.lines().filter(down).count()
+    );
     for host in &hosts {
         assert!(runs_with(host, "profiling"));
     }

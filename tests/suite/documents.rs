@@ -23,6 +23,7 @@ use kubewright::cluster::Cluster;
 use kubewright::cluster::Layout;
 use kubewright::cluster::kubeadm::Arg;
 use kubewright::kube::Change;
+use kubewright::kube::Only;
 use kubewright::kube::differences;
 use kubewright::kube::static_pod::MANIFESTS_DIR;
 use kubewright::kube::static_pod::SigningKeys;
@@ -86,7 +87,12 @@ fn listed(cluster: &Cluster) -> Vec<String> {
         let hash_of_the_operators = difference.change
             == Change::Alters("kubeadm.kubernetes.io/component-config.hash: ")
             && cluster.kubelet.user_supplied;
-        if difference.local_etcd && !cluster.has_local_etcd() || hash_of_the_operators {
+        let shows = match difference.only_with {
+            Only::Anywhere => true,
+            Only::OwnEtcd => cluster.has_local_etcd(),
+            Only::StackedEtcd => cluster.has_stacked_etcd(),
+        };
+        if !shows || hash_of_the_operators {
             continue;
         }
         let pki = cluster.certificates_dir();

@@ -513,8 +513,10 @@ fn each_role_is_judged_by_what_it_will_do() {
     {
         fleet.cluster.nodes.push(node(name, address, role));
         let mut facts = host(9, name, address);
-        facts.checks.kubelet = Kubelet::Missing;
-        facts.checks.cpus = Some(1);
+        if role == Role::LoadBalancer {
+            facts.checks.kubelet = Kubelet::Missing;
+            facts.checks.cpus = Some(1);
+        }
         let input = HostInput { facts, images: Vec::new(), ours: BTreeSet::new() };
         fleet.hosts.insert(name.to_owned(), Ok(input));
     }
@@ -527,10 +529,14 @@ fn each_role_is_judged_by_what_it_will_do() {
     for (check, hosts) in [
         ("IsPrivilegedUser", "cp1 w1 lb1 e1"),
         ("Port-6443", "cp1"),
-        ("Port-2379", "cp1 e1"),
-        ("ImagePull", "cp1"),
-        ("KubeletVersion", "cp1 w1"),
-        ("Port-10250", "cp1 w1"),
+        ("Port-2379", "e1"),
+        ("DirAvailable--var-lib-etcd", "e1"),
+        ("ImagePull", "cp1 e1"),
+        ("KubeletVersion", "cp1 w1 e1"),
+        ("CRI", "cp1 w1 e1"),
+        ("Port-10250", "cp1 w1 e1"),
+        ("BridgeNetfilter", "cp1 w1"),
+        ("NodeLabels", "cp1 w1"),
         ("TimeSync", "cp1 w1 lb1 e1"),
         ("AdvertiseAddress", ""),
     ] {

@@ -20,6 +20,7 @@ mod discovery;
 mod documents;
 mod endpoint;
 mod endpoint_moves;
+mod etcd_hosts;
 mod etcd_join;
 mod execution;
 mod facts;

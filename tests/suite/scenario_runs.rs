@@ -136,10 +136,13 @@ impl Stage {
             api.put(admins::cluster_admins().value);
         }
         let mut hosts = BTreeMap::new();
-        for node in cluster.nodes.iter().filter(|node| cluster.balances(node) && !node.runs_kubelet()) {
+        for node in cluster.nodes.iter().filter(|node| cluster.balances(node) && !node.becomes_node()) {
             hosts.insert(node.name.clone(), Arc::new(small_host::new(&node.name)));
         }
-        for node in cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        for node in cluster.etcd_hosts() {
+            hosts.insert(node.name.clone(), Arc::new(small_host::new(&node.name)));
+        }
+        for node in cluster.nodes.iter().filter(|node| node.becomes_node()) {
             let name = node.registered_name();
             api.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {
                 "name": name, "labels": {"kubernetes.io/hostname": name}}}));
@@ -319,7 +322,7 @@ fn keys_are_where_they_belong_and_nowhere_else() {
         let (scenario, stage) = staged(&name);
         let report = stage.run(&scenario, &without_tls(scenario.plan()), false);
         assert!(report.success(), "{name}: {:#?}", report.failures);
-        for node in scenario.cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        for node in scenario.cluster.nodes.iter().filter(|node| node.becomes_node()) {
             let keys: Vec<(String, Entry)> =
                 stage.hosts[&node.name].files().into_iter().filter(|(_, entry)| holds_a_key(entry)).collect();
             for (path, entry) in &keys {
@@ -333,6 +336,14 @@ fn keys_are_where_they_belong_and_nowhere_else() {
             // A worker that joins has to ask for it.
             let made = !scenario.cluster.joining || node.is_control_plane();
             assert_eq!(serving, scenario.cluster.five_chains() && made, "{name}: {}", node.name);
+        }
+        for node in scenario.cluster.etcd_hosts() {
+            let files = stage.hosts[&node.name].files();
+            let keys: Vec<&str> =
+                files.iter().filter(|(_, entry)| holds_a_key(entry)).map(|(path, _)| path.as_str()).collect();
+            let own = ["healthcheck-client", "peer", "server"]
+                .map(|name| format!("{}/etcd/{name}.key", scenario.cluster.certificates_dir()));
+            assert_eq!(keys, own, "{name}: {}", node.name);
         }
         let worker = scenario.cluster.control_planes().next().is_none();
         assert_eq!(stage.bundle(&scenario.cluster).authority_text().is_err(), worker, "{name}");

@@ -12,6 +12,7 @@ use crate::facts::HostFacts;
 use crate::facts::Questions;
 use crate::facts::baseline;
 use crate::facts::baseline::Untouched;
+use crate::facts::etcd_start::servers_of_manifest;
 use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::facts::question::manifest_path;
@@ -96,10 +97,10 @@ fn one(
     if let Some(receipt) = &receipt {
         pki_files::forget_unfinished(&mut inventory, specs, receipt);
     }
-    let images = images_of(cluster, node);
+    let images = images::of_host(cluster, node);
     let mut facts = gather::gather(host, &Questions::for_node(cluster, node, &images))?;
     note_pki_paths(&mut facts, &inventory);
-    facts.etcd_start = etcd_start(node, host)?;
+    look_at_manifests(&mut facts, cluster, node, host)?;
     let untouched = match &receipt {
         Some(_) => None,
         None => Some(baseline::look(host, Watch::of(cluster))?),
@@ -107,18 +108,26 @@ fn one(
     Ok(Answer { facts, receipt, inventory, untouched })
 }
 
-fn etcd_start(node: &Node, host: &dyn Host) -> anyhow::Result<Option<EtcdStart>> {
-    if !node.is_control_plane() {
-        return Ok(None);
+/// What static pods of an earlier run say of etcd.
+fn look_at_manifests(
+    facts: &mut HostFacts,
+    cluster: &Cluster,
+    node: &Node,
+    host: &dyn Host,
+) -> anyhow::Result<()> {
+    if !node.is_server() {
+        return Ok(());
     }
-    let manifest = host.read(&manifest_path(Target::Etcd.as_str()))?;
-    let text =
-        manifest.and_then(|entry| entry.content().map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
-    Ok(text.and_then(|text| EtcdStart::of_manifest(&text)))
-}
-
-pub(super) fn images_of(cluster: &Cluster, node: &Node) -> Vec<String> {
-    if node.is_control_plane() { images::list(cluster) } else { Vec::new() }
+    let paths = [Target::Etcd, Target::KubeApiserver].map(|target| manifest_path(target.as_str()));
+    let found = host.read_many(&paths)?;
+    let mut texts = found.iter().map(|entry| {
+        let content = entry.as_ref().and_then(|entry| entry.content());
+        String::from_utf8_lossy(content.unwrap_or_default()).into_owned()
+    });
+    let (etcd, api_server) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+    facts.etcd_start = EtcdStart::of_manifest(&etcd).filter(|_| cluster.runs_etcd(node));
+    facts.etcd_servers = servers_of_manifest(&api_server);
+    Ok(())
 }
 
 impl Answers {

@@ -1,14 +1,13 @@
-//! The cluster's own etcd, from a control plane that runs a member.
+//! The cluster's own etcd, from a host that runs a member.
 
 use crate::cluster::Cluster;
-use crate::cluster::HostPort;
 use crate::cluster::Node;
 use crate::etcd::Client;
 use crate::etcd::Etcd;
 use crate::etcd::Tls;
 use crate::facts::HostFacts;
-use crate::facts::question::ETCD_CLIENT_PORT;
 use crate::host::Fleet;
+use crate::kube::static_pod::etcd::client_url;
 use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -23,11 +22,8 @@ pub(super) fn client(
     facts: &BTreeMap<String, HostFacts>,
     bundle: &Bundle,
 ) -> Option<Arc<dyn Etcd>> {
-    if !cluster.has_local_etcd() {
-        return None;
-    }
     let started = |node: &&Node| facts.get(&node.name).is_some_and(|facts| facts.etcd_start.is_some());
-    let members: Vec<&Node> = cluster.control_planes().filter(started).collect();
+    let members: Vec<&Node> = cluster.etcd_members().filter(started).collect();
     let from = members.first()?;
     let part = |cert, part| bundle.part(&from.name, cert, part);
     let client = CertName::EtcdHealthcheckClient;
@@ -37,10 +33,7 @@ pub(super) fn client(
         &part(client, Part::Key)?,
     )
     .ok()?;
-    let url = |node: &&Node| {
-        format!("https://{}", HostPort::new(node.advertise_address.to_string(), ETCD_CLIENT_PORT))
-    };
-    let endpoints = members.iter().map(url).collect();
+    let endpoints = members.iter().map(|node| client_url(node)).collect();
     let host = Arc::clone(hosts.get(&from.name)?);
     Some(Arc::new(Client::new(host, endpoints, tls).ok()?))
 }

@@ -41,6 +41,7 @@ use crate::host::Fleet;
 use crate::host::Host as _;
 use crate::host::HostError;
 use crate::host::fleet::side_by_side;
+use crate::kube::images;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::Options;
@@ -48,6 +49,7 @@ use crate::phase::growth;
 use crate::phase::join::KUBELET_KUBECONFIG;
 use crate::phase::select::Selected;
 use crate::phase::wait_control_plane;
+use crate::phase::wait_etcd;
 use crate::pki::Bundle;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -209,7 +211,7 @@ impl FleetSession {
         let unreachable = self.answers.unreachable.iter().filter(included);
         let unreachable = unreachable.map(|(name, why)| (name.clone(), Err(why.clone())));
         let asked = self.answers.facts.iter().filter_map(|(name, facts)| {
-            let images = ask::images_of(&self.cluster, self.cluster.node(name)?);
+            let images = images::of_host(&self.cluster, self.cluster.node(name)?);
             let ours = self.answers.receipts.get(name).map(Receipt::ours).unwrap_or_default();
             Some((name.clone(), Ok(HostInput { facts: facts.clone(), images, ours })))
         });
@@ -233,10 +235,17 @@ impl FleetSession {
         unreachable.map(|(name, why)| (name.as_str(), why.why.as_str()))
     }
 
-    /// Whether there is a host on which no kubelet of this cluster was ever set up.
+    /// Whether there is a host on which nothing of this cluster was ever set up.
     fn has_new_hosts(&self) -> bool {
-        let new = |facts: &HostFacts| !facts.existing_paths.contains(KUBELET_KUBECONFIG);
-        !self.running.runs || self.answers.facts.values().any(new)
+        let new = |node: &Node| {
+            let Some(facts) = self.answers.facts.get(&node.name) else { return false };
+            if node.becomes_node() {
+                !facts.existing_paths.contains(KUBELET_KUBECONFIG)
+            } else {
+                !self.answers.receipts.contains_key(&node.name)
+            }
+        };
+        !self.running.runs || self.cluster.nodes.iter().any(new)
     }
 
     /// The same for whoever only looks: hosts that cannot be asked are left out of the plan, and why is told.
@@ -288,9 +297,10 @@ impl FleetSession {
         }
     }
 
-    /// What a control plane is asked to find out whether it is well.
+    /// What a control plane, or a host of etcd alone, is asked to find out whether it is well.
     pub(in crate::cli) fn health_probes(&self, node: &Node) -> Vec<(String, Probe)> {
-        let drafts = wait_control_plane::plan(&self.context(&BTreeSet::new()), node, "").unwrap_or_default();
+        let waits = if node.is_etcd_host() { wait_etcd::plan } else { wait_control_plane::plan };
+        let drafts = waits(&self.context(&BTreeSet::new()), node, "").unwrap_or_default();
         let probe = |draft: Draft| match draft.action {
             Action::Wait(wait) => Some((draft.title.trim_end_matches(" healthy").to_owned(), wait.probe)),
             _ => None,

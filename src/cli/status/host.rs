@@ -38,11 +38,11 @@ pub(super) fn look(
     let mut add = |name: &str, answer: Result<(), String>| {
         components.push(Component { name: name.to_owned(), trouble: answer.err() });
     };
-    if node.is_control_plane() {
+    if node.is_server() {
         for (name, probe) in session.health_probes(node) {
             add(&name, ask(host, node, &probe));
         }
-    } else if node.runs_kubelet() {
+    } else if node.becomes_node() {
         add("kubelet", get(host, false, "127.0.0.1", 10248, "/healthz"));
     }
     if session.cluster.balances(node) {

@@ -3,7 +3,6 @@
 use crate::cluster::Cluster;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
-use crate::cluster::Role;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::endpoint::KubeVipMode;
 use crate::cluster::site::CniProvider;
@@ -70,7 +69,7 @@ impl Matrix {
 }
 
 fn api(cluster: &Cluster, matrix: &mut Matrix) {
-    let clients = cluster.nodes.iter().filter(|node| node.runs_kubelet());
+    let clients = cluster.nodes.iter().filter(|node| node.becomes_node());
     for from in clients.chain(balancers(cluster)) {
         for to in cluster.control_planes() {
             matrix.add(from, to, Protocol::Tcp(to.bind_port), Purpose::ApiServer);
@@ -78,21 +77,8 @@ fn api(cluster: &Cluster, matrix: &mut Matrix) {
     }
 }
 
-/// The hosts of the cluster's own etcd.
-pub fn etcd_members(cluster: &Cluster) -> Vec<&Node> {
-    let dedicated: Vec<&Node> =
-        cluster.nodes.iter().filter(|node| node.roles.contains(&Role::Etcd)).collect();
-    if !cluster.has_local_etcd() {
-        Vec::new()
-    } else if dedicated.is_empty() {
-        cluster.control_planes().collect()
-    } else {
-        dedicated
-    }
-}
-
 fn etcd(cluster: &Cluster, matrix: &mut Matrix) {
-    let members = etcd_members(cluster);
+    let members: Vec<&Node> = cluster.etcd_members().collect();
     for to in &members {
         for from in &members {
             matrix.add(from, to, Protocol::Tcp(ETCD_PEER_PORT), Purpose::EtcdPeer);
@@ -105,7 +91,7 @@ fn etcd(cluster: &Cluster, matrix: &mut Matrix) {
 
 fn kubelets(cluster: &Cluster, matrix: &mut Matrix) {
     for from in cluster.control_planes() {
-        for to in cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        for to in cluster.nodes.iter().filter(|node| node.becomes_node()) {
             matrix.add(from, to, Protocol::Tcp(KUBELET_PORT), Purpose::Kubelet);
         }
     }
@@ -123,7 +109,7 @@ fn endpoint(cluster: &Cluster, matrix: &mut Matrix) {
     let Some(endpoint) = &cluster.endpoint else { return };
     let balancers = balancers(cluster);
     for to in &balancers {
-        for from in cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        for from in cluster.nodes.iter().filter(|node| node.becomes_node()) {
             matrix.add(from, to, Protocol::Tcp(endpoint.port), Purpose::Balancer);
         }
         if matches!(cluster.site.balancing, Some(Balancing::Keepalived(_))) {
@@ -135,7 +121,7 @@ fn endpoint(cluster: &Cluster, matrix: &mut Matrix) {
     if cluster.site.endpoint_provider == EndpointProvider::External
         && let Ok(address) = endpoint.host.parse()
     {
-        for from in cluster.nodes.iter().filter(|node| node.runs_kubelet()) {
+        for from in cluster.nodes.iter().filter(|node| node.becomes_node()) {
             matrix.probes.push(Probe {
                 from: from.name.clone(),
                 to: endpoint.to_string(),
@@ -167,7 +153,7 @@ fn transport(provider: CniProvider) -> &'static [(Protocol, Purpose)] {
 }
 
 fn pods(cluster: &Cluster, matrix: &mut Matrix) {
-    let nodes: Vec<&Node> = cluster.nodes.iter().filter(|node| node.runs_kubelet()).collect();
+    let nodes: Vec<&Node> = cluster.nodes.iter().filter(|node| node.becomes_node()).collect();
     for (protocol, purpose) in transport(cluster.site.cni) {
         for (from, to) in pairs(&nodes) {
             matrix.add(from, to, *protocol, *purpose);

@@ -16,6 +16,8 @@ use crate::plan::ObjectRef;
 use serde_json::json;
 
 pub const SECRET: &str = "kubeadm-certs";
+/// kubeadm's keys for what the client of an etcd apart from control planes needs.
+const EXTERNAL_ETCD: [&str; 3] = ["external-etcd-ca.crt", "external-etcd.crt", "external-etcd.key"];
 /// How long the Secret lives: its owner is a token that expires.
 pub const LIFETIME: GoDuration = GoDuration::from_hours(2);
 
@@ -83,25 +85,32 @@ fn entries(cluster: &Cluster) -> Vec<(String, Fill)> {
         ("sa.pub".to_owned(), file(CertName::ServiceAccount, Part::PublicKey)),
         ("sa.key".to_owned(), file(CertName::ServiceAccount, Part::Key)),
     ];
+    // Who joins signs nothing for etcd on hosts of its own.
+    let stacked = cluster.has_stacked_etcd();
     let authorities = [
         (Ca::Kubernetes, true),
         (Ca::FrontProxy, true),
-        (Ca::Etcd, cluster.has_local_etcd()),
+        (Ca::Etcd, stacked),
         (Ca::Kubelet, cluster.five_chains()),
-        (Ca::EtcdPeer, cluster.five_chains() && cluster.has_local_etcd()),
+        (Ca::EtcdPeer, cluster.five_chains() && stacked),
     ];
     for (ca, _) in authorities.into_iter().filter(|(_, wanted)| *wanted) {
         let name = CertName::Ca(ca);
         entries.push((format!("{name}.crt"), file(name, Part::Certificate)));
         entries.push((format!("{name}.key"), file(name, Part::Key)));
     }
-    if let Some(etcd) = &cluster.configuration.etcd.external {
-        let files = [
-            ("external-etcd-ca.crt", &etcd.ca_file),
-            ("external-etcd.crt", &etcd.cert_file),
-            ("external-etcd.key", &etcd.key_file),
-        ];
-        entries.extend(files.map(|(key, path)| (key.to_owned(), Fill::EncryptedFile { path: path.clone() })));
-    }
+    let client = match &cluster.configuration.etcd.external {
+        Some(etcd) => {
+            let at = |path: &String| Fill::EncryptedFile { path: path.clone() };
+            Some([at(&etcd.ca_file), at(&etcd.cert_file), at(&etcd.key_file)])
+        }
+        None if stacked => None,
+        None => {
+            let own = |part| file(CertName::ApiserverEtcdClient, part);
+            let authority = file(CertName::Ca(Ca::Etcd), Part::Certificate);
+            Some([authority, own(Part::Certificate), own(Part::Key)])
+        }
+    };
+    entries.extend(EXTERNAL_ETCD.map(str::to_owned).into_iter().zip(client.into_iter().flatten()));
     entries
 }

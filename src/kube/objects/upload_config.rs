@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::kubeadm::API_VERSION;
+use crate::cluster::kubeadm::Etcd;
 use crate::cluster::token::DEFAULT_GROUP;
 use crate::kube::objects::KUBE_SYSTEM;
 use crate::kube::objects::NODES;
@@ -9,6 +10,7 @@ use crate::kube::objects::build::Subject;
 use crate::kube::objects::build::annotate_with_hash;
 use crate::kube::objects::build::config_map;
 use crate::kube::objects::build::reader;
+use crate::kube::static_pod::etcd;
 use crate::kube::yaml;
 use crate::plan::Object;
 use serde_json::json;
@@ -16,9 +18,14 @@ use serde_json::json;
 pub const KUBEADM_CONFIG: &str = "kubeadm-config";
 pub const KUBELET_CONFIG: &str = "kubelet-config";
 
-/// `kubeadm-config` and who may read it. Of an existing one only the key `ClusterConfiguration` is ours.
+/// `kubeadm-config` and who may read it. Who joins and upgrades with kubeadm leaves etcd on hosts of its own alone, as
+/// long as it counts as external. Of an existing one only the key `ClusterConfiguration` is ours.
 pub fn kubeadm_config(cluster: &Cluster) -> Vec<Object> {
-    let mut configuration = json!(cluster.configuration);
+    let mut configuration = cluster.configuration.clone();
+    if let Some(external) = etcd::apart(cluster) {
+        configuration.etcd = Etcd { local: None, external: Some(external) };
+    }
+    let mut configuration = json!(configuration);
     configuration["apiVersion"] = json!(API_VERSION);
     configuration["kind"] = json!("ClusterConfiguration");
     let data = json!({"ClusterConfiguration": yaml::to_string(&configuration)});

@@ -1,10 +1,14 @@
 //! kube-apiserver.
 
+use crate::cluster::Cluster;
 use crate::cluster::HostPort;
+use crate::cluster::Node;
+use crate::cluster::endpoint::loopback;
 use crate::kube::args;
 use crate::kube::args::Flags;
 use crate::kube::images;
 use crate::kube::static_pod::Site;
+use crate::kube::static_pod::etcd::apart;
 use crate::kube::static_pod::pod::Blueprint;
 use crate::kube::static_pod::pod::ProbePaths;
 use crate::kube::static_pod::probe::Endpoint;
@@ -92,20 +96,29 @@ fn flags(site: &Site) -> Flags {
     flags
 }
 
+/// The etcd that the API server of a host is to use, unless the operator's own flags say otherwise.
+pub fn etcd_servers(cluster: &Cluster, node: &Node) -> Vec<String> {
+    let etcd = &cluster.configuration.etcd;
+    if let Some(elsewhere) = etcd.external.clone().or_else(|| apart(cluster)) {
+        return elsewhere.endpoints;
+    }
+    let own = HostPort::new(loopback(node.advertise_address), 2379);
+    let extra = etcd.local.as_ref().map_or(&[][..], |local| &local.extra_args);
+    let servers =
+        args::last(extra, "advertise-client-urls").map_or_else(|| format!("https://{own}"), str::to_owned);
+    servers.split(',').map(str::to_owned).collect()
+}
+
 fn etcd_flags(site: &Site) -> Vec<(&'static str, String)> {
-    let etcd = &site.cluster.configuration.etcd;
-    let Some(external) = &etcd.external else {
-        let own = HostPort::new(site.loopback(), 2379);
-        let extra = etcd.local.as_ref().map_or(&[][..], |local| &local.extra_args);
-        let servers = args::last(extra, "advertise-client-urls");
-        return vec![
+    let mut flags = vec![("etcd-servers", etcd_servers(site.cluster, site.node).join(","))];
+    let Some(external) = &site.cluster.configuration.etcd.external else {
+        flags.extend([
             ("etcd-cafile", site.pki("etcd/ca.crt")),
             ("etcd-certfile", site.pki("apiserver-etcd-client.crt")),
             ("etcd-keyfile", site.pki("apiserver-etcd-client.key")),
-            ("etcd-servers", servers.map_or_else(|| format!("https://{own}"), str::to_owned)),
-        ];
+        ]);
+        return flags;
     };
-    let mut flags = vec![("etcd-servers", external.endpoints.join(","))];
     if !external.ca_file.is_empty() {
         flags.push(("etcd-cafile", external.ca_file.clone()));
     }

@@ -1,8 +1,11 @@
 //! etcd, where the cluster brings its own.
 
+use crate::cluster::Cluster;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
+use crate::cluster::endpoint::loopback;
 use crate::cluster::kubeadm::Arg;
+use crate::cluster::kubeadm::ExternalEtcd;
 use crate::cluster::kubeadm::LocalEtcd;
 use crate::kube::args;
 use crate::kube::args::Flags;
@@ -26,6 +29,8 @@ const NAME: &str = "etcd";
 const CLIENT_PORT: u16 = 2379;
 const PEER_PORT: u16 = 2380;
 const METRICS_PORT: u16 = 2381;
+/// Answers when the member takes part in a majority.
+pub const READY: &str = "/readyz";
 
 /// The members that an etcd looks for when it starts without data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// The member that a control plane runs.
+    /// The member that a host runs.
     pub fn of(node: &Node) -> Self {
         Self { name: node.name.clone(), peer_url: url(node.advertise_address, PEER_PORT) }
     }
@@ -91,6 +96,37 @@ pub fn client_urls(pods: &[Value]) -> Result<Vec<String>, String> {
     pods.iter().map(url).collect()
 }
 
+/// Where the member of a host serves others.
+pub fn client_url(node: &Node) -> String {
+    url(node.advertise_address, CLIENT_PORT)
+}
+
+/// etcd on hosts of its own, as kubeadm is told of it: to kubeadm it is one that somebody else runs. `None` where
+/// control planes run it, or really somebody else.
+pub fn apart(cluster: &Cluster) -> Option<ExternalEtcd> {
+    if !cluster.has_local_etcd() || cluster.has_stacked_etcd() {
+        return None;
+    }
+    let endpoints: Vec<String> = cluster.etcd_members().map(client_url).collect();
+    let file = |name: &str| format!("{}/{name}", cluster.certificates_dir());
+    Some(ExternalEtcd {
+        http_endpoints: endpoints.clone(),
+        endpoints,
+        ca_file: file("etcd/ca.crt"),
+        cert_file: file("apiserver-etcd-client.crt"),
+        key_file: file("apiserver-etcd-client.key"),
+    })
+}
+
+/// Where the member of a host tells on it how it is, and whether over TLS.
+pub fn health(cluster: &Cluster, node: &Node) -> (HostPort, bool) {
+    let extra = cluster.configuration.etcd.local.as_ref().map_or(&[][..], |local| &local.extra_args);
+    let own = loopback(node.advertise_address);
+    let Endpoint { scheme, host, port } = metrics_endpoint(own, extra);
+    let host = if ["0.0.0.0", "::"].contains(&host.as_str()) { own.to_owned() } else { host };
+    (HostPort::new(host, port), scheme == "HTTPS")
+}
+
 /// The pod as kubeadm writes it, before the operator's patches.
 pub fn etcd(site: &Site, initial: &InitialCluster) -> Value {
     let configuration = &site.cluster.configuration;
@@ -98,12 +134,12 @@ pub fn etcd(site: &Site, initial: &InitialCluster) -> Value {
     let local = configuration.etcd.local.as_ref().unwrap_or(&assumed);
     Blueprint {
         name: NAME,
-        annotation: Some((URL_ANNOTATION, url(site.node.advertise_address, CLIENT_PORT))),
+        annotation: Some((URL_ANNOTATION, client_url(site.node))),
         image: images::etcd(site.cluster),
         flags: flags(site, initial, &local.data_dir).overlaid(&local.extra_args),
         env: args::env(&BTreeMap::new(), &local.extra_envs),
         endpoint: metrics_endpoint(site.loopback(), &local.extra_args),
-        paths: ProbePaths { liveness: "/livez", readiness: Some("/readyz"), startup: "/readyz" },
+        paths: ProbePaths { liveness: "/livez", readiness: Some(READY), startup: READY },
         start_limit: site.cluster.timeouts.control_plane_component_health_check,
         requests: json!({"cpu": "100m", "memory": "100Mi"}),
         volumes: Volumes::default().writable("etcd-data", &local.data_dir, DIRECTORY).writable(
@@ -118,7 +154,7 @@ pub fn etcd(site: &Site, initial: &InitialCluster) -> Value {
 
 fn flags(site: &Site, initial: &InitialCluster, data_dir: &str) -> Flags {
     let address = site.node.advertise_address;
-    let client_url = url(address, CLIENT_PORT);
+    let client_url = client_url(site.node);
     let local = |port| HostPort::new(site.loopback(), port);
     let peer_ca = if site.cluster.five_chains() { "etcd/peer-ca.crt" } else { "etcd/ca.crt" };
     let flags = Flags::default()

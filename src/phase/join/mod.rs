@@ -17,7 +17,11 @@ use crate::phase::mark_control_plane;
 use crate::phase::preflight;
 use crate::phase::wait_control_plane;
 use crate::phase::workflow::BASE;
+use crate::phase::workflow::CERTS;
+use crate::phase::workflow::ETCD_HOSTS_START;
+use crate::phase::workflow::ETCD_HOSTS_WAIT;
 use crate::phase::workflow::leaf;
+use crate::phase::workflow::of_servers;
 use crate::pki::Ca;
 
 /// Where the kubelet finds what it asks for its first certificate with.
@@ -26,7 +30,7 @@ pub const BOOTSTRAP_KUBECONFIG: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
 pub const KUBELET_KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 
 const PREFLIGHT: Phase =
-    leaf("preflight", "Check the host, and on a control plane pull the images", preflight::plan);
+    of_servers("preflight", "Check the host, and on a control plane pull the images", preflight::plan);
 
 const CONTROL_PLANE_PREPARE: Phase = Phase {
     name: "control-plane-prepare",
@@ -52,10 +56,13 @@ const CONTROL_PLANE_PREPARE: Phase = Phase {
     ..BASE
 };
 
-const CHECK_ETCD: Phase =
-    leaf("check-etcd", "Check that the cluster's etcd can take in a member", check_etcd::plan);
+const CHECK_ETCD: Phase = Phase {
+    scope: Scope::EtcdMembers,
+    ..leaf("check-etcd", "Check that the cluster's etcd can take in a member", check_etcd::plan)
+};
 
 const ETCD_JOIN: Phase = Phase {
+    scope: Scope::EtcdMembers,
     undo: Some(etcd_join::undo),
     ..leaf("etcd-join", "Let this host's etcd join the others", etcd_join::plan)
 };
@@ -102,6 +109,16 @@ pub const JOIN: &[Phase] = &[
     KUBELET_WAIT_BOOTSTRAP,
     CONTROL_PLANE_JOIN,
     WAIT_CONTROL_PLANE,
+];
+
+/// All phases of a host that runs etcd and nothing else, and joins those that run.
+pub const ETCD_HOST: &[Phase] = &[
+    PREFLIGHT,
+    CERTS,
+    CHECK_ETCD,
+    Phase { name: "etcd-hosts", children: &[ETCD_HOSTS_START], ..BASE },
+    ETCD_JOIN,
+    Phase { name: "etcd-hosts", children: &[ETCD_HOSTS_WAIT], ..BASE },
 ];
 
 /// Whether the kubelet asks the cluster for its first certificate. One that has joined already does not.

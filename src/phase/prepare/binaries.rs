@@ -5,9 +5,11 @@ use crate::artifact;
 use crate::artifact::Chosen;
 use crate::artifact::Name;
 use crate::artifact::choose;
+use crate::cluster::prepare::ImageArchive;
 use crate::cluster::prepare::Source;
 use crate::cluster::prepare::Via;
 use crate::cluster::site::RuntimeProvider;
+use crate::kube::images;
 use crate::plan::Action;
 use crate::plan::ArtifactSpec;
 use crate::plan::ImageArchiveSpec;
@@ -67,6 +69,10 @@ impl Preparing<'_> {
             None if bring => names.push(Name::CniPlugins),
             _ => {}
         }
+        if !self.node.becomes_node() {
+            // No pod there has a network of its own, and nobody looks after a node.
+            names.retain(|name| ![Name::CniPlugins, Name::Kubectl].contains(name));
+        }
         names
     }
 
@@ -97,7 +103,11 @@ impl Preparing<'_> {
 
     pub(super) fn images(&self) -> Vec<Step> {
         let stock = &self.cluster.prepare.artifacts.stock;
-        let archives = stock.images.iter().filter(|_| self.source() == Source::Local);
+        let runs = images::of_host(self.cluster, self.node);
+        let wanted = |archive: &&ImageArchive| {
+            self.node.becomes_node() || archive.references.iter().any(|reference| runs.contains(reference))
+        };
+        let archives = stock.images.iter().filter(|_| self.source() == Source::Local).filter(wanted);
         archives
             .map(|archive| {
                 let action = Action::ImageArchive(ImageArchiveSpec {
@@ -115,7 +125,7 @@ impl Preparing<'_> {
 
 fn reason(name: Name) -> &'static str {
     match name {
-        Name::Kubelet => "it makes a node of the host",
+        Name::Kubelet => "it runs the pods of the host",
         Name::Kubectl => "whoever looks after the node talks to the cluster with it",
         Name::Crictl => "whoever looks after the node talks to its runtime with it",
         Name::CniPlugins => "every pod network builds on them",

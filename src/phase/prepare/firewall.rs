@@ -7,7 +7,6 @@ use super::run;
 use super::sh;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
-use crate::cluster::Role;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::prepare::FirewallMode;
 use crate::cluster::site::CniProvider;
@@ -52,24 +51,17 @@ pub fn openings(cluster: &Cluster, node: &Node) -> Vec<Opening> {
     let mut all = Vec::new();
     if node.is_control_plane() {
         all.push(anybody(&node.bind_port.to_string(), "tcp"));
-        if cluster.has_local_etcd() {
-            let peers = cluster.nodes.iter().filter(|other| other.is_control_plane());
-            all.extend(from(peers, &format!("{ETCD_CLIENT_PORT}-{ETCD_PEER_PORT}"), "tcp"));
-        }
     }
-    if node.roles.contains(&Role::Etcd) {
-        let peers = cluster
-            .nodes
-            .iter()
-            .filter(|other| other.is_control_plane() || other.roles.contains(&Role::Etcd));
+    if cluster.runs_etcd(node) {
+        let peers = cluster.nodes.iter().filter(|other| other.is_server());
         all.extend(from(peers, &format!("{ETCD_CLIENT_PORT}-{ETCD_PEER_PORT}"), "tcp"));
     }
     all.extend(balancer(cluster, node));
-    if node.runs_kubelet() {
+    if node.becomes_node() {
         all.extend(from(cluster.nodes.iter(), &KUBELET_PORT.to_string(), "tcp"));
         all.extend([anybody("30000-32767", "tcp"), anybody("30000-32767", "udp")]);
         for (port, protocol) in pod_network(cluster.site.cni) {
-            let others = cluster.nodes.iter().filter(|other| other.runs_kubelet());
+            let others = cluster.nodes.iter().filter(|other| other.becomes_node());
             all.extend(from(others, port, protocol));
         }
         // Pods talk to the kubelet, to the API and to whatever else serves on their host.
@@ -168,7 +160,7 @@ impl Preparing<'_> {
             vec![self.step("firewall", "firewalld lets the cluster in", reason, file(HOST_POLICY, host))];
         let mut names = vec!["kubewright"];
         let networks = pods(self.cluster);
-        if self.node.runs_kubelet() && !networks.is_empty() {
+        if self.node.becomes_node() && !networks.is_empty() {
             let text =
                 rendered("etc/firewalld/policies/kubewright-pods.xml", &PodPolicy { networks: &networks });
             steps.push(self.step("firewall", "firewalld lets pods through", reason, file(POD_POLICY, text)));

@@ -49,14 +49,18 @@ pub const PHASES: [&str; 11] = [
 pub fn steps(cluster: &Cluster, node: &Node, facts: &HostFacts) -> anyhow::Result<Vec<Step>> {
     let to = Preparing { cluster, node, facts, checks: &facts.checks };
     let mut steps = Vec::new();
-    if node.runs_kubelet() {
+    if node.has_kubelet() {
         steps.extend(to.modules());
+    }
+    if node.becomes_node() {
         steps.extend(to.sysctls());
+    }
+    if node.has_kubelet() {
         steps.extend(to.swap());
     }
     steps.extend(to.selinux());
     steps.extend(to.packages()?);
-    if node.runs_kubelet() {
+    if node.has_kubelet() {
         steps.extend(to.binaries()?);
         steps.extend(to.runtime()?);
         steps.extend(to.images());

@@ -34,7 +34,7 @@ impl Preparing<'_> {
                 file(HOSTS_FILE, with_hosts(there, self.cluster)),
             ));
         }
-        if self.checks.is_active("NetworkManager") && self.node.runs_kubelet() {
+        if self.checks.is_active("NetworkManager") && self.node.becomes_node() {
             let text = rendered("etc/NetworkManager/conf.d/kubewright.conf", &Nothing {});
             let reason = "NetworkManager would take the pod network's interfaces for its own";
             steps.push(self.step("network", "pod interfaces unmanaged", reason, file(UNMANAGED, text)));
@@ -51,10 +51,10 @@ impl Preparing<'_> {
         steps
     }
 
-    /// A pod of a control plane may only write where its label lets it.
+    /// A static pod may only write where its label lets it.
     pub(super) fn labels(&self) -> Vec<Step> {
         let data = self.cluster.configuration.etcd.local.as_ref().map(|etcd| etcd.data_dir.as_str());
-        let Some(data) = data.filter(|_| self.node.is_control_plane() && self.selinux_for_containers())
+        let Some(data) = data.filter(|_| self.cluster.runs_etcd(self.node) && self.selinux_for_containers())
         else {
             return Vec::new();
         };

@@ -106,7 +106,7 @@ impl Preparing<'_> {
         let manager = manager(family);
         let mut steps = Vec::new();
         let mut tools: Vec<Package> = Vec::new();
-        if self.node.runs_kubelet() {
+        if self.node.has_kubelet() {
             let (_, names) = TOOLS.iter().find(|(of, _)| *of == family).expect("every family has a row");
             tools.extend(names.iter().map(|name| Package::any(name)));
         }
@@ -120,7 +120,7 @@ impl Preparing<'_> {
         if self.checks.time == TimeSync::Nobody {
             steps.push(self.clock(family));
         }
-        if self.source() == Source::Packages && self.node.runs_kubelet() {
+        if self.source() == Source::Packages && self.node.has_kubelet() {
             for repository in self.repositories(family) {
                 steps.extend(self.repository(family, &repository));
             }

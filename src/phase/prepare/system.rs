@@ -39,10 +39,9 @@ impl Preparing<'_> {
             return Vec::new();
         }
         let mut steps = Vec::new();
-        if MODULES.iter().any(|name| !modules.persistent.contains(*name)) {
-            let reason =
-                "the container runtime needs overlay, kube-proxy needs br_netfilter, also after a restart";
-            let text = rendered("etc/modules-load.d/kubewright.conf", &Modules { modules: &MODULES });
+        let (wanted, reason) = self.wanted_modules();
+        if wanted.iter().any(|name| !modules.persistent.contains(*name)) {
+            let text = rendered("etc/modules-load.d/kubewright.conf", &Modules { modules: wanted });
             steps.push(self.step(
                 "modules",
                 "kernel modules at every start",
@@ -51,7 +50,7 @@ impl Preparing<'_> {
             ));
         }
         let missing: Vec<&str> =
-            MODULES.into_iter().filter(|name| !modules.present.contains(*name)).collect();
+            wanted.iter().copied().filter(|name| !modules.present.contains(*name)).collect();
         if !missing.is_empty() {
             let command = Command::change("modprobe").arg("-a").args(missing.iter().copied());
             let title = format!("kernel modules {} loaded", missing.join(", "));
@@ -64,6 +63,16 @@ impl Preparing<'_> {
             steps.push(self.step("modules", title, "they are not in the kernel now", action));
         }
         steps
+    }
+
+    fn wanted_modules(&self) -> (&'static [&'static str], &'static str) {
+        if self.node.becomes_node() {
+            let reason =
+                "the container runtime needs overlay, kube-proxy needs br_netfilter, also after a restart";
+            (&MODULES, reason)
+        } else {
+            (&MODULES[..1], "the container runtime needs overlay, also after a restart")
+        }
     }
 
     pub(super) fn sysctls(&self) -> Vec<Step> {

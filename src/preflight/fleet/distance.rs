@@ -1,10 +1,10 @@
 //! How large packets may be on their way, and how long they take.
 
+use crate::cluster::Node;
 use crate::facts::Links;
 use crate::facts::links::PathMtu;
 use crate::facts::links::Protocol;
 use crate::facts::links::Purpose;
-use crate::facts::links::wanted;
 use crate::preflight::Problem;
 use crate::preflight::fleet::Between;
 use crate::preflight::fleet::Found;
@@ -69,7 +69,7 @@ fn untried<'a>(between: &Between<'a>, links: &'a Links) -> Vec<&'a str> {
 
 /// etcd's tuning guide: heartbeats about as often as a round trip between members takes, elections ten times that.
 pub(super) fn etcd(between: &Between, _: Option<Protocol>) -> Found {
-    let members = wanted::etcd_members(between.cluster);
+    let members: Vec<&Node> = between.cluster.etcd_members().collect();
     if members.len() < 2 {
         return Found::default();
     }

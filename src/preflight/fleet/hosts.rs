@@ -30,7 +30,32 @@ const ANY_HOST: [&str; 7] = [
     "FirewallPorts",
 ];
 /// What a host of etcd alone must have besides.
-const ETCD_HOST: [&str; 4] = ["Port-2379", "Port-2380", "Mem", "EtcdDiskLatency"];
+const ETCD_HOST: [&str; 24] = [
+    "Port-2379",
+    "Port-2380",
+    "Port-10250",
+    "Mem",
+    "EtcdDiskLatency",
+    "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
+    "CRI",
+    "ContainerRuntimeVersion",
+    "SystemVerification",
+    "FileExisting-losetup",
+    "FileExisting-mount",
+    "FileExisting-cp",
+    "Hostname",
+    "KubeletVersion",
+    "Service-kubelet",
+    "Swap",
+    "KubeletSwap",
+    "SwapFstab",
+    "SwapZram",
+    "KernelModules",
+    "SELinuxMode",
+    "SELinuxPolicy",
+    "Leftovers",
+    "ImagePull",
+];
 
 pub(super) fn reachable(between: &Between, _: Option<Protocol>) -> Found {
     let problem = |(name, trouble): (&&str, &&Unreachable)| {
@@ -71,10 +96,10 @@ fn of_role(subject: &Subject) -> Vec<Check> {
     if node.is_control_plane() && !subject.cluster.joining {
         return preflight::init_checks(subject);
     }
-    if node.runs_kubelet() {
+    if node.becomes_node() {
         return preflight::join_checks(subject);
     }
-    let etcd = node.roles.contains(&crate::cluster::Role::Etcd);
+    let etcd = node.is_etcd_host();
     let wanted = |check: &Check| {
         ANY_HOST.contains(&check.name.as_str())
             || (etcd && (ETCD_HOST.contains(&check.name.as_str()) || check.name.starts_with("DirAvailable-")))

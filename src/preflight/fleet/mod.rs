@@ -118,7 +118,7 @@ impl<'a> Between<'a> {
 
     /// Those of them that become nodes.
     fn nodes(&self) -> impl Iterator<Item = (&'a crate::cluster::Node, &'a HostFacts)> + '_ {
-        self.hosts().filter(|(node, _)| node.runs_kubelet())
+        self.hosts().filter(|(node, _)| node.becomes_node())
     }
 
     /// Hosts by what `value` says of them, where it says something.

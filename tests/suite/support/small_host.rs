@@ -186,7 +186,7 @@ pub(crate) fn new(name: &str) -> Fake {
     ]
     .into_iter()
     .fold(supplied(fake), |fake, unit| fake.with_unit(unit, Unit::default()));
-    for port in [10248, 10257, 10259, 10357] {
+    for port in [2381, 10248, 10257, 10259, 10357] {
         for host in ["127.0.0.1", "::1"] {
             fake.listen(Socket::Tcp { host: host.to_owned(), port }, "HTTP/1.1 200 OK\r\n\r\nok");
         }

@@ -29,7 +29,12 @@ pub(super) struct Bastions {
 
 impl Bastions {
     /// The connection to the last of these hosts; the ones before it lead there.
-    fn get(&self, hops: &[Login], answers: &Answers) -> Result<Option<Arc<Connection>>, SshError> {
+    fn get(
+        &self,
+        hops: &[Login],
+        answers: &Answers,
+        attempts: u32,
+    ) -> Result<Option<Arc<Connection>>, SshError> {
         let Some((last, before)) = hops.split_last() else { return Ok(None) };
         let key = hops.iter().map(Login::address).collect::<Vec<_>>().join(",");
         let slot = {
@@ -41,9 +46,9 @@ impl Bastions {
         if let Some(connection) = slot.as_ref().filter(|connection| connection.lost().is_none()) {
             return Ok(Some(Arc::clone(connection)));
         }
-        let through = self.get(before, answers)?;
-        let connection =
-            dial(last, through.as_deref(), answers, Use::Bastion).map_err(|error| of_bastion(last, error))?;
+        let through = self.get(before, answers, attempts)?;
+        let connection = dial(last, through.as_deref(), answers, Use::Bastion, attempts)
+            .map_err(|error| of_bastion(last, error))?;
         let connection = Arc::new(connection.keeping(through));
         *slot = Some(Arc::clone(&connection));
         Ok(Some(connection))
@@ -60,9 +65,14 @@ fn of_bastion(bastion: &Login, error: SshError) -> SshError {
 }
 
 impl Link {
-    pub(super) fn new(route: &Route, bastions: &Bastions, answers: &Answers) -> Result<Self, SshError> {
-        let through = bastions.get(&route.hops, answers)?;
-        let connection = dial(&route.target, through.as_deref(), answers, Use::Host)?;
+    pub(super) fn new(
+        route: &Route,
+        bastions: &Bastions,
+        answers: &Answers,
+        attempts: u32,
+    ) -> Result<Self, SshError> {
+        let through = bastions.get(&route.hops, answers, attempts)?;
+        let connection = dial(&route.target, through.as_deref(), answers, Use::Host, attempts)?;
         Ok(Self { connection: connection.keeping(through) })
     }
 }

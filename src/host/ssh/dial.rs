@@ -38,23 +38,25 @@ const KEX_FAILURES: [i32; 3] = [-5, -8, -10];
 /// No agreement on which key the host shows.
 struct OtherKind;
 
-/// Connects to a host, directly or through another one, and logs in.
+/// Connects to a host, directly or through another one, and logs in; one that does not answer is called `attempts`
+/// times.
 pub(super) fn dial(
     login: &Login,
     through: Option<&Connection>,
     answers: &Answers,
     purpose: Use,
+    attempts: u32,
 ) -> Result<Connection, SshError> {
     let mut attempt = 1;
     loop {
         match dial_once(login, through, answers, purpose) {
             // What may pass is tried again: a host that starts, an sshd with too many callers.
-            Err(error) if error.trouble == Trouble::Unreachable && attempt < ATTEMPTS => {
+            Err(error) if error.trouble == Trouble::Unreachable && attempt < attempts => {
                 attempt += 1;
                 thread::sleep(PAUSE * attempt);
             }
-            Err(mut error) if error.trouble == Trouble::Unreachable => {
-                error.message = format!("{} ({ATTEMPTS} attempts)", error.message);
+            Err(mut error) if error.trouble == Trouble::Unreachable && attempts > 1 => {
+                error.message = format!("{} ({attempts} attempts)", error.message);
                 return Err(error);
             }
             done => return done,

@@ -95,11 +95,11 @@ impl Operator {
         self.made(numbers, Host::bare)
     }
 
-    fn made(&self, numbers: &[usize], make: fn(&'static str, u8) -> Host) -> Vec<Host> {
+    fn made(&self, numbers: &[usize], new: fn(&'static str, u8) -> Host) -> Vec<Host> {
         let hosts = std::thread::scope(|scope| {
             let one = |number: &usize| HOSTS[number - 1];
             let made: Vec<_> =
-                numbers.iter().map(one).map(|(name, octet)| scope.spawn(move || make(name, octet))).collect();
+                numbers.iter().map(one).map(|(name, octet)| scope.spawn(move || new(name, octet))).collect();
             made.into_iter().map(|host| host.join().unwrap()).collect()
         });
         for number in numbers {

@@ -11,10 +11,14 @@
 )]
 
 mod apply;
+mod apply_fault;
+mod apply_kill;
+mod apply_limit;
 mod apply_plan;
 mod apply_refused;
 mod day2;
 mod discovery;
+mod disturbed;
 mod estate;
 mod fault;
 mod grow;
@@ -42,3 +46,4 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod watched;

@@ -33,7 +33,7 @@ struct Fault {
 const CABLE: Fault = Fault {
     happen: Host::cut,
     end: Host::heal,
-    words: &["lost", "cannot be reached", "No route to host"],
+    words: &["lost", "cannot reach", "cannot shake hands"],
     args: &["--retries", "1"],
 };
 

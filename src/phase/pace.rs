@@ -15,6 +15,12 @@ const KUBELET_STARTS: [&str; 2] = ["kubelet-start", WORKERS_START];
 /// A kubelet without static pods that starts before an API server answers backs off, and costs twenty seconds.
 const WORKERS_START: &str = "workers/kubelet-start";
 
+/// The last of the authorities and keys that control planes keep.
+const KEPT: &str = "certs/sa";
+
+/// How the phases begin that place certificates.
+const IDENTITIES: [&str; 2] = ["certs/", "kubeconfig/"];
+
 /// Asks from a worker for the API at its endpoint.
 const WORKERS_LOOK: &str = "workers/endpoint";
 /// Takes rights away that are only for the time before the first thing is written.
@@ -23,7 +29,7 @@ const RIGHTS_END: &str = "kube-vip-finalize";
 /// The order of a cluster's steps: control planes start at the same time, workers and whatever goes through the API
 /// when the first of them answers.
 pub fn order(steps: &[Step]) -> Order {
-    let mut gates = Vec::new();
+    let mut gates = identities_wait(steps);
     if steps.iter().any(|step| step.phase == WORKERS_LOOK) {
         gates.push(gate(WORKERS_LOOK, None, API_ANSWERS, At::AnyHost));
     }
@@ -49,6 +55,22 @@ pub fn order(steps: &[Step]) -> Order {
         gates.extend(KUBELET_STARTS.map(|start| gate(phase, None, start, At::SameHost)));
     }
     Order::Paced(gates)
+}
+
+/// Hosts that keep no authority get what one has signed when a control plane has it: a run that ended before would leave
+/// them with certificates of an authority that nobody has, and the next run makes another one.
+fn identities_wait(steps: &[Step]) -> Vec<Gate> {
+    let keeps = |lane: &Lane| steps.iter().any(|step| step.phase == KEPT && Lane::of(step) == *lane);
+    let mut lanes: Vec<Lane> = Vec::new();
+    let mut gates = Vec::new();
+    for step in steps.iter().filter(|step| IDENTITIES.iter().any(|start| step.phase.starts_with(start))) {
+        let lane = Lane::of(step);
+        if matches!(lane, Lane::Host(_)) && !lanes.contains(&lane) && !keeps(&lane) {
+            gates.push(gate(&step.phase, Some(lane.clone()), KEPT, At::AnyHost));
+            lanes.push(lane);
+        }
+    }
+    gates
 }
 
 /// Whether an API server is waited for on this host.

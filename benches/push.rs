@@ -60,13 +60,8 @@ fn main() -> anyhow::Result<()> {
     let pushed = side_by_side(hosts.iter().collect(), PARALLEL, |host: &Ssh| host.change_many(&changes));
     pushed.into_iter().collect::<Result<Vec<()>, _>>()?;
     let done = start.elapsed();
-    println!(
-        "{:.2} {:.2} {:.2} {:.2}",
-        done.as_secs_f64(),
-        connected.as_secs_f64(),
-        (asked - connected).as_secs_f64(),
-        (done - asked).as_secs_f64()
-    );
+    let [connected, asked, done] = [connected, asked, done].map(|passed| passed.as_secs_f64());
+    println!("{done:.2} {connected:.2} {:.2} {:.2}", asked - connected, done - asked);
     Ok(())
 }
 

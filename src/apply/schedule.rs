@@ -82,11 +82,15 @@ impl<'a> Board<'a> {
         }
         let mut gates: BTreeMap<&str, Vec<&Gate>> = BTreeMap::new();
         if let Order::Paced(all) = &plan.order {
-            all.iter().for_each(|gate| gates.entry(&gate.phase).or_default().push(gate));
+            for gate in all {
+                gates.entry(&gate.phase).or_default().push(gate);
+            }
         }
         let groups = groups(plan);
         let mut left = vec![0; groups.iter().max().map_or(0, |last| last + 1)];
-        groups.iter().for_each(|group| left[*group] += 1);
+        for group in &groups {
+            left[*group] += 1;
+        }
         let ready = BTreeSet::new();
         let mut board = Self { plan, lanes, by_lane, hosts, gates, ready, busy: 0, groups, left };
         board.look_at((0..board.lanes.len()).collect());

@@ -135,10 +135,10 @@ pub(super) fn named_by(plan: &Plan, cluster: &Cluster) -> Vec<CertSpec> {
             _ => {}
         }
     }
-    let names: BTreeSet<CertName> = named.iter().map(|(_, name)| *name).collect();
+    let wanted: BTreeSet<CertName> = named.iter().map(|(_, name)| *name).collect();
     let mut specs = spec::all_specs(cluster);
     specs.retain(|spec| {
-        names.contains(&spec.name) && (spec.is_shared() || named.contains(&(spec.node.clone(), spec.name)))
+        wanted.contains(&spec.name) && (spec.is_shared() || named.contains(&(spec.node.clone(), spec.name)))
     });
     specs
 }

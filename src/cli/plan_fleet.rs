@@ -120,7 +120,9 @@ fn plan(
     let options = Options { prepare: !args.no_prepare, prune: args.prune, only, ..Options::default() };
     let cluster = loaded.cluster.clone();
     let session = if args.offline {
-        render::guess(&cluster).iter().for_each(|warning| reporter.tell(warning));
+        if let Some(warning) = render::guess(&cluster) {
+            reporter.tell(&warning);
+        }
         FleetSession::assumed(cluster, options, parallel, interrupt, &reporter)?
     } else {
         let connected = fleet::connect(&cluster, parallel, settings, &reporter);

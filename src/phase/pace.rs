@@ -5,6 +5,7 @@ use crate::plan::Gate;
 use crate::plan::Lane;
 use crate::plan::Order;
 use crate::plan::Step;
+use std::collections::BTreeSet;
 
 /// Comes to its end on a host when the API server of that host answers.
 const API_ANSWERS: &str = "wait-control-plane";
@@ -20,6 +21,12 @@ const WORKERS_START: &str = "workers/kubelet-start";
 const ETCD_STARTS: &str = "etcd-hosts/kubelet-start";
 const CONTROL_PLANE_STARTS: &str = "kubelet-start";
 
+/// The last of the authorities and keys that control planes keep.
+const KEPT: &str = "certs/sa";
+
+/// How the phases begin that place certificates.
+const IDENTITIES: [&str; 2] = ["certs/", "kubeconfig/"];
+
 /// Asks from a worker for the API at its endpoint.
 const WORKERS_LOOK: &str = "workers/endpoint";
 /// Takes rights away that are only for the time before the first thing is written.
@@ -28,7 +35,7 @@ const RIGHTS_END: &str = "kube-vip-finalize";
 /// The order of a cluster's steps: control planes start at the same time, workers and whatever goes through the API
 /// when the first of them answers.
 pub fn order(steps: &[Step]) -> Order {
-    let mut gates = Vec::new();
+    let mut gates = identities_wait(steps);
     if steps.iter().any(|step| step.phase == WORKERS_LOOK) {
         gates.push(gate(WORKERS_LOOK, None, API_ANSWERS, At::AnyHost));
     }
@@ -57,6 +64,18 @@ pub fn order(steps: &[Step]) -> Order {
         gates.extend(KUBELET_STARTS.map(|start| gate(phase, None, start, At::SameHost)));
     }
     Order::Paced(gates)
+}
+
+/// Hosts that keep no authority get what one has signed when a control plane has it: a run that ended before would leave
+/// them with certificates of an authority that nobody has, and the next run makes another one.
+fn identities_wait(steps: &[Step]) -> Vec<Gate> {
+    let mut seen: BTreeSet<Lane> = steps.iter().filter(|step| step.phase == KEPT).map(Lane::of).collect();
+    let identities = steps.iter().filter(|step| IDENTITIES.iter().any(|start| step.phase.starts_with(start)));
+    let first = identities.filter(|step| {
+        let lane = Lane::of(step);
+        matches!(lane, Lane::Host(_)) && seen.insert(lane)
+    });
+    first.map(|step| gate(&step.phase, Some(Lane::of(step)), KEPT, At::AnyHost)).collect()
 }
 
 /// Whether an API server is waited for on this host.

@@ -10,6 +10,7 @@ use crate::facts::checks::Kubelet;
 use crate::facts::checks::PathState;
 use crate::facts::checks::Process;
 use crate::facts::question::KUBELET_PORT;
+use crate::facts::question::manifest_path;
 use crate::facts::runtime::Connection;
 use crate::facts::runtime::RuntimeConfig;
 use crate::facts::runtime::Status;
@@ -118,10 +119,13 @@ pub(super) fn file_existing(subject: &Subject, path: &str) -> Vec<Problem> {
     })
 }
 
-/// A directory of ours holds our own data.
+/// A directory of ours holds our own data. So does one that stood there before, once the pod of our etcd does: a kubelet
+/// that is started again and again may have started it before the receipt could tell.
 pub(super) fn directory_available(subject: &Subject, path: &str) -> Vec<Problem> {
     let below = format!("{}/", path.trim_end_matches('/'));
-    if subject.ours.iter().any(|ours| ours == path || ours.starts_with(&below)) {
+    let pod = manifest_path("etcd");
+    let pod_is_ours = subject.ours.contains(&pod) && subject.facts.existing_paths.contains(&pod);
+    if pod_is_ours || subject.ours.iter().any(|ours| ours == path || ours.starts_with(&below)) {
         return Vec::new();
     }
     let message = match subject.facts.checks.paths.get(path) {

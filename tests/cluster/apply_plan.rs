@@ -1,4 +1,4 @@
-//! A cluster from this machine: a reviewed plan, drift, and locks of runs that are at work, silent, or dead.
+//! A cluster from this machine: a reviewed plan, drift, and runs that follow a dead one.
 
 use crate::lab;
 use crate::lab::Host;
@@ -67,8 +67,8 @@ impl Desk {
 }
 
 #[test]
-fn a_reviewed_plan_drift_and_locks() {
-    if !lab::available("a_reviewed_plan_drift_and_locks") {
+fn a_reviewed_plan_drift_and_dead_runs() {
+    if !lab::available("a_reviewed_plan_drift_and_dead_runs") {
         return;
     }
     let (cp, worker) = (Host::kube("kwt-r1", 101), Host::kube("kwt-r2", 102));
@@ -91,7 +91,6 @@ fn a_reviewed_plan_drift_and_locks() {
     );
 
     drift(&desk, &cp);
-    respects_a_living_lock_and_breaks_a_silent_one(&desk, &cp);
     follows_a_dead_one(&desk, &cp, "-KILL", 1, -1);
     follows_a_dead_one(&desk, &cp, "-INT", 2, 130);
 }
@@ -110,25 +109,6 @@ fn drift(desk: &Desk, cp: &Host) {
     desk.expect(0, &["plan", "--out", "after.json"], &[]);
     desk.expect(0, &["apply", "--plan", "after.json"], &["1 changed"]);
     desk.expect(0, &["plan", "--detailed-exitcode"], &[]);
-}
-
-fn respects_a_living_lock_and_breaks_a_silent_one(desk: &Desk, cp: &Host) {
-    let holder = r#"{"run":"abcd1234","user":"jane","machine":"laptop","since":"2026-05-01T12:00:00Z","command":"kubewright apply","process":{"machineId":"","bootId":"x","namespace":"","pid":1,"started":"1"}}"#;
-    cp.write(LOCK, &format!("{holder}\n"));
-    cp.ok(&format!("touch {LOCK}"));
-    desk.expect(
-        11,
-        &["apply", "--yes"],
-        &["kwt-r1 is locked by jane@laptop since 2026-05-01", "--break-lock abcd1234"],
-    );
-    desk.expect(11, &["apply", "--yes", "--break-lock", "abcd1234"], &["is locked by"]);
-    desk.expect(11, &["unlock"], &["left alone"]);
-    let on_host = cp.run("kubewright reset --force");
-    assert_eq!(on_host.code, 11, "{}", on_host.text());
-    cp.ok(&format!("touch -d '10 minutes ago' {LOCK}"));
-    desk.expect(11, &["apply", "--yes"], &["nobody has heard of it for long"]);
-    desk.expect(0, &["apply", "--yes", "--break-lock", "abcd1234"], &["took over the lock of jane@laptop"]);
-    cp.ok(&format!("test ! -e {LOCK}"));
 }
 
 /// A run that is killed leaves its lock, and the next one from the same machine goes on without a word from anybody.

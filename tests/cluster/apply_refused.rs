@@ -46,12 +46,12 @@ fn add_ops(host: &Host) {
 
 #[test]
 fn all_that_stands_in_the_way_is_told_together() {
-    if !lab::available("apply_refused::all_that_stands_in_the_way_is_told_together") {
+    if !lab::bare_available("apply_refused::all_that_stands_in_the_way_is_told_together") {
         return;
     }
     let _turn = estate::turn();
     let operator = Operator::new();
-    let hosts = operator.hosts(&[1, 2, 3, 4, 6, 7]);
+    let hosts = operator.bare_hosts(&[1, 2, 3, 4, 6, 7]);
     let [first, _, third, fourth, foreign, clone] = &hosts[..] else { unreachable!() };
     // Another key than the known one.
     let known = std::fs::read_to_string(operator.known_hosts()).unwrap();
@@ -82,6 +82,7 @@ fn all_that_stands_in_the_way_is_told_together() {
     println!("{text}");
     assert_eq!(outcome.code, 4, "{text}");
     for (host, words) in [
+        (name(1), "kubelet is not in path"),
         (name(2), "key has changed"),
         (name(3), "password"),
         (name(4), "sudo"),

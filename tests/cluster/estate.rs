@@ -59,7 +59,7 @@ impl Layout {
         }
     }
 
-    fn yaml(&self) -> String {
+    pub(crate) fn yaml(&self) -> String {
         let mut text = format!(
             "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  ssh: {{user: root, \
              identityFile: {}}}\n  containerRuntime: {{provider: containerd}}\n  artifacts: {{source: none}}\n  \
@@ -99,8 +99,19 @@ impl Operator {
 
     /// Fresh hosts by number, side by side, whose keys are known.
     pub(crate) fn hosts(&self, numbers: &[usize]) -> Vec<Host> {
+        self.made(numbers, Host::kube)
+    }
+
+    /// The same without anything of Kubernetes.
+    pub(crate) fn bare_hosts(&self, numbers: &[usize]) -> Vec<Host> {
+        self.made(numbers, Host::bare)
+    }
+
+    fn made(&self, numbers: &[usize], new: fn(&'static str, u8) -> Host) -> Vec<Host> {
         let hosts = std::thread::scope(|scope| {
-            let made: Vec<_> = numbers.iter().map(|number| scope.spawn(move || host(*number))).collect();
+            let one = |number: &usize| HOSTS[number - 1];
+            let made: Vec<_> =
+                numbers.iter().map(one).map(|(name, octet)| scope.spawn(move || new(name, octet))).collect();
             made.into_iter().map(|host| host.join().unwrap()).collect()
         });
         for number in numbers {
@@ -131,17 +142,26 @@ impl Operator {
         std::fs::write(path, text + "\n").unwrap();
     }
 
+    /// A file of the operator's home.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
     pub(crate) fn known_hosts(&self) -> PathBuf {
-        self.home.path().join(".ssh/known_hosts")
+        self.path(".ssh/known_hosts")
     }
 
     /// Writes the file with the cluster.
     pub(crate) fn write(&self, layout: &Layout) {
-        std::fs::write(self.file(), layout.yaml()).unwrap();
+        self.write_text(&layout.yaml());
+    }
+
+    pub(crate) fn write_text(&self, text: &str) {
+        std::fs::write(self.file(), text).unwrap();
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.home.path().join("cluster.yaml")
+        self.path("cluster.yaml")
     }
 
     /// The program with these arguments and the operator's home.

@@ -34,8 +34,8 @@ pub(crate) fn assert_fails(outcome: &Outcome, code: i32, says: &[&str]) {
 }
 
 /// No file stands half-written: the temporary ones are gone.
-fn assert_nothing_half_written(host: &Host) {
-    let left = host.ok("find /etc/kubernetes /var/lib/kubelet/*.* /var/lib/kubewright -size 0 -type f -o -name '*.tmp*' -o -name '.*kubewright*' 2>/dev/null || true");
+pub(crate) fn assert_nothing_half_written(host: &Host) {
+    let left = host.ok("find /etc/kubernetes /etc/haproxy /etc/keepalived /var/lib/kubelet/*.* /var/lib/kubewright -size 0 -type f -o -name '*.tmp*' -o -name '.*kubewright*' 2>/dev/null || true");
     assert_eq!(left, "", "left behind");
 }
 

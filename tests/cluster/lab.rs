@@ -4,6 +4,7 @@ use crate::skip::skip;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -13,7 +14,30 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_kubewright");
 /// The configuration that both kubeadm and kubewright take in the lab.
 pub(crate) const CONFIG: &str = include_str!("../lab/kubeadm.yaml");
 
-/// Whether the lab can be used; says why not.
+/// Whether there can be hosts for a test that needs nothing of Kubernetes; says why not.
+pub(crate) fn bare_available(test: &str) -> bool {
+    static TROUBLE: OnceLock<Option<String>> = OnceLock::new();
+    // Whoever names binaries wants to see a lab that is broken.
+    let trouble = TROUBLE
+        .get_or_init(|| if std::env::var_os("KUBEWRIGHT_TEST_KUBE").is_some() { None } else { trouble() });
+    if let Some(why) = trouble {
+        skip(test, why);
+    }
+    trouble.is_none()
+}
+
+/// What keeps this machine from having lab hosts: the last word of trying one.
+fn trouble() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("needs root for the lab".to_owned());
+    }
+    let tried = lab(&["up", "kwt-try", "253"]);
+    let _ = lab(&["down", "kwt-try"]);
+    let last = tried.stderr.lines().rfind(|line| !line.is_empty()).unwrap_or("it says nothing");
+    (tried.code != 0).then(|| format!("no lab hosts here: {last}"))
+}
+
+/// Whether the lab can be used, with the real parts of Kubernetes; says why not.
 pub(crate) fn available(test: &str) -> bool {
     let kube = std::env::var_os("KUBEWRIGHT_TEST_KUBE");
     let missing = match kube {
@@ -78,6 +102,14 @@ impl Host {
         let host = Self { name };
         let made = lab(&["up", name, &octet.to_string()]);
         assert_eq!(made.code, 0, "lab up {name}: {}", made.text());
+        host
+    }
+
+    /// The same with its container runtime at work.
+    pub(crate) fn with_runtime(name: &'static str, octet: u8) -> Self {
+        let host = Self::bare(name, octet);
+        host.ok("systemctl start containerd");
+        host.until(Duration::from_secs(20), "ctr version");
         host
     }
 

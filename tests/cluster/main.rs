@@ -1,7 +1,7 @@
-//! Whole control planes on real hosts, with the real parts of Kubernetes.
-//!
-//! Needs what `tests/lab/README.md` says, and `KUBEWRIGHT_TEST_KUBE`; without these every test says that it is
-//! skipped. A host takes a processor for itself while it starts: `--test-threads 1` or 2.
+//! Real hosts: two tiers, both of which need what `tests/lab/README.md` says. Tests that ask [`lab::bare_available`]
+//! need hosts only; those that ask [`lab::available`] make whole clusters of the real parts of Kubernetes, which
+//! `KUBEWRIGHT_TEST_KUBE` names. What cannot run says that it is skipped, and why. A host takes a processor for itself
+//! while it starts: `--test-threads 1` or 2.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,10 +11,14 @@
 )]
 
 mod apply;
+mod apply_fault;
+mod apply_kill;
+mod apply_limit;
 mod apply_plan;
 mod apply_refused;
 mod day2;
 mod discovery;
+mod disturbed;
 mod endpoint;
 mod estate;
 mod etcd_hosts;
@@ -31,6 +35,7 @@ mod kill;
 mod kubeadm;
 mod lab;
 mod links;
+mod locks;
 mod normal;
 mod parity;
 mod phases;
@@ -44,3 +49,4 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod watched;

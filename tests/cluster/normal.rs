@@ -19,7 +19,7 @@ pub(crate) fn file(path: &Path, content: &[u8]) -> Value {
     let text = || String::from_utf8(content.to_vec()).unwrap();
     match ending {
         "crt" | "key" | "pub" | "pem" => pem(content),
-        "conf" => kubeconfig(&text()),
+        "conf" if text().contains("kind: Config") => kubeconfig(&text()),
         "yaml" => manifest(&text()),
         _ => Value::String(text()),
     }

@@ -4,6 +4,9 @@ use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 const CLUSTER: &str = "apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
@@ -19,19 +22,43 @@ spec:
 ---
 ";
 
+const INIT: &str = "kubewright init --config cluster.yaml";
+
+/// A host with the program and the cluster's file, and an empty directory to prepare it from.
+fn bare() -> Host {
+    let host = Host::bare("kwt-p2", 87);
+    host.put(Path::new(env!("CARGO_BIN_EXE_kubewright")), "/usr/local/bin/kubewright");
+    host.write("/root/cluster.yaml", &format!("{CLUSTER}{CONFIG}"));
+    host.ok("mkdir -p stock/images");
+    host
+}
+
+/// Whoever holds it may have the host of that name.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn an_empty_directory_prepares_no_host() {
+    if !lab::bare_available("an_empty_directory_prepares_no_host") {
+        return;
+    }
+    let _turn = turn();
+    let host = bare();
+    let empty = host.run(&format!("{INIT} --prepare"));
+    assert_eq!(empty.code, 3, "{}", empty.text());
+    assert!(empty.text().contains("there is no kubelet for amd64 in `/root/stock`"), "{}", empty.text());
+    assert_eq!(host.run("ls /var/lib/kubewright /usr/local/bin/kubelet").code, 2, "something was written");
+}
+
 #[test]
 fn a_bare_host_becomes_a_control_plane_and_itself_again() {
     if !lab::available("a_bare_host_becomes_a_control_plane_and_itself_again") {
         return;
     }
-    let host = Host::bare("kwt-p2", 87);
-    host.put(Path::new(env!("CARGO_BIN_EXE_kubewright")), "/usr/local/bin/kubewright");
-    host.write("/root/cluster.yaml", &format!("{CLUSTER}{CONFIG}"));
-    let init = "kubewright init --config cluster.yaml";
-    host.ok("mkdir -p stock/images");
-    let empty = host.run(&format!("{init} --prepare"));
-    assert_eq!(empty.code, 3, "{}", empty.text());
-    assert!(empty.text().contains("there is no kubelet for amd64 in `/root/stock`"), "{}", empty.text());
+    let _turn = turn();
+    let host = bare();
     stock(&host);
     // Something of the kind that a pod network would install.
     let network =
@@ -39,12 +66,12 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
     host.ok("mkdir -p /etc/cni/net.d");
     host.write("/etc/cni/net.d/10-lab.conflist", &network);
 
-    let refused = host.run(init);
+    let refused = host.run(INIT);
     assert_eq!(refused.code, 4, "{}", refused.text());
     assert_eq!(host.run("ls /var/lib/kubewright /usr/local/bin/kubelet").code, 2, "something was written");
 
     let theirs = host.ok("cat /etc/containerd/config.toml");
-    host.ok(&format!("{init} --prepare"));
+    host.ok(&format!("{INIT} --prepare"));
     host.settled();
     for unit in ["containerd", "kubelet"] {
         host.ok(&format!("systemctl is-active {unit} && systemctl is-enabled {unit}"));
@@ -63,12 +90,12 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
     }
     assert_eq!(host.ok("cat /etc/hosts").matches("kwt-p2").count(), 2);
 
-    let again = host.run(&format!("{init} --prepare"));
+    let again = host.run(&format!("{INIT} --prepare"));
     assert_eq!(again.code, 0, "{}", again.text());
     assert!(again.stderr.contains(": 0 changed, "), "{}", again.stderr);
 
     host.ok("echo broken >>/usr/local/bin/kubectl");
-    let mended = host.run(&format!("{init} --prepare"));
+    let mended = host.run(&format!("{INIT} --prepare"));
     assert!(mended.stderr.contains(": 1 changed, "), "{}", mended.stderr);
     host.ok("kubectl version --client");
 

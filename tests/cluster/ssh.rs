@@ -51,7 +51,7 @@ impl Scene {
     fn new() -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = LabHost::kube(NAME, OCTET);
+        let host = LabHost::with_runtime(NAME, OCTET);
         host.ok("useradd -m -s /bin/bash ops && echo 'ops:open sesame' | chpasswd");
         host.ok("install -d -o ops -m 700 ~ops/.ssh && install -o ops ~/.ssh/authorized_keys ~ops/.ssh/");
         Self { host, home: tempfile::tempdir().unwrap(), _turn: turn }
@@ -115,7 +115,7 @@ fn facts_are_told_where_they_are_asked_for() {
 
 #[test]
 fn a_host_says_over_ssh_what_it_says_on_itself() {
-    if !lab::available("a_host_says_over_ssh_what_it_says_on_itself") {
+    if !lab::bare_available("a_host_says_over_ssh_what_it_says_on_itself") {
         return;
     }
     let scene = Scene::new();
@@ -156,7 +156,7 @@ fn a_host_says_over_ssh_what_it_says_on_itself() {
 
 #[test]
 fn a_user_becomes_root_as_sudoers_has_it() {
-    if !lab::available("a_user_becomes_root_as_sudoers_has_it") {
+    if !lab::bare_available("a_user_becomes_root_as_sudoers_has_it") {
         return;
     }
     let scene = Scene::new();
@@ -210,7 +210,7 @@ fn a_user_becomes_root_as_sudoers_has_it() {
 
 #[test]
 fn a_user_without_rights_gets_as_far_as_it_may() {
-    if !lab::available("a_user_without_rights_gets_as_far_as_it_may") {
+    if !lab::bare_available("a_user_without_rights_gets_as_far_as_it_may") {
         return;
     }
     let scene = Scene::new();
@@ -248,7 +248,7 @@ fn a_user_without_rights_gets_as_far_as_it_may() {
 
 #[test]
 fn passwords_are_taken_in_either_way() {
-    if !lab::available("passwords_are_taken_in_either_way") {
+    if !lab::bare_available("passwords_are_taken_in_either_way") {
         return;
     }
     let scene = Scene::new();
@@ -280,7 +280,7 @@ fn passwords_are_taken_in_either_way() {
 
 #[test]
 fn a_cable_that_is_pulled_ends_what_runs_and_a_plugged_one_goes_on() {
-    if !lab::available("a_cable_that_is_pulled_ends_what_runs_and_a_plugged_one_goes_on") {
+    if !lab::bare_available("a_cable_that_is_pulled_ends_what_runs_and_a_plugged_one_goes_on") {
         return;
     }
     let scene = Scene::new();

@@ -28,9 +28,14 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
 
 /// The lab's configuration with a token and a certificate key that are not left to chance.
 fn config() -> String {
+    with_fixed_names(CONFIG)
+}
+
+/// A configuration with a token and a certificate key that are not left to chance.
+pub(crate) fn with_fixed_names(config: &str) -> String {
     let fixed = "kind: InitConfiguration\nbootstrapTokens: [{token: abcdef.0123456789abcdef}]\ncertificateKey: \
                  9555b74008f24687eb964bd90a164ecb5760a89481d9c55a77c129b7db438168\n";
-    CONFIG.replacen("kind: InitConfiguration\n", fixed, 1)
+    config.replacen("kind: InitConfiguration\n", fixed, 1)
 }
 
 /// The host whose states are compared, fresh, with its configuration. For the holder of the [`turn`].
@@ -77,6 +82,10 @@ pub(crate) struct State {
 const PATHS: &str = "etc/kubernetes var/lib/kubelet/config.yaml var/lib/kubelet/instance-config.yaml \
                      var/lib/kubelet/kubeadm-flags.env var/lib/kubelet/pki";
 
+/// More that a run over a whole cluster writes.
+const WHOLE_PATHS: &str =
+    "etc/haproxy etc/keepalived etc/systemd/system etc/sysctl.d etc/modules-load.d etc/containerd";
+
 const KINDS: &str = "namespaces,nodes,configmaps,secrets,serviceaccounts,services,deployments,daemonsets,roles,\
                      rolebindings,clusterroles,clusterrolebindings,apiservices,priorityclasses";
 
@@ -87,6 +96,24 @@ impl State {
         let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
         let list = host.kubectl(&format!("get {KINDS} -A -o json"));
         Self { files: files(host), objects: objects(&list), changed: changed(&receipt) }
+    }
+
+    /// All hosts of a cluster, the first of which is a control plane and knows the cluster's objects.
+    pub(crate) fn of_all(hosts: &[Host]) -> Vec<Self> {
+        hosts[0].until(Duration::from_mins(2), AT_REST);
+        let list = hosts[0].kubectl(&format!("get {KINDS} -A -o json"));
+        let mut cluster = objects(&list);
+        for fields in cluster.values_mut() {
+            // Whoever is seen first has the first range.
+            fields.retain(|field, _| !field.starts_with("/spec/podCIDR"));
+        }
+        let mut cluster = Some(cluster);
+        let state = |host: &Host| {
+            let receipt = host.run("cat /var/lib/kubewright/receipt.json").stdout;
+            let files = files_below(host, &format!("{PATHS} {WHOLE_PATHS}"));
+            Self { files, objects: cluster.take().unwrap_or_default(), changed: changed(&receipt) }
+        };
+        hosts.iter().map(state).collect()
     }
 
     /// A host that has joined, and its node, which `control_plane` knows; the rest of the cluster is left out.
@@ -171,7 +198,11 @@ fn objects(list: &str) -> Documents {
 }
 
 pub(crate) fn files(host: &Host) -> Documents {
-    let archive = host.bytes(&format!("cd / && tar -c --ignore-failed-read {PATHS} 2>/dev/null"));
+    files_below(host, PATHS)
+}
+
+fn files_below(host: &Host, paths: &str) -> Documents {
+    let archive = host.bytes(&format!("cd / && tar -c --ignore-failed-read {paths} 2>/dev/null"));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("archive");
     std::fs::write(&file, archive).unwrap();

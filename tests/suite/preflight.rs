@@ -366,6 +366,22 @@ fn ports_and_files() {
             },
             &[],
         ),
+        // Our pod is there, and made the data before the receipt could tell of the directory.
+        (
+            |case| {
+                case.facts.checks.paths.insert("/var/lib/etcd".to_owned(), PathState::Directory);
+                case.facts.existing_paths.insert("/etc/kubernetes/manifests/etcd.yaml".to_owned());
+                case.ours.insert("/etc/kubernetes/manifests/etcd.yaml".to_owned());
+            },
+            &[],
+        ),
+        (
+            |case| {
+                case.facts.checks.paths.insert("/var/lib/etcd".to_owned(), PathState::Directory);
+                case.ours.insert("/etc/kubernetes/manifests/etcd.yaml".to_owned());
+            },
+            &["E DirAvailable--var-lib-etcd: /var/lib/etcd is not empty"],
+        ),
     ]);
 }
 

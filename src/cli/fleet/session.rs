@@ -436,7 +436,7 @@ impl FleetSession {
     }
 
     fn record_baselines(&self) -> Result<(), HostError> {
-        let all: Vec<_> = self.answers.untouched.iter().collect();
+        let all: Vec<_> = self.answers.untouched.iter().filter(|(name, _)| self.includes(name)).collect();
         let written = side_by_side(all, self.parallel, |(name, untouched)| match self.hosts.get(name) {
             Some(host) => baseline::record(&**host, untouched.clone(), self.now),
             None => Ok(()),

@@ -32,7 +32,12 @@ pub(super) struct Bastions {
 
 impl Bastions {
     /// The connection to the last of these hosts; the ones before it lead there.
-    fn get(&self, hops: &[Login], answers: &Answers) -> Result<Option<Arc<Connection>>, SshError> {
+    fn get(
+        &self,
+        hops: &[Login],
+        answers: &Answers,
+        attempts: u32,
+    ) -> Result<Option<Arc<Connection>>, SshError> {
         let Some((last, before)) = hops.split_last() else { return Ok(None) };
         let key = hops.iter().map(Login::address).collect::<Vec<_>>().join(",");
         let slot = {
@@ -44,9 +49,9 @@ impl Bastions {
         if let Some(connection) = slot.as_ref().filter(|connection| connection.is_fit()) {
             return Ok(Some(Arc::clone(connection)));
         }
-        let through = self.get(before, answers)?;
-        let connection =
-            dial(last, through.as_deref(), answers, Use::Bastion).map_err(|error| of_bastion(last, error))?;
+        let through = self.get(before, answers, attempts)?;
+        let connection = dial(last, through.as_deref(), answers, Use::Bastion, attempts)
+            .map_err(|error| of_bastion(last, error))?;
         let connection = Arc::new(connection.keeping(through));
         *slot = Some(Arc::clone(&connection));
         Ok(Some(connection))
@@ -63,15 +68,20 @@ fn of_bastion(bastion: &Login, error: SshError) -> SshError {
 }
 
 impl Link {
-    pub(super) fn new(route: &Route, bastions: &Bastions, answers: &Answers) -> Result<Self, SshError> {
+    pub(super) fn new(
+        route: &Route,
+        bastions: &Bastions,
+        answers: &Answers,
+        attempts: u32,
+    ) -> Result<Self, SshError> {
         let mut attempt = 1;
         loop {
-            let through = bastions.get(&route.hops, answers)?;
+            let through = bastions.get(&route.hops, answers, attempts)?;
             let waited = |error: &SshError| {
                 // Behind another host, which does not answer.
                 error.trouble == Trouble::BastionFailed && through.as_ref().is_some_and(|one| one.is_stuck())
             };
-            match dial(&route.target, through.as_deref(), answers, Use::Host) {
+            match dial(&route.target, through.as_deref(), answers, Use::Host, attempts) {
                 Err(error) if waited(&error) && attempt < MAX_BASTIONS => attempt += 1,
                 Err(error) => return Err(error),
                 Ok(connection) => return Ok(Self { connection: connection.keeping(through) }),

@@ -38,12 +38,14 @@ const KEX_FAILURES: [i32; 3] = [-5, -8, -10];
 /// No agreement on which key the host shows.
 struct OtherKind;
 
-/// Connects to a host, directly or through another one, and logs in.
+/// Connects to a host, directly or through another one, and logs in; one that does not answer is called `attempts`
+/// times.
 pub(super) fn dial(
     login: &Login,
     through: Option<&Connection>,
     answers: &Answers,
     purpose: Use,
+    attempts: u32,
 ) -> Result<Connection, SshError> {
     // A host that does not answer behind a bastion keeps all others waiting while it is called.
     let is_stuck = || through.is_some_and(Connection::is_stuck);
@@ -51,11 +53,11 @@ pub(super) fn dial(
     loop {
         match dial_once(login, through, answers, purpose) {
             // What may pass is tried again: a host that starts, an sshd with too many callers.
-            Err(error) if error.trouble == Trouble::Unreachable && attempt < ATTEMPTS && !is_stuck() => {
+            Err(error) if error.trouble == Trouble::Unreachable && attempt < attempts && !is_stuck() => {
                 attempt += 1;
                 thread::sleep(PAUSE * attempt);
             }
-            Err(mut error) if error.trouble == Trouble::Unreachable => {
+            Err(mut error) if error.trouble == Trouble::Unreachable && attempts > 1 => {
                 let plural = if attempt == 1 { "" } else { "s" };
                 error.message = format!("{} ({attempt} attempt{plural})", error.message);
                 return Err(error);

@@ -46,6 +46,7 @@ use crate::host::Socket;
 use crate::host::Stream;
 use crate::host::ssh::connect::Bastions;
 use crate::host::ssh::connect::Link;
+use crate::host::ssh::dial::ATTEMPTS;
 use crate::host::ssh::prompt::Answers;
 use crate::host::ssh::route::Route;
 use crate::host::ssh::shell::Marks;
@@ -62,6 +63,10 @@ use zeroize::Zeroizing;
 /// How long one attempt to open a stream may take, where nobody says.
 const STREAM_LIMIT: Duration = Duration::from_secs(10);
 
+/// The host did not answer when it was last called.
+#[derive(Debug)]
+struct Away;
+
 /// A machine that is reached over SSH.
 #[derive(Debug)]
 pub struct Ssh {
@@ -70,7 +75,7 @@ pub struct Ssh {
     bastions: Bastions,
     answers: Answers,
     marks: Marks,
-    link: Mutex<Option<Arc<Link>>>,
+    link: Mutex<Result<Arc<Link>, Away>>,
     sudo_password: Mutex<Option<Zeroizing<String>>>,
     /// The server is known to allow streams to local sockets.
     local_streams: AtomicBool,
@@ -94,7 +99,7 @@ impl Ssh {
         bastions: &Bastions,
     ) -> Result<Self, SshError> {
         let route = route::route(name, access, operator)?;
-        let link = Link::new(&route, bastions, &operator.answers)?;
+        let link = Link::new(&route, bastions, &operator.answers, ATTEMPTS)?;
         Ok(Self {
             name: name.to_owned(),
             sudo_password: Mutex::new(route.sudo_password.clone()),
@@ -102,21 +107,24 @@ impl Ssh {
             bastions: bastions.clone(),
             answers: operator.answers.clone(),
             marks: marks(name)?,
-            link: Mutex::new(Some(Arc::new(link))),
+            link: Mutex::new(Ok(Arc::new(link))),
             local_streams: AtomicBool::new(false),
             unsettled: Mutex::default(),
         })
     }
 
-    /// The connection, made anew where it was lost.
+    /// The connection, made anew where it was lost. One that was away is called once: several things are still to be
+    /// done on it, and each would wait for as long.
     fn link(&self) -> Result<Arc<Link>, SshError> {
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(link) = link.as_ref().filter(|link| link.connection.is_fit()) {
-            return Ok(Arc::clone(link));
-        }
-        let made = Arc::new(Link::new(&self.route, &self.bastions, &self.answers)?);
-        *link = Some(Arc::clone(&made));
-        Ok(made)
+        let attempts = match &*link {
+            Ok(link) if link.connection.is_fit() => return Ok(Arc::clone(link)),
+            Ok(_) => ATTEMPTS,
+            Err(Away) => 1,
+        };
+        let made = Link::new(&self.route, &self.bastions, &self.answers, attempts).map(Arc::new);
+        *link = made.as_ref().map(Arc::clone).map_err(|_| Away);
+        made
     }
 
     fn sudo_password(&self) -> Option<Zeroizing<String>> {

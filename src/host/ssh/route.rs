@@ -22,8 +22,9 @@ use zeroize::Zeroizing;
 /// How long one attempt to connect may take, where nobody says.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same for a sign of life after a silence.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// After how long a silence the other side is asked for a sign of life, where nobody says (`ServerAliveInterval`). Four
+/// such silences in a row end a connection: a host whose cable was pulled is noticed after 20 seconds.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// Keys that are tried where none is named, as OpenSSH does.
 const USUAL_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];

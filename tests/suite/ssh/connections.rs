@@ -96,6 +96,9 @@ fn a_server_that_is_gone_is_told_with_the_number_of_attempts() {
     let HostError::Ssh(error) = error else { panic!("{error:?}") };
     assert_eq!(error.trouble, Trouble::Unreachable);
     assert!(error.to_string().contains("3 attempts"), "{error}");
+    // One that was away is not waited for thrice again.
+    let error = ssh.run(&sh("true")).unwrap_err();
+    assert!(!error.to_string().contains("attempts"), "{error}");
     server.restart();
     assert!(ssh.run(&sh("true")).unwrap().success());
     // Somebody who accepts and says nothing is not waited for longer than was asked.

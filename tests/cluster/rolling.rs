@@ -12,7 +12,7 @@ const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
 /// One line for each look at the three API servers: `.` for each that takes connections, `x` for each that refuses
 /// them. One that is only slow is not down.
-const WATCH: &str = r#"#!/bin/sh
+const WATCH: &str = r"#!/bin/sh
 while [ ! -e /root/enough ]; do
   for octet in 121 122 123; do
     curl -sk --max-time 2 -o /dev/null https://10.77.0.$octet:6443/livez
@@ -20,7 +20,7 @@ while [ ! -e /root/enough ]; do
   done
   echo
 done
-"#;
+";
 
 fn with_flag(operator: &Operator, layout: &Layout, flag: &str) {
     operator.write(layout);

@@ -44,7 +44,7 @@ impl Silent {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         rustix::net::listen(&listener, 0).unwrap();
         let address = listener.local_addr().unwrap();
-        let join = |_| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+        let join = |()| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
         let queue = std::iter::repeat(()).map_while(join).take(64).collect();
         Self { port: address.port(), _listener: listener, _queue: queue }
     }

@@ -14,6 +14,7 @@ use kubewright::host::fake::Unit;
 use kubewright::host::fake::said;
 use kubewright::plan::Container;
 use time::OffsetDateTime;
+use time::macros::datetime;
 
 /// Stands where something was done that leaves no other trace.
 const DONE: &str = "/done";
@@ -99,7 +100,7 @@ impl Pods for ImageFiles {
 
     /// Every container is young enough for every manifest.
     fn made(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Option<OffsetDateTime>> {
-        Ok(Some(OffsetDateTime::now_utc()))
+        Ok(Some(datetime!(2100-01-01 00:00 UTC)))
     }
 
     fn complaints(&self, _: &dyn Host, _: &Container) -> anyhow::Result<Vec<String>> {
@@ -141,7 +142,8 @@ pub(crate) fn new(name: &str) -> Fake {
         // Files are older than whatever runs.
         .on_run(&["stat", "-c", "%Z %n"], |command, _| {
             let files = words(command).split_off(4);
-            said(0, &files.iter().map(|path| format!("1 {path}\n")).collect::<String>())
+            let lines: Vec<String> = files.iter().map(|path| format!("1 {path}")).collect();
+            said(0, &lines.join("\n"))
         })
         .on_run(&["chown"], |_, files| done(files, "chown"))
         .on_run(&["modprobe", "-a"], |command, files| {

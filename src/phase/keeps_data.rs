@@ -7,8 +7,7 @@ use crate::kube::static_pod::apiserver::etcd_servers;
 use crate::phase::Context;
 use crate::phase::etcd::local;
 use crate::phase::etcd_join::data_of_member;
-use crate::plan::Identity;
-use crate::plan::Probe;
+use crate::plan::ObjectRef;
 use anyhow::ensure;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -20,7 +19,7 @@ use std::collections::BTreeSet;
 pub fn check(cx: &Context<'_>, ours: &BTreeMap<String, BTreeSet<String>>) -> anyhow::Result<()> {
     let Some(local) = local(cx) else { return Ok(()) };
     same_etcd(cx)?;
-    if cx.running.etcd.is_some() || !has_served(cx, ours) {
+    if cx.running.etcd.is_some() || !has_served(ours) {
         return Ok(());
     }
     let data = data_of_member(&local.data_dir);
@@ -60,9 +59,9 @@ fn same_etcd(cx: &Context<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether an API server has ever answered: it does so only with a majority of etcd.
-fn has_served(cx: &Context<'_>, ours: &BTreeMap<String, BTreeSet<String>>) -> bool {
-    let answered = Probe::Api { path: "/livez".to_owned(), identity: Identity::Admin }.to_string();
-    let mut hosts = cx.cluster.control_planes().filter_map(|node| ours.get(&node.name));
-    hosts.any(|done| done.contains(&answered))
+/// Whether an API server has ever taken the cluster's configuration: it does so only with a majority of etcd. Which host
+/// keeps the record of that is not for us to know.
+fn has_served(ours: &BTreeMap<String, BTreeSet<String>>) -> bool {
+    let stored = ObjectRef::new("v1", "ConfigMap", "kube-system", "kubeadm-config").to_string();
+    ours.values().any(|done| done.contains(&stored))
 }

@@ -1,5 +1,6 @@
 //! Control planes of a cluster that runs, and hosts that run etcd alone, are changed one after the other: the next one
-//! when the one before it answers again, so that the API goes on answering, etcd keeps its majority, and what does not start stops one of them only.
+//! when the one before it answers again, so that the API goes on answering, etcd keeps its majority, and what does not
+//! start stops one of them only.
 
 use crate::cluster::Node;
 use crate::kube::patch::Target;

@@ -1,10 +1,14 @@
 //! etcd on hosts of its own, as a cluster that runs grows, loses, and gives up some of them.
 
+use crate::fleet_runs::Trial;
 use crate::support::scenario::Scenario;
+use kubewright::apply::receipt;
+use kubewright::apply::receipt::Receipt;
 use kubewright::etcd::EndpointHealth;
 use kubewright::etcd::Member;
 use kubewright::etcd::MemberId;
 use kubewright::etcd::Membership;
+use kubewright::host::Fake;
 use kubewright::phase::growth;
 use kubewright::plan::Action;
 use kubewright::plan::At;
@@ -179,12 +183,22 @@ fn what_has_run_does_not_begin_anew() {
         scenario.running.runs = false;
         scenario.running.etcd = None;
         scenario.running.etcd_trouble = Some("connection refused".to_owned());
-        let done = if has_run { BTreeSet::from(["API server /livez".to_owned()]) } else { BTreeSet::new() };
-        let ours = BTreeMap::from([("cp2".to_owned(), done)]);
+        let ours = if has_run { receipts_of_a_run() } else { BTreeMap::new() };
         let plan = growth::plan(&scenario.context(), &scenario.selected, &ours);
         let error = plan.err().map(|error| error.to_string());
         assert_eq!(error.is_none(), allowed, "{empty:?} {has_run}: {error:?}");
         let names = empty.join(", ");
         assert!(error.is_none_or(|text| text.contains("connection refused") && text.contains(&names)));
     }
+}
+
+/// What the receipts say of a cluster that has been made: written by a run, not by this test.
+fn receipts_of_a_run() -> BTreeMap<String, BTreeSet<String>> {
+    let mut trial = Trial::new();
+    let stage = trial.stage();
+    let plan = trial.plan(&stage);
+    let ran = trial.run(&stage, &plan);
+    assert!(ran.report.success(), "{:#?}", ran.report.failures);
+    let ours = |host: &Fake| Receipt::load(host, receipt::PATH).unwrap().map(|receipt| receipt.ours());
+    stage.hosts.iter().filter_map(|(name, host)| Some((name.clone(), ours(host)?))).collect()
 }

@@ -38,8 +38,8 @@ pub(crate) struct Trial {
 }
 
 /// One run, and what is there afterwards.
-struct Ran {
-    report: Report,
+pub(crate) struct Ran {
+    pub(crate) report: Report,
     events: Vec<Event>,
 }
 
@@ -59,7 +59,7 @@ impl Trial {
     }
 
     /// The plan as the hosts are now.
-    fn plan(&mut self, stage: &Stage) -> Plan {
+    pub(crate) fn plan(&mut self, stage: &Stage) -> Plan {
         for (host, facts) in &mut self.scenario.facts {
             facts.existing_paths =
                 stage.hosts.get(host).map(|host| host.files().into_keys().collect()).unwrap_or_default();
@@ -67,7 +67,7 @@ impl Trial {
         without_tls(self.scenario.plan())
     }
 
-    fn run(&self, stage: &Stage, plan: &Plan) -> Ran {
+    pub(crate) fn run(&self, stage: &Stage, plan: &Plan) -> Ran {
         self.run_with(stage, plan, &Options::default(), &AtomicBool::new(false), &|_| {})
     }
 

@@ -12,6 +12,7 @@ use crate::facts::parse::accounts;
 use crate::facts::parse::kernel;
 use crate::facts::parse::network;
 use crate::facts::parse::system;
+use crate::facts::question::CRI_SOCKETS;
 use crate::facts::question::KERNEL_OPTIONS;
 use crate::facts::question::PROGRAMS;
 use crate::facts::question::SERVICES;
@@ -71,7 +72,7 @@ pub fn basics(host: &dyn Host) -> Result<Basics, HostError> {
     Ok(Basics {
         hostname: hostname(&answers),
         default_addresses: network::default_addresses(&routes, &network::addresses(&answers)),
-        cri_sockets: runtime::answering_sockets(host),
+        cri_sockets: runtime::answering(host, CRI_SOCKETS.to_vec()),
     })
 }
 
@@ -85,8 +86,11 @@ pub fn gather(host: &dyn Host, questions: &Questions) -> Result<HostFacts, HostE
         let probe = host.run(&probe_command(questions));
         (probe, runtime.join().unwrap_or_default())
     });
-    let mut facts = interpret(&probe?.text(), questions);
+    let text = probe?.text();
+    let mut facts = interpret(&text, questions);
+    let there = Answers::new(&text).all("socket").collect();
     facts.checks.runtime = runtime;
+    facts.checks.runtime.sockets = runtime::others(host, &there, &facts.checks.runtime);
     facts.texts = texts(host, &questions.texts)?;
     if let Some(directory) = &questions.measure_sync {
         facts.checks.etcd_sync_micros = sync::latency(host, directory)?;
@@ -128,6 +132,7 @@ fn script(questions: &Questions) -> String {
         ("paths", lines(questions.paths.iter().cloned().collect())),
         ("names", lines(questions.names.iter().cloned().collect())),
         ("programs", lines(PROGRAMS.map(str::to_owned).into())),
+        ("sockets", lines(CRI_SOCKETS.map(|socket| socket.trim_start_matches("unix://").to_owned()).into())),
         ("directories", lines(questions.directories.iter().cloned().collect())),
         ("services", lines(SERVICES.map(str::to_owned).into())),
         ("ports", lines(questions.ports.iter().map(u16::to_string).collect())),

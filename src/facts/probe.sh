@@ -1,7 +1,7 @@
 # One look at a host. Answers are lines `key:value`, in any order, and what `ss` prints as it is; what cannot be told
 # is left out.
 #
-# Asked through variables set before this text: paths, names, programs, directories, services, ports (one a line
+# Asked through variables set before this text: paths, names, programs, sockets, directories, services, ports (one a line
 # each), kernel_options (separated by |), kubelet, addresses, disks, accounts (not empty: asked).
 #
 # Fast by design: the shell's own commands where they do, one grep for many small files (its `path:line` is the
@@ -153,6 +153,9 @@ for path in $paths; do
 done
 for program in $programs; do
   has "$program" && answer "program:$program"
+done
+for socket in $sockets; do
+  [ -S "$socket" ] && answer "socket:$socket"
 done
 nearest=
 for directory in $directories; do

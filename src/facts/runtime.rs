@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RuntimeFacts {
-    /// Which of the known sockets somebody answers at.
+    /// Where the wanted runtime does not answer: the known sockets at which one does.
     pub sockets: BTreeSet<String>,
     pub connection: Connection,
     pub status: Status,
@@ -73,24 +73,30 @@ pub enum RuntimeConfig {
     Cgroupfs,
 }
 
-/// Which of the known sockets somebody answers at, in kubeadm's order.
-pub(super) fn answering_sockets(host: &dyn Host) -> Vec<String> {
+/// At which of these sockets somebody answers, in their order. On a far host nothing costs as much as asking where nothing is.
+pub(super) fn answering(host: &dyn Host, sockets: Vec<&'static str>) -> Vec<String> {
     let answers = |socket: &str| {
         let path = socket.trim_start_matches("unix://").to_owned();
         host.connect(&Socket::Unix { path }).is_ok()
     };
     // Side by side: a host may be far away.
-    let found = side_by_side(CRI_SOCKETS.to_vec(), CRI_SOCKETS.len(), |socket| (socket, answers(socket)));
+    let found = side_by_side(sockets, CRI_SOCKETS.len(), |socket| (socket, answers(socket)));
     found.into_iter().filter(|(_, answers)| *answers).map(|(socket, _)| socket.to_owned()).collect()
+}
+
+/// Where other runtimes answer, for who cannot talk to the wanted one; `there` are the known sockets that exist.
+pub(super) fn others(host: &dyn Host, there: &BTreeSet<&str>, facts: &RuntimeFacts) -> BTreeSet<String> {
+    if !matches!(facts.connection, Connection::Failed(_)) {
+        return BTreeSet::new();
+    }
+    let there = CRI_SOCKETS.into_iter().filter(|socket| there.contains(socket.trim_start_matches("unix://")));
+    answering(host, there.collect()).into_iter().collect()
 }
 
 /// Talks to the runtime behind the socket that `questions` name.
 pub(super) fn ask(host: &dyn Host, questions: &Questions) -> RuntimeFacts {
     let Some(socket) = &questions.cri_socket else { return RuntimeFacts::default() };
-    let mut facts = RuntimeFacts {
-        sockets: answering_sockets(host).into_iter().collect::<BTreeSet<_>>(),
-        ..Default::default()
-    };
+    let mut facts = RuntimeFacts::default();
     let client = Client::connect(host, socket).and_then(|client| Ok((client.version()?, client)));
     let (version, client) = match client {
         Ok(found) => found,

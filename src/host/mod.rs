@@ -13,6 +13,7 @@ pub mod http;
 pub mod links;
 pub mod local;
 mod process;
+pub mod remembered;
 pub mod ssh;
 
 pub use blank::Blank;
@@ -25,6 +26,7 @@ pub use fleet::Fleet;
 pub use links::read_many_through;
 pub use links::read_through;
 pub use local::Local;
+pub use remembered::Remembered;
 pub use ssh::Ssh;
 
 use std::fmt;

@@ -19,6 +19,7 @@ use crate::facts::question::manifest_path;
 use crate::host::Blank;
 use crate::host::Fleet;
 use crate::host::Host;
+use crate::host::Remembered;
 use crate::host::fleet::side_by_side;
 use crate::kube::images;
 use crate::kube::patch::Target;
@@ -92,13 +93,18 @@ fn one(
     specs: &[CertSpec],
     paths: &BTreeSet<String>,
 ) -> anyhow::Result<Answer> {
+    let images = images::of_host(cluster, node);
+    let questions = Questions::for_node(cluster, node, &images);
+    // All that is read is read together, and once.
+    let texts =
+        questions.texts.iter().chain(paths).cloned().chain(manifests()).chain([receipt::PATH.to_owned()]);
+    let host = &Remembered::new(host, texts.collect())?;
     let receipt = Receipt::load(host, receipt::PATH)?;
     let mut inventory = pki_files::read_paths(host, paths.iter().cloned())?;
     if let Some(receipt) = &receipt {
         pki_files::forget_unfinished(&mut inventory, specs, receipt);
     }
-    let images = images::of_host(cluster, node);
-    let mut facts = gather::gather(host, &Questions::for_node(cluster, node, &images))?;
+    let mut facts = gather::gather(host, &questions)?;
     note_pki_paths(&mut facts, &inventory);
     look_at_manifests(&mut facts, cluster, node, host)?;
     let untouched = match &receipt {
@@ -106,6 +112,11 @@ fn one(
         None => Some(baseline::look(host, Watch::of(cluster))?),
     };
     Ok(Answer { facts, receipt, inventory, untouched })
+}
+
+/// The manifests that say what etcd was started with, and which etcd the API server uses.
+fn manifests() -> [String; 2] {
+    [Target::Etcd, Target::KubeApiserver].map(|target| manifest_path(target.as_str()))
 }
 
 /// What static pods of an earlier run say of etcd.
@@ -118,8 +129,7 @@ fn look_at_manifests(
     if !node.is_server() {
         return Ok(());
     }
-    let paths = [Target::Etcd, Target::KubeApiserver].map(|target| manifest_path(target.as_str()));
-    let found = host.read_many(&paths)?;
+    let found = host.read_many(&manifests())?;
     let mut texts = found.iter().map(|entry| {
         let content = entry.as_ref().and_then(|entry| entry.content());
         String::from_utf8_lossy(content.unwrap_or_default()).into_owned()

@@ -19,6 +19,9 @@ enum Manager {
     OpenRc,
 }
 
+/// What systemd is asked about a unit.
+const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,NeedDaemonReload";
+
 /// Brings a unit where it is wanted; a failure is only a warning where the plan says so.
 pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, StepError> {
     match attempt(run, spec, site) {
@@ -31,15 +34,14 @@ pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Re
 pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Done, StepError> {
     let host = site.host.as_ref();
     let Some(manager) = find(host)? else { return Ok(Done::new(Outcome::Ok)) };
+    let unit = manager.unit(host, &spec.unit)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
-    if manager.runs(host, &spec.unit)? {
+    if unit.active || unit.on_the_way {
         said.push("stopped");
         commands.push(manager.stop(&spec.unit));
     }
-    if let Some(wanted) = spec.enabled
-        && wanted != succeeds(host, &manager.is_enabled(&spec.unit))?
-    {
+    if let Some(wanted) = spec.enabled.filter(|wanted| *wanted != unit.enabled) {
         said.push(if wanted { "enabled" } else { "disabled" });
         commands.push(manager.enable(&spec.unit, wanted));
     }
@@ -61,33 +63,26 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         return nobody(dry_run, spec);
     };
     let why = reason(spec, site);
-    let active = succeeds(site.host.as_ref(), &manager.is_active(&spec.unit))?;
-    let enabled = match spec.enabled {
-        None => None,
-        Some(wanted) => Some((wanted, succeeds(site.host.as_ref(), &manager.is_enabled(&spec.unit))?)),
-    };
+    let unit = manager.unit(site.host.as_ref(), &spec.unit)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
-    if let Some((wanted, _)) = enabled.filter(|(wanted, there)| wanted != there) {
+    if let Some(wanted) = spec.enabled.filter(|wanted| *wanted != unit.enabled) {
         said.push(if wanted { "enabled" } else { "disabled" }.to_owned());
         commands.push(manager.enable(&spec.unit, wanted));
     }
-    let begun = !active || spec.anew || why.is_some();
+    let begun = !unit.active || spec.anew || why.is_some();
     if begun {
+        let restart = || manager.restart(&spec.unit, unit);
         let (words, next) = match why {
-            Some(Reason::Reload(path)) if active && !spec.anew => {
+            Some(Reason::Reload(path)) if unit.active && !spec.anew => {
                 (format!("reloaded, since {path} changed"), vec![manager.reload(&spec.unit)])
             }
-            Some(Reason::Restart(_) | Reason::Reload(_)) if !active => {
-                ("started".to_owned(), manager.restart(&spec.unit, active))
-            }
+            Some(Reason::Restart(_) | Reason::Reload(_)) if !unit.active => ("started".to_owned(), restart()),
             Some(Reason::Restart(path) | Reason::Reload(path)) => {
-                (format!("restarted, since {path} changed"), manager.restart(&spec.unit, active))
+                (format!("restarted, since {path} changed"), restart())
             }
-            None if active => {
-                ("restarted, so that it tries again at once".to_owned(), manager.restart(&spec.unit, active))
-            }
-            None => ("started".to_owned(), manager.restart(&spec.unit, active)),
+            None if unit.active => ("restarted, so that it tries again at once".to_owned(), restart()),
+            None => ("started".to_owned(), restart()),
         };
         said.push(words);
         commands.extend(next);
@@ -96,7 +91,7 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         return Ok(Done::new(Outcome::Ok));
     }
     if !dry_run {
-        remember(manager, spec, site, active)?;
+        remember(spec, site, unit)?;
     }
     for command in &commands {
         let output = site.host.run(command)?;
@@ -141,11 +136,10 @@ fn reason(spec: &ServiceSpec, site: &Site) -> Option<Reason> {
         .or_else(|| changed(&spec.reload_on).or_else(reloads).map(Reason::Reload))
 }
 
-fn remember(manager: Manager, spec: &ServiceSpec, site: &mut Site, active: bool) -> Result<(), StepError> {
+fn remember(spec: &ServiceSpec, site: &mut Site, unit: Unit) -> Result<(), StepError> {
     let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
     ledger.before(host.as_ref(), &format!("service {}", spec.unit), || {
-        let enabled = succeeds(host.as_ref(), &manager.is_enabled(&spec.unit))?;
-        Ok(Before::Service { active, enabled })
+        Ok(Before::Service { active: unit.active, enabled: unit.enabled })
     })
 }
 
@@ -163,28 +157,37 @@ fn succeeds(host: &dyn Host, command: &Command) -> Result<bool, StepError> {
     Ok(host.run(command)?.success())
 }
 
+/// How a unit is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Unit {
+    active: bool,
+    enabled: bool,
+    /// It starts, ends, or is started again and again.
+    on_the_way: bool,
+    /// systemd has not read its files since they changed.
+    stale: bool,
+}
+
 impl Manager {
-    fn is_active(self, unit: &str) -> Command {
+    fn unit(self, host: &dyn Host, name: &str) -> Result<Unit, StepError> {
         match self {
-            Self::Systemd => Command::query("systemctl").arg("is-active").arg(unit),
-            Self::OpenRc => Command::query("rc-service").arg(unit).arg("status"),
+            Self::Systemd => {
+                let command = Command::query("systemctl").arg("show").arg("-p").arg(PROPERTIES).arg(name);
+                let output = host.run(&command)?;
+                if !output.success() {
+                    return Err(StepError::command(&command, &output));
+                }
+                Ok(Unit::shown(&output.text()))
+            }
+            Self::OpenRc => {
+                let active = Command::query("rc-service").arg(name).arg("status");
+                let enabled = Command::query("sh")
+                    .args(["-c", r#"rc-update show default | grep -qw -- "$1""#, "sh"])
+                    .arg(name);
+                let (active, enabled) = (succeeds(host, &active)?, succeeds(host, &enabled)?);
+                Ok(Unit { active, enabled, ..Unit::default() })
+            }
         }
-    }
-
-    fn is_enabled(self, unit: &str) -> Command {
-        match self {
-            Self::Systemd => Command::query("systemctl").arg("is-enabled").arg(unit),
-            Self::OpenRc => Command::query("sh")
-                .args(["-c", r#"rc-update show default | grep -qw -- "$1""#, "sh"])
-                .arg(unit),
-        }
-    }
-
-    /// Whether anything of it runs, or is about to.
-    fn runs(self, host: &dyn Host, unit: &str) -> Result<bool, StepError> {
-        let output = host.run(&self.is_active(unit))?;
-        let on_the_way = ["activating", "reloading", "deactivating"].contains(&output.text().as_str());
-        Ok(output.success() || self == Self::Systemd && on_the_way)
     }
 
     fn stop(self, unit: &str) -> Command {
@@ -196,24 +199,33 @@ impl Manager {
 
     fn enable(self, unit: &str, wanted: bool) -> Command {
         match (self, wanted) {
-            (Self::Systemd, true) => Command::change("systemctl").arg("enable").arg(unit),
+            // Of a unit that has an init script as well Debian's systemctl tells the scripts' manager too, and all read
+            // all unit files again: three seconds of a busy host for what systemd never looks at.
+            (Self::Systemd, true) => Command::change("systemctl")
+                .env("SYSTEMCTL_SKIP_SYSV", "1")
+                .args(["enable", "--no-reload"])
+                .arg(unit),
             (Self::Systemd, false) => Command::change("systemctl").arg("disable").arg(unit),
             (Self::OpenRc, true) => Command::change("rc-update").arg("add").arg(unit).arg("default"),
             (Self::OpenRc, false) => Command::change("rc-update").arg("del").arg(unit).arg("default"),
         }
     }
 
-    /// Starts, or restarts when it runs. systemd reads its unit files first: one of them may be what changed.
-    fn restart(self, unit: &str, active: bool) -> Vec<Command> {
-        let verb = if active { "restart" } else { "start" };
+    /// Starts, or restarts when it runs. systemd reads its unit files first where one changed: that takes it a
+    /// second on a busy host.
+    fn restart(self, name: &str, unit: Unit) -> Vec<Command> {
         match self {
-            Self::Systemd => vec![
-                Command::change("systemctl").arg("daemon-reload"),
+            Self::Systemd => {
+                let read = unit.stale.then(|| Command::change("systemctl").arg("daemon-reload"));
                 // A unit that fails and is started again by systemd counts as inactive; only a restart makes it
                 // begin at once.
-                Command::change("systemctl").arg("restart").arg(unit),
-            ],
-            Self::OpenRc => vec![Command::change("rc-service").arg(unit).arg(verb)],
+                let restart = Command::change("systemctl").arg("restart").arg(name);
+                read.into_iter().chain([restart]).collect()
+            }
+            Self::OpenRc => {
+                let verb = if unit.active { "restart" } else { "start" };
+                vec![Command::change("rc-service").arg(name).arg(verb)]
+            }
         }
     }
 
@@ -229,5 +241,43 @@ impl Manager {
             Self::Systemd => format!("look at `systemctl status {unit}` and `journalctl -xeu {unit}`"),
             Self::OpenRc => format!("look at `rc-service {unit} status` and the log of {unit}"),
         }
+    }
+}
+
+impl Unit {
+    /// Reads what `systemctl show` prints, by the words that `is-active` and `is-enabled` count as a yes.
+    fn shown(text: &str) -> Self {
+        let value = |key: &str| {
+            text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
+        };
+        let state = value("ActiveState");
+        Self {
+            active: ["active", "reloading", "refreshing"].contains(&state),
+            enabled: matches!(
+                value("UnitFileState"),
+                "enabled" | "enabled-runtime" | "static" | "alias" | "indirect" | "generated" | "transient"
+            ),
+            on_the_way: ["activating", "reloading", "deactivating"].contains(&state),
+            stale: value("NeedDaemonReload") != "no" || value("LoadState") != "loaded",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_as_systemd_shows_it() {
+        let shown = "LoadState=loaded\nActiveState=activating\nUnitFileState=disabled\nNeedDaemonReload=no\n";
+        assert_eq!(Unit::shown(shown), Unit { on_the_way: true, ..Unit::default() });
+        let shown = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=yes\n";
+        assert_eq!(Unit::shown(shown), Unit { active: true, enabled: true, stale: true, on_the_way: false });
+    }
+
+    #[test]
+    fn a_unit_that_is_not_known_yet_makes_systemd_read_its_files() {
+        let shown = "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\n";
+        assert_eq!(Unit::shown(shown), Unit { stale: true, ..Unit::default() });
     }
 }

@@ -17,8 +17,12 @@ pub struct Unit {
 
 /// Answers `systemctl` with these words.
 pub(crate) fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> io::Result<Output> {
-    let [verb, name] = words else {
-        return match words {
+    if let ["show", "-p", properties, name] = words {
+        return Ok(said(0, &shown(units, properties, name)));
+    }
+    let words: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--")).collect();
+    let [verb, name] = words.as_slice() else {
+        return match words.as_slice() {
             ["daemon-reload"] => Ok(said(0, "")),
             _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "this fake systemctl does not know that")),
         };
@@ -48,4 +52,21 @@ pub(crate) fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> i
         }
     }
     Ok(said(0, ""))
+}
+
+/// `systemctl show` of one unit; it knows also units that are not there.
+fn shown(units: &BTreeMap<String, Unit>, properties: &str, name: &str) -> String {
+    let unit = units.get(name.strip_suffix(".service").unwrap_or(name));
+    let (active, enabled) = unit.map(|unit| (unit.active, unit.enabled)).unwrap_or_default();
+    let value = |property: &str| match property {
+        "LoadState" if unit.is_some() => "loaded",
+        "LoadState" => "not-found",
+        "ActiveState" if active => "active",
+        "ActiveState" => "inactive",
+        "UnitFileState" if enabled => "enabled",
+        "UnitFileState" if unit.is_some() => "disabled",
+        "NeedDaemonReload" => "no",
+        _ => "",
+    };
+    properties.split(',').map(|property| format!("{property}={}\n", value(property))).collect()
 }

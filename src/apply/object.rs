@@ -9,6 +9,7 @@ use crate::apply::receipt::sha256;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::taint;
+use crate::apply::wait;
 use crate::cluster::GoDuration;
 use crate::plan::ApplyHow;
 use crate::plan::Fill;
@@ -16,6 +17,7 @@ use crate::plan::Identity;
 use crate::plan::Object;
 use crate::plan::ObjectRef;
 use crate::plan::ObjectSpec;
+use crate::plan::Step;
 use crate::plan::object;
 use crate::report::FailureKind;
 use crate::report::Outcome;
@@ -42,32 +44,35 @@ impl From<ApiError> for Trouble {
 }
 
 /// Makes an object so. What may heal is repeated for as long as the options say.
-pub(crate) fn apply(run: &Run<'_>, spec: &ObjectSpec) -> Result<Done, StepError> {
-    let (clock, options) = (run.world.clock, run.world.options);
+pub(crate) fn apply(run: &Run<'_>, step: &Step, spec: &ObjectSpec) -> Result<Done, StepError> {
+    let options = run.world.options;
     let name = ObjectRef::of(&spec.object.value);
-    let start = clock.monotonic();
-    loop {
-        let error = match attempt_as(run, spec, &name) {
-            Ok(done) => return Ok(done),
+    let in_vain = |error: ApiError, waited: Duration| {
+        let step = StepError::from(error).detail("waited", format!("{:.1} s", waited.as_secs_f32()));
+        StepError { cause: step.cause.context(format!("cannot apply {name}")), ..step }
+    };
+    let mut last = None;
+    let done = wait::until(run, step, &name.to_string(), options.api_timeout, || {
+        match attempt_as(run, spec, &name) {
+            Ok(done) => Ok(Ok(done)),
             Err(Trouble::Fill(error)) => {
-                return Err(StepError::new(
-                    FailureKind::Content,
-                    error.context(format!("cannot make {name}")),
-                ));
+                let error = error.context(format!("cannot make {name}"));
+                Err(StepError::new(FailureKind::Content, error))
             }
-            Err(Trouble::Api(error)) => error,
-        };
-        let waited = clock.monotonic().saturating_sub(start);
-        let hopeless = options.dry_run || !error.may_heal() || waited + RETRY_INTERVAL > options.api_timeout;
-        if run.interrupted() {
-            return Err(StepError::interrupted());
+            Err(Trouble::Api(error)) if options.dry_run || !error.may_heal() => {
+                Err(in_vain(error, Duration::ZERO))
+            }
+            Err(Trouble::Api(error)) => {
+                let said = error.to_string();
+                last = Some(error);
+                Ok(Err(said))
+            }
         }
-        if hopeless {
-            let step = StepError::from(error).detail("waited", format!("{:.1} s", waited.as_secs_f32()));
-            return Err(StepError { cause: step.cause.context(format!("cannot apply {name}")), ..step });
-        }
-        clock.sleep(RETRY_INTERVAL);
-    }
+    })?;
+    done.map_err(|late| match last {
+        Some(error) => in_vain(error, late.waited),
+        None => StepError::plan(late.last),
+    })
 }
 
 /// The super administrator is only asked for what the administrator may not do yet, so that its kubeconfig can be

@@ -12,16 +12,19 @@ use crate::apply::schedule::Board;
 use crate::apply::schedule::Turn;
 use crate::apply::site::Site;
 use crate::apply::step;
+use crate::apply::wait;
 use crate::etcd;
 use crate::etcd::Etcd;
 use crate::etcd::EtcdError;
 use crate::host::DryRun;
 use crate::host::Host;
+use crate::host::fleet::side_by_side;
 use crate::plan::Action;
 use crate::plan::Identity;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
+use crate::plan::Wait;
 use crate::report::Event;
 use crate::report::Failure;
 use crate::report::FailureKind;
@@ -44,6 +47,9 @@ use std::time::Duration;
 
 /// How soon a worker without work notices an interrupt.
 const WORKER_PAUSE: Duration = Duration::from_millis(200);
+
+/// Objects that are written at the same time: as many as an API server does not notice.
+const OBJECTS_AT_ONCE: usize = 8;
 
 /// The state of a run.
 pub(crate) struct Run<'a> {
@@ -181,9 +187,12 @@ impl<'a> Run<'a> {
     fn perform(&self, turn: &Turn) -> (usize, Option<String>) {
         let steps: Vec<(usize, &Step)> =
             turn.steps.iter().map(|index| (*index, &self.plan.steps[*index])).collect();
-        let done = match &steps[0].1.place {
-            Place::Cluster => self.perform_through_api(steps[0]),
-            Place::Host(name) => match self.sites.get(name).map(lock) {
+        let done = match (&steps[0].1.place, &steps[0].1.action) {
+            (Place::Cluster, _) => self.perform_through_api(&steps),
+            (Place::Host(name), Action::Wait(wait)) => {
+                self.sites.get(name).map_or(0, |site| self.perform_wait(steps[0], wait, site))
+            }
+            (Place::Host(name), _) => match self.sites.get(name).map(lock) {
                 Some(mut site) => self.perform_at(&steps, &mut site),
                 None => 0,
             },
@@ -191,20 +200,47 @@ impl<'a> Run<'a> {
         (done, (done < steps.len()).then(String::new))
     }
 
-    /// A step through the API holds no host: others may work on the one that keeps the record.
-    fn perform_through_api(&self, (index, step): (usize, &'a Step)) -> usize {
-        let start = self.begin(index, step);
+    /// Steps through the API hold no host: others may work on the one that keeps the record. Several are done side by
+    /// side, since each takes as long as etcd takes to write it down.
+    fn perform_through_api(&self, steps: &[(usize, &'a Step)]) -> usize {
+        let starts: Vec<Duration> = steps.iter().map(|(index, step)| self.begin(*index, step)).collect();
         let site = || self.chronicler.as_ref().and_then(|name| self.sites.get(name)).map(lock);
-        let settled = if builds_on_files(&step.action) { site().map(|mut site| site.settle()) } else { None };
+        let builds = steps.iter().any(|(_, step)| builds_on_files(&step.action));
+        let settled = if builds { site().map(|mut site| site.settle()) } else { None };
         let settled = if self.record_is_lost() { Ok(()) } else { settled.unwrap_or(Ok(())) };
-        let result = settled.and_then(|()| step::perform(self, step, None));
-        let result = match (result, site()) {
-            (Ok(done), Some(mut site)) if !self.record_is_lost() => {
-                self.write_down(step, &done, &mut site).map(|()| done)
+        let results = match (settled, steps) {
+            (Err(error), _) => vec![Err(error)],
+            (Ok(()), [(_, step)]) => vec![step::perform(self, step, None)],
+            (Ok(()), steps) => {
+                side_by_side(steps.to_vec(), OBJECTS_AT_ONCE, |(_, step)| step::perform(self, step, None))
             }
-            (result, _) => result,
         };
-        usize::from(self.finish(index, step, start, result, site().as_deref_mut()))
+        let mut done = 0;
+        for (number, ((index, step), result)) in steps.iter().zip(results).enumerate() {
+            let result = match (result, site()) {
+                (Ok(done), Some(mut site)) if !self.record_is_lost() => {
+                    self.write_down(step, &done, &mut site).map(|()| done)
+                }
+                (result, _) => result,
+            };
+            if self.finish(*index, step, starts[number], result, site().as_deref_mut()) && done == number {
+                done += 1;
+            }
+        }
+        done
+    }
+
+    /// A wait takes long, and changes nothing on its host: who writes something down there meanwhile is not kept back.
+    fn perform_wait(&self, (index, step): (usize, &'a Step), wait: &Wait, site: &Mutex<Site>) -> usize {
+        let start = self.begin(index, step);
+        let mut results = retry::perform(self, &[step], |_| {
+            let settled = lock(site).settle();
+            let host = Arc::clone(&lock(site).host);
+            vec![settled.and_then(|()| wait::hold(self, step, wait, Some(&*host)))]
+        });
+        let nothing = || Err(StepError::plan("nothing came of it".to_owned()));
+        let result = results.pop().unwrap_or_else(nothing);
+        usize::from(self.finish(index, step, start, result, Some(&mut lock(site))))
     }
 
     /// Whether the host that keeps the record of what goes through the API has failed: its record is then not worth

@@ -1,9 +1,14 @@
 //! Which step may begin now: the lanes of a plan, how far each has come, and what each waits for.
 
 use crate::plan::Action;
+use crate::plan::ApplyHow;
+use crate::plan::Fill;
 use crate::plan::Gate;
+use crate::plan::Hole;
+use crate::plan::Identity;
 use crate::plan::Keeper;
 use crate::plan::Lane;
+use crate::plan::ObjectSpec;
 use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
@@ -47,7 +52,8 @@ struct Row<'a> {
     watchers: BTreeSet<(usize, usize)>,
 }
 
-/// Steps of one lane to be done now, in order; more than one only when they are all about files.
+/// Steps of one lane to be done now; more than one only when they are all about files, in order, or about objects that do
+/// not need each other.
 pub(crate) struct Turn {
     lane: usize,
     /// Positions in the plan.
@@ -189,17 +195,17 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// The next step, and where it is about files, those after it that are so too.
+    /// The next step, and where it is about files or about an object of its own, those after it that are so too.
     fn turn(&self, lane: usize) -> Vec<usize> {
         let row = &self.lanes[lane];
         let left = &row.steps[row.done..];
         let mut turn = vec![left[0]];
-        let about_files = |index: usize| is_about_files(&self.plan.steps[index].action);
+        let kind = |index: usize| Together::of(&self.plan.order, &self.plan.steps[index].action);
         // What is there for the second step about a path is what the first one wrote.
         let mut seen = BTreeSet::from([self.plan.steps[left[0]].subject()]);
-        if about_files(left[0]) {
+        if let Some(together) = kind(left[0]) {
             let more = left.iter().enumerate().skip(1).take_while(|(ahead, index)| {
-                about_files(**index)
+                kind(**index) == Some(together)
                     && seen.insert(self.plan.steps[**index].subject())
                     && matches!(self.ready(lane, **index, *ahead), Ready::Now)
             });
@@ -289,6 +295,36 @@ impl Row<'_> {
         let later = self.watchers.split_off(&(from, 0));
         std::mem::replace(&mut self.watchers, later).into_iter().map(|(_, lane)| lane).collect()
     }
+}
+
+/// Steps that are done together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Together {
+    Files,
+    Objects,
+}
+
+impl Together {
+    fn of(order: &Order, action: &Action) -> Option<Self> {
+        match action {
+            Action::Object(spec) if *order != Order::Listed && needs_no_other(spec) => Some(Self::Objects),
+            action => is_about_files(action).then_some(Self::Files),
+        }
+    }
+}
+
+/// Whether an object neither needs another one, nor does another one need it to be there first. Pods are made of
+/// workloads as soon as they are there, and are tried again ever later where their account or their files are missing.
+fn needs_no_other(spec: &ObjectSpec) -> bool {
+    const NEEDED: [&str; 2] = ["Namespace", "CustomResourceDefinition"];
+    const WORKLOADS: [&str; 6] = ["Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod"];
+    let kind = spec.object.value["kind"].as_str().unwrap_or_default();
+    let asks_for_another = |hole: &Hole| matches!(hole.fill, Fill::UidOf(_));
+    !NEEDED.contains(&kind)
+        && !WORKLOADS.contains(&kind)
+        && spec.identity == Identity::Admin
+        && spec.how != ApplyHow::MarkNode
+        && !spec.object.holes.iter().any(asks_for_another)
 }
 
 /// Steps that only compare and write entries of the file system, many of which cost no more than one.

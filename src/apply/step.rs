@@ -34,7 +34,7 @@ use std::time::Duration;
 /// is the host on which it is written down.
 pub(crate) fn perform(run: &Run<'_>, step: &Step, site: Option<&mut Site>) -> Result<Done, StepError> {
     match &step.action {
-        Action::Object(spec) => object::apply(run, spec),
+        Action::Object(spec) => object::apply(run, step, spec),
         Action::Wait(wait) => {
             let host = site.filter(|_| step.place != Place::Cluster).map(|site| site.host.as_ref());
             wait::hold(run, step, wait, host)

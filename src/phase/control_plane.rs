@@ -29,6 +29,26 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
     Ok(vec![manifests_directory(), manifest(cx, target, pod)?])
 }
 
+/// Whether the controller manager and the scheduler of a host start when its API server answers. Before that they can do
+/// nothing but take its processors and, after ten seconds without an answer, end and be started again ever later. A
+/// control plane that runs is changed as a whole.
+pub fn begins_with_the_api(cx: &Context<'_>, node: &Node) -> bool {
+    !cx.exists(node, &static_pod::manifest_path(Target::KubeApiserver.as_str()))
+}
+
+/// The same as [`plan`], without what starts later.
+pub fn plan_first(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
+    if phase != "apiserver" && begins_with_the_api(cx, node) {
+        return Ok(Vec::new());
+    }
+    plan(cx, node, phase)
+}
+
+/// What [`plan_first`] leaves out.
+pub fn plan_later(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
+    if begins_with_the_api(cx, node) { plan(cx, node, phase) } else { Ok(Vec::new()) }
+}
+
 /// The host as those see it who write its static pods.
 pub fn site<'a>(cx: &'a Context<'_>, node: &'a Node, rootless: Option<&'a RootlessIds>) -> Site<'a> {
     let has_key = |ca| !cx.external.contains(&ca);

@@ -7,6 +7,7 @@ use crate::kube::patch::Target;
 use crate::kube::static_pod;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::control_plane::begins_with_the_api;
 use crate::plan::Action;
 use crate::plan::Container;
 use crate::plan::Identity;
@@ -29,6 +30,20 @@ const ENDS: i64 = 40;
 /// Plans the waits: the kubelet first, then the API server and its two companions. On a host that joins, the kubelet
 /// was waited for earlier, and the API server is its own, not the one that the cluster's endpoint leads to.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    Ok(api_server(cx, node).into_iter().chain(companions(cx, node)).collect())
+}
+
+/// The same as [`plan`], without those that start when the API server answers.
+pub fn plan_first(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
+    if begins_with_the_api(cx, node) { Ok(api_server(cx, node)) } else { plan(cx, node, phase) }
+}
+
+/// What [`plan_first`] leaves out.
+pub fn plan_later(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
+    Ok(if begins_with_the_api(cx, node) { companions(cx, node) } else { Vec::new() })
+}
+
+fn api_server(cx: &Context<'_>, node: &Node) -> Vec<Draft> {
     let mut drafts = Vec::from_iter(replaced(cx, node));
     let mut identity = Identity::LocalAdmin;
     if !cx.cluster.joining {
@@ -36,6 +51,11 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         identity = Identity::Admin;
     }
     drafts.push(component(cx, node, "kube-apiserver", Probe::Api { path: "/livez".to_owned(), identity }));
+    drafts
+}
+
+fn companions(cx: &Context<'_>, node: &Node) -> Vec<Draft> {
+    let mut drafts = Vec::new();
     let configuration = &cx.cluster.configuration;
     for (name, component_args, port, path) in [
         ("kube-controller-manager", &configuration.controller_manager.extra_args, 10257, "/healthz"),
@@ -52,7 +72,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         let probe = Probe::Http { tls: true, host: host.to_owned(), port, path: path.to_owned() };
         drafts.push(component(cx, node, name, probe));
     }
-    Ok(drafts)
+    drafts
 }
 
 /// Where static pods run already, they must have taken up their manifests: an old one that still answers says nothing

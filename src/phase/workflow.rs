@@ -156,6 +156,25 @@ const CONTROL_PLANE: Phase = Phase {
     ..BASE
 };
 
+/// Of a whole cluster: what the API server's companions would take from it while it comes up is left to it.
+const CONTROL_PLANE_FIRST: Phase = Phase {
+    children: &[
+        leaf("apiserver", "Static pod of kube-apiserver", control_plane::plan_first),
+        leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan_first),
+        leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan_first),
+    ],
+    ..CONTROL_PLANE
+};
+
+/// The same phase, as far as it waits for the API server.
+const CONTROL_PLANE_LATER: Phase = Phase {
+    children: &[
+        leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan_later),
+        leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan_later),
+    ],
+    ..CONTROL_PLANE
+};
+
 /// While the control plane comes up, and before anybody looks for it at its endpoint.
 const ENDPOINT: Phase = Phase {
     scope: Scope::Balancers,
@@ -188,6 +207,17 @@ const WAIT_CONTROL_PLANE: Phase = Phase {
     needs: &["kubelet-start", "control-plane"],
     done: Some(has_manifests),
     ..leaf("wait-control-plane", "Wait for the control plane to come up", wait_control_plane::plan)
+};
+
+const WAIT_CONTROL_PLANE_FIRST: Phase =
+    Phase { plan: Some(wait_control_plane::plan_first), ..WAIT_CONTROL_PLANE };
+
+/// Comes to its end after the gate of its parent's name: what needs an API server does not wait for it.
+const WAIT_CONTROL_PLANE_LATER: Phase = Phase {
+    name: "wait-control-plane/companions",
+    summary: "Wait for the controller manager and the scheduler to come up",
+    plan: Some(wait_control_plane::plan_later),
+    ..WAIT_CONTROL_PLANE
 };
 
 const UPLOAD_CONFIG: Phase = Phase {
@@ -304,11 +334,13 @@ pub const CLUSTER: &[Phase] = &[
     KUBECONFIG,
     ETCD,
     ETCD_HOSTS,
-    CONTROL_PLANE,
+    CONTROL_PLANE_FIRST,
     KUBELET_START,
     ENDPOINT,
     KUBE_VIP,
-    WAIT_CONTROL_PLANE,
+    WAIT_CONTROL_PLANE_FIRST,
+    CONTROL_PLANE_LATER,
+    WAIT_CONTROL_PLANE_LATER,
     WORKERS,
     UPLOAD_CONFIG,
     UPLOAD_CERTS,

@@ -37,7 +37,7 @@ pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Do
     let unit = manager.unit(host, &spec.unit)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
-    if unit.active || unit.on_the_way {
+    if unit.activity != Activity::Off {
         said.push("stopped");
         commands.push(manager.stop(&spec.unit));
     }
@@ -70,18 +70,20 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         said.push(if wanted { "enabled" } else { "disabled" }.to_owned());
         commands.push(manager.enable(&spec.unit, wanted));
     }
-    let begun = !unit.active || spec.anew || why.is_some();
+    let begun = !unit.is_active() || spec.anew || why.is_some();
     if begun {
         let restart = || manager.restart(&spec.unit, unit);
         let (words, next) = match why {
-            Some(Reason::Reload(path)) if unit.active && !spec.anew => {
+            Some(Reason::Reload(path)) if unit.is_active() && !spec.anew => {
                 (format!("reloaded, since {path} changed"), vec![manager.reload(&spec.unit)])
             }
-            Some(Reason::Restart(_) | Reason::Reload(_)) if !unit.active => ("started".to_owned(), restart()),
+            Some(Reason::Restart(_) | Reason::Reload(_)) if !unit.is_active() => {
+                ("started".to_owned(), restart())
+            }
             Some(Reason::Restart(path) | Reason::Reload(path)) => {
                 (format!("restarted, since {path} changed"), restart())
             }
-            None if unit.active => ("restarted, so that it tries again at once".to_owned(), restart()),
+            None if unit.is_active() => ("restarted, so that it tries again at once".to_owned(), restart()),
             None => ("started".to_owned(), restart()),
         };
         said.push(words);
@@ -139,7 +141,7 @@ fn reason(spec: &ServiceSpec, site: &Site) -> Option<Reason> {
 fn remember(spec: &ServiceSpec, site: &mut Site, unit: Unit) -> Result<(), StepError> {
     let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
     ledger.before(host.as_ref(), &format!("service {}", spec.unit), || {
-        Ok(Before::Service { active: unit.active, enabled: unit.enabled })
+        Ok(Before::Service { active: unit.is_active(), enabled: unit.enabled })
     })
 }
 
@@ -157,13 +159,20 @@ fn succeeds(host: &dyn Host, command: &Command) -> Result<bool, StepError> {
     Ok(host.run(command)?.success())
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Activity {
+    #[default]
+    Off,
+    /// It starts, ends, or is started again and again.
+    OnTheWay,
+    On,
+}
+
 /// How a unit is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Unit {
-    active: bool,
+    activity: Activity,
     enabled: bool,
-    /// It starts, ends, or is started again and again.
-    on_the_way: bool,
     /// systemd has not read its files since they changed.
     stale: bool,
 }
@@ -185,7 +194,8 @@ impl Manager {
                     .args(["-c", r#"rc-update show default | grep -qw -- "$1""#, "sh"])
                     .arg(name);
                 let (active, enabled) = (succeeds(host, &active)?, succeeds(host, &enabled)?);
-                Ok(Unit { active, enabled, ..Unit::default() })
+                let activity = if active { Activity::On } else { Activity::Off };
+                Ok(Unit { activity, enabled, stale: false })
             }
         }
     }
@@ -223,7 +233,7 @@ impl Manager {
                 read.into_iter().chain([restart]).collect()
             }
             Self::OpenRc => {
-                let verb = if unit.active { "restart" } else { "start" };
+                let verb = if unit.is_active() { "restart" } else { "start" };
                 vec![Command::change("rc-service").arg(name).arg(verb)]
             }
         }
@@ -245,19 +255,25 @@ impl Manager {
 }
 
 impl Unit {
+    fn is_active(self) -> bool {
+        self.activity == Activity::On
+    }
+
     /// Reads what `systemctl show` prints, by the words that `is-active` and `is-enabled` count as a yes.
     fn shown(text: &str) -> Self {
         let value = |key: &str| {
             text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
         };
-        let state = value("ActiveState");
         Self {
-            active: ["active", "reloading", "refreshing"].contains(&state),
+            activity: match value("ActiveState") {
+                "active" | "reloading" | "refreshing" => Activity::On,
+                "activating" | "deactivating" => Activity::OnTheWay,
+                _ => Activity::Off,
+            },
             enabled: matches!(
                 value("UnitFileState"),
                 "enabled" | "enabled-runtime" | "static" | "alias" | "indirect" | "generated" | "transient"
             ),
-            on_the_way: ["activating", "reloading", "deactivating"].contains(&state),
             stale: value("NeedDaemonReload") != "no" || value("LoadState") != "loaded",
         }
     }
@@ -270,9 +286,9 @@ mod tests {
     #[test]
     fn a_unit_is_as_systemd_shows_it() {
         let shown = "LoadState=loaded\nActiveState=activating\nUnitFileState=disabled\nNeedDaemonReload=no\n";
-        assert_eq!(Unit::shown(shown), Unit { on_the_way: true, ..Unit::default() });
+        assert_eq!(Unit::shown(shown), Unit { activity: Activity::OnTheWay, ..Unit::default() });
         let shown = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=yes\n";
-        assert_eq!(Unit::shown(shown), Unit { active: true, enabled: true, stale: true, on_the_way: false });
+        assert_eq!(Unit::shown(shown), Unit { activity: Activity::On, enabled: true, stale: true });
     }
 
     #[test]

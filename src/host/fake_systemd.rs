@@ -68,5 +68,7 @@ fn shown(units: &BTreeMap<String, Unit>, properties: &str, name: &str) -> String
         "NeedDaemonReload" => "no",
         _ => "",
     };
-    properties.split(',').map(|property| format!("{property}={}\n", value(property))).collect()
+    let lines: Vec<String> =
+        properties.split(',').map(|property| format!("{property}={}", value(property))).collect();
+    lines.join("\n")
 }

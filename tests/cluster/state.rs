@@ -178,13 +178,17 @@ pub(crate) fn differing(one: &Documents, other: &Documents) -> Vec<String> {
     found
 }
 
-/// What was changed, whichever phase did it: a whole run does once what several phases need.
+/// What was changed, whichever phase did it: a whole run does once what several phases need. What was not there before is
+/// ours as well (`Receipt::ours`): a run that ended in the middle may not have come to write down the kubelet's files, which
+/// nobody plans again once the kubelet renews them.
 fn changed(receipt: &str) -> BTreeSet<String> {
     let receipt: Value = serde_json::from_str(receipt).unwrap_or_default();
+    let before = receipt["before"].as_object().cloned().unwrap_or_default();
+    let new = before.into_iter().filter(|(_, before)| before["was"] == "absent").map(|(path, _)| path);
     let steps = receipt["steps"].as_object().cloned().unwrap_or_default();
     let changed = steps.values().filter(|step| step["changed"] == true);
     let subjects = changed.filter_map(|step| step["subject"].as_str());
-    subjects.filter(|subject| on_host(subject)).map(str::to_owned).collect()
+    subjects.map(str::to_owned).chain(new).filter(|subject| on_host(subject)).collect()
 }
 
 /// API objects are left out: a run that is killed forgets which of them it made, and the next one finds them by

@@ -154,6 +154,14 @@ impl Ledger {
         self.save(host)
     }
 
+    /// The same where it is known; to be written down before the change is made.
+    pub(crate) fn note_before(&mut self, key: &str, before: &Before) {
+        if !self.receipt.knows_before(key) {
+            self.receipt.remember(key, before);
+            self.dirty = true;
+        }
+    }
+
     /// The files because of which a unit still has to be restarted.
     pub(crate) fn pending(&self, unit: &str) -> Option<&BTreeSet<String>> {
         self.receipt.pending_restarts.get(unit)

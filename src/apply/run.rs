@@ -206,7 +206,11 @@ impl<'a> Run<'a> {
         let starts: Vec<Duration> = steps.iter().map(|(index, step)| self.begin(*index, step)).collect();
         let site = || self.chronicler.as_ref().and_then(|name| self.sites.get(name)).map(lock);
         let builds = steps.iter().any(|(_, step)| builds_on_files(&step.action));
-        let settled = if builds { site().map(|mut site| site.settle()) } else { None };
+        let objects = steps.iter().all(|(_, step)| matches!(step.action, Action::Object(_)));
+        // Nobody waits for an object for long, and the next run finds it by comparing.
+        let settle =
+            |mut site: MutexGuard<'_, Site>| if objects { site.settle_files() } else { site.settle() };
+        let settled = if builds { site().map(settle) } else { None };
         let settled = if self.record_is_lost() { Ok(()) } else { settled.unwrap_or(Ok(())) };
         let results = match (settled, steps) {
             (Err(error), _) => vec![Err(error)],
@@ -258,9 +262,19 @@ impl<'a> Run<'a> {
             [step] => vec![self.perform_alone(step, site)],
             left => batch::perform(self, left, site),
         });
+        // One write for all of them.
+        let worth_it = |(number, result): (usize, &Result<Done, StepError>)| {
+            let done = result.as_ref().ok()?;
+            self.note(steps[number].1, done, site).then_some(number)
+        };
+        let last = results.iter().enumerate().filter_map(worth_it).last();
+        let mut saved = last.map(|number| (number, self.save(steps[number].1, site)));
         let mut done = 0;
-        for ((index, step), (start, result)) in steps.iter().zip(starts.into_iter().zip(results)) {
-            let written = result.and_then(|done| self.write_down(step, &done, site).map(|()| done));
+        for (number, ((index, step), (start, result))) in
+            steps.iter().zip(starts.into_iter().zip(results)).enumerate()
+        {
+            let saved = saved.take_if(|(last, _)| *last == number).map_or(Ok(()), |(_, answer)| answer);
+            let written = result.and_then(|done| saved.map(|()| done));
             if !self.finish(*index, step, start, written, Some(site)) {
                 break;
             }
@@ -270,7 +284,8 @@ impl<'a> Run<'a> {
     }
 
     fn perform_alone(&self, step: &Step, site: &mut Site) -> Result<Done, StepError> {
-        if builds_on_files(&step.action) {
+        // A service is asked first, and what it was like is written down together with what it builds on.
+        if builds_on_files(&step.action) && !matches!(step.action, Action::Service(_)) {
             site.settle()?;
         }
         step::perform(self, step, Some(site))
@@ -281,30 +296,36 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn write_down(&self, step: &Step, done: &Done, site: &mut Site) -> Result<(), StepError> {
+        if self.note(step, done, site) { self.save(step, site) } else { Ok(()) }
+    }
+
+    /// Keeps what came of a step for the record; whether it is worth being written at once.
+    fn note(&self, step: &Step, done: &Done, site: &mut Site) -> bool {
         let told = matches!(done.outcome, Outcome::Ok | Outcome::Changed);
         if !told || self.world.options.dry_run || matches!(step.action, Action::Wait(_) | Action::Replaced(_))
         {
-            return Ok(());
+            return false;
         }
-        let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
+        let Some(ledger) = &mut site.ledger else { return false };
         let changed = done.outcome == Outcome::Changed;
         ledger.done(step, changed, done.digest.clone(), self.world.clock.now());
-        // Files and objects come by the dozen, and the next run finds them by comparing; it may not plan a link again
-        // that another program is in charge of by then.
+        // Files, objects and services come by the dozen, and the next run finds them by comparing; it may not plan a link
+        // again that another program is in charge of by then.
         let alone = matches!(
             step.action,
-            Action::Service(_)
-                | Action::Run(_)
+            Action::Run(_)
                 | Action::Image(_)
                 | Action::Artifact(_)
                 | Action::Package(_)
                 | Action::Link { .. }
                 | Action::Member(_)
         );
-        if changed && alone {
-            return retry::until_done(self, step, || ledger.save(host.as_ref()));
-        }
-        Ok(())
+        changed && alone
+    }
+
+    fn save(&self, step: &Step, site: &mut Site) -> Result<(), StepError> {
+        let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
+        retry::until_done(self, step, || ledger.save(host.as_ref()))
     }
 
     /// Writes the record, then keeps the failure.

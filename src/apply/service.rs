@@ -6,6 +6,7 @@ use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::site::Site;
 use crate::host::Command;
+use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::plan::ServiceSpec;
@@ -13,8 +14,9 @@ use crate::plan::StopSpec;
 use crate::report::FailureKind;
 use crate::report::Outcome;
 
+/// What manages services on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manager {
+pub(crate) enum Manager {
     Systemd,
     OpenRc,
 }
@@ -32,8 +34,8 @@ pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Re
 
 /// Ends a unit that runs, or is started again and again.
 pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Done, StepError> {
+    let Some(manager) = find(site)? else { return Ok(Done::new(Outcome::Ok)) };
     let host = site.host.as_ref();
-    let Some(manager) = find(host)? else { return Ok(Done::new(Outcome::Ok)) };
     let unit = manager.unit(host, &spec.unit)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
@@ -59,7 +61,7 @@ pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Do
 
 fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, StepError> {
     let dry_run = run.world.options.dry_run;
-    let Some(manager) = find(site.host.as_ref())? else {
+    let Some(manager) = find(site)? else {
         return nobody(dry_run, spec);
     };
     let why = reason(spec, site);
@@ -93,7 +95,8 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         return Ok(Done::new(Outcome::Ok));
     }
     if !dry_run {
-        remember(spec, site, unit)?;
+        remember(spec, site, unit);
+        site.settle()?;
     }
     for command in &commands {
         let output = site.host.run(command)?;
@@ -138,21 +141,28 @@ fn reason(spec: &ServiceSpec, site: &Site) -> Option<Reason> {
         .or_else(|| changed(&spec.reload_on).or_else(reloads).map(Reason::Reload))
 }
 
-fn remember(spec: &ServiceSpec, site: &mut Site, unit: Unit) -> Result<(), StepError> {
-    let Site { host, ledger: Some(ledger), .. } = site else { return Ok(()) };
-    ledger.before(host.as_ref(), &format!("service {}", spec.unit), || {
-        Ok(Before::Service { active: unit.is_active(), enabled: unit.enabled })
-    })
+fn remember(spec: &ServiceSpec, site: &mut Site, unit: Unit) {
+    if let Some(ledger) = &mut site.ledger {
+        let before = Before::Service { active: unit.is_active(), enabled: unit.enabled };
+        ledger.note_before(&format!("service {}", spec.unit), &before);
+    }
 }
 
-fn find(host: &dyn Host) -> Result<Option<Manager>, StepError> {
-    let there = |path: &str| host.read(path).map(|entry| entry.map(|entry| entry.kind));
-    // What systemd's own sd_booted(3) looks at.
-    if there("/run/systemd/system")? == Some(EntryKind::Directory) {
-        return Ok(Some(Manager::Systemd));
+fn find(site: &mut Site) -> Result<Option<Manager>, StepError> {
+    if let Some(known) = site.manager {
+        return Ok(known);
     }
-    let open_rc = there("/run/openrc")?.is_some();
-    Ok(open_rc.then_some(Manager::OpenRc))
+    // What systemd's own sd_booted(3) looks at.
+    let paths = ["/run/systemd/system", "/run/openrc"].map(str::to_owned);
+    let found = site.host.read_many(&paths)?;
+    let is_directory = |entry: &Entry| entry.kind == EntryKind::Directory;
+    let manager = match found.as_slice() {
+        [Some(entry), _] if is_directory(entry) => Some(Manager::Systemd),
+        [_, Some(_)] => Some(Manager::OpenRc),
+        _ => None,
+    };
+    site.manager = Some(manager);
+    Ok(manager)
 }
 
 fn succeeds(host: &dyn Host, command: &Command) -> Result<bool, StepError> {

@@ -2,6 +2,7 @@
 
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
+use crate::apply::service::Manager;
 use crate::host::Change;
 use crate::host::Entry;
 use crate::host::Host;
@@ -16,11 +17,13 @@ pub(crate) struct Site {
     /// How many of them a unit already knew when this run last started it.
     pub known: BTreeMap<String, usize>,
     pub ledger: Option<Ledger>,
+    /// What manages services there; `None` until somebody asked.
+    pub manager: Option<Option<Manager>>,
 }
 
 impl Site {
     pub(crate) fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None }
+        Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None, manager: None }
     }
 
     /// To be called before paths are changed; the answer, where there is one, is to be changed before them, and
@@ -57,6 +60,11 @@ impl Site {
             Some(ledger) => ledger.save(self.host.as_ref()),
             None => Ok(()),
         }
+    }
+
+    /// Brings what was written to the disk, before something is written elsewhere that builds on it.
+    pub(crate) fn settle_files(&self) -> Result<(), StepError> {
+        Ok(self.host.settle()?)
     }
 
     /// Writes down what is new and brings all of it to the disk, before something is started that builds on it.

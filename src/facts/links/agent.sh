@@ -8,9 +8,14 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 now() { date "$1:%s.%N"; }
 now +began
-if perl -MSocket -MPOSIX -e 1 2>/dev/null; then
-  printf '%s' "$config" | perl -e "$perl_agent" 2>&1
-else
+# A perl without what the agent needs says so by this status, before it reads anything.
+lacking=77
+status=$lacking
+if command -v perl >/dev/null 2>&1; then
+  printf '%s' "$config" | perl -e "BEGIN { eval { require Socket; require POSIX; 1 } or exit $lacking } $perl_agent" 2>&1
+  status=$?
+fi
+if [ "$status" = "$lacking" ]; then
   for python in python3 /usr/libexec/platform-python none; do
     "$python" -c '' 2>/dev/null && break
   done

@@ -147,30 +147,36 @@ fn reason(said: &str) -> io::Error {
     io::Error::new(kind, line.unwrap_or("the host does not say why").to_owned())
 }
 
-/// The numbers of changes that can be prepared together: none lies below an earlier one, none takes away what leads to an
-/// earlier one, and none comes twice.
+/// The numbers of changes that can be prepared together: none lies below an earlier one that is no directory, none takes away
+/// what leads to an earlier one, and none comes twice. Directories are made first.
 type Batch = Vec<usize>;
 
 fn batches(changes: &[Change], from: usize, careful: bool) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut made: BTreeSet<&str> = BTreeSet::new();
     for (number, change) in changes.iter().enumerate().skip(from) {
         let below = format!("{}/", path(change));
-        let is_directory =
-            matches!(change, Change::Write { entry: Entry { kind: EntryKind::Directory, .. }, .. });
-        let depends = ancestors(path(change)).any(|ancestor| seen.contains(ancestor))
+        let is_directory = is_directory(change);
+        let depends = made.contains(path(change))
+            || ancestors(path(change)).any(|ancestor| seen.contains(ancestor))
             || (!is_directory
                 && seen.range(below.as_str()..).next().is_some_and(|other| other.starts_with(&below)));
         if careful || depends || batches.is_empty() {
             batches.push(Vec::new());
             seen.clear();
+            made.clear();
         }
-        seen.insert(path(change));
+        if is_directory { &mut made } else { &mut seen }.insert(path(change));
         if let Some(batch) = batches.last_mut() {
             batch.push(number);
         }
     }
     batches
+}
+
+fn is_directory(change: &Change) -> bool {
+    matches!(change, Change::Write { entry: Entry { kind: EntryKind::Directory, .. }, .. })
 }
 
 /// A path and everything above it.
@@ -234,6 +240,9 @@ fn batch_script(script: &mut String, changes: &[Change], batch: &Batch, last: bo
     words(script, ways);
     let _ = write!(script, "}}\nprepare {}", batch[0]);
     words(script, parents);
+    let (directories, rest): (Vec<usize>, Vec<usize>) =
+        batch.iter().partition(|number| is_directory(&changes[**number]));
+    directories.iter().for_each(|number| make_directory(script, &changes[*number]));
     if !members.is_empty() {
         script.push_str("sweep() { rm -rf --");
         words(script, rooms.iter().map(String::as_str));
@@ -243,8 +252,8 @@ fn batch_script(script: &mut String, changes: &[Change], batch: &Batch, last: bo
         let _ = writeln!(script, "unpack {size}");
     }
     let mut at = 0;
-    while at < batch.len() {
-        at += step(script, changes, &batch[at..], is_root);
+    while at < rest.len() {
+        at += step(script, changes, &rest[at..], is_root);
     }
     if !members.is_empty() {
         script.push_str("rmdir --");
@@ -254,34 +263,37 @@ fn batch_script(script: &mut String, changes: &[Change], batch: &Batch, last: bo
     script.push_str("there=\n");
 }
 
-/// One call for the first of these changes and those that go with it; how many that are.
+fn make_directory(script: &mut String, change: &Change) {
+    let Change::Write { path, entry: Entry { mode, owner, .. } } = change else { return };
+    let owner = owner.map_or_else(|| "-".to_owned(), |(user, group)| format!("{user}:{group}"));
+    script.push_str("directory");
+    words(script, [path.as_str(), &format!("{mode:04o}"), &owner]);
+}
+
+/// One call for the first of these changes, none of which is a directory, and those that go with it; how many that are. The
+/// script counts on from the first number, so they follow one another.
 fn step(script: &mut String, changes: &[Change], batch: &[usize], is_root: bool) -> usize {
     let number = batch[0];
+    let following = || {
+        batch.iter().zip(number..).take(RUN).take_while(|(next, count)| *next == count).map(|(next, _)| next)
+    };
     match &changes[number] {
-        Change::Write { path, entry: Entry { kind: EntryKind::Directory, mode, owner } } => {
-            let owner = owner.map_or_else(|| "-".to_owned(), |(user, group)| format!("{user}:{group}"));
-            let _ = write!(script, "directory {number}");
-            words(script, [path.as_str(), &format!("{mode:04o}"), &owner]);
-            1
-        }
         Change::Write { path, entry } => {
             let how = how(entry, is_root);
             let goes_with = |number: &&usize| match &changes[**number] {
                 Change::Write { path: other, entry } => {
-                    !matches!(entry.kind, EntryKind::Directory)
-                        && directory(other) == directory(path)
-                        && self::how(entry, is_root) == how
+                    directory(other) == directory(path) && self::how(entry, is_root) == how
                 }
                 Change::Remove { .. } => false,
             };
-            let run: Vec<&usize> = batch.iter().take(RUN).take_while(goes_with).collect();
+            let run: Vec<&usize> = following().take_while(goes_with).collect();
             let _ = write!(script, "put {how} {number} {}", *quoted(directory(path)));
             words(script, run.iter().map(|number| name(self::path(&changes[**number]))));
             run.len()
         }
         Change::Remove { .. } => {
             let is_removal = |number: &&usize| matches!(changes[**number], Change::Remove { .. });
-            let run: Vec<&usize> = batch.iter().take(RUN).take_while(is_removal).collect();
+            let run: Vec<&usize> = following().take_while(is_removal).collect();
             let _ = write!(script, "drop {number}");
             words(script, run.iter().map(|number| path(&changes[**number])));
             run.len()

@@ -127,15 +127,15 @@ put() {
   done
 }
 
-# Number, path, mode, owner or `-`.
+# Path, mode, owner or `-`; before anything else of the batch is done.
 directory() {
-  if [ -h "$2" ] || { [ -e "$2" ] && ! [ -d "$2" ]; }; then
+  if [ -h "$1" ] || { [ -e "$1" ] && ! [ -d "$1" ]; }; then
     echo "something else stands there: Not a directory" >&2
-    failed "$1"
+    say "$unable $begin"
   fi
-  [ -d "$2" ] || mkdir -m "$3" -- "$2" || failed "$1"
-  if [ "$4" != - ]; then chown -- "$4" "$2" || failed "$1"; fi
-  chmod -- "$3" "$2" || failed "$1"
+  [ -d "$1" ] || mkdir -m "$2" -- "$1" || say "$unable $begin"
+  if [ "$3" != - ]; then chown -- "$3" "$1" || say "$unable $begin"; fi
+  chmod -- "$2" "$1" || say "$unable $begin"
 }
 
 # The number of the first change, and paths.

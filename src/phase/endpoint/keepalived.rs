@@ -3,7 +3,7 @@
 //! How long the API cannot be reached at most, with the default interval of 1 s between adverts: the holder dies: three
 //! adverts and less than half a second (3.4 s). Its HAProxy dies: two checks, and the holder says that it leaves (2.5 s).
 //! Its API server dies: HAProxy takes another one at once; the address follows when HAProxy has noticed (1.5 s), the check
-//! has (1 s), and three adverts of too low a priority have passed (3.4 s).
+//! has twice (4 s), and three adverts of too low a priority have passed (3.4 s).
 
 use super::Part;
 use super::directory;

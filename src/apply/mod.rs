@@ -43,6 +43,7 @@ use crate::plan::Plan;
 use crate::plan::Supply;
 use crate::report::Event;
 use crate::report::Report;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
@@ -85,6 +86,8 @@ pub struct Options {
     pub keep_going: bool,
     /// How often a step that can be repeated is tried again after the connection to its host was lost.
     pub retries: u32,
+    /// Hosts on which nothing can be done, and why; the others go on without them.
+    pub unfit: BTreeMap<String, String>,
     /// The last hint of every failure: how to go on.
     pub resume: String,
 }
@@ -99,6 +102,7 @@ impl Default for Options {
             receipt: Some(receipt::PATH.to_owned()),
             keep_going: false,
             retries: 1,
+            unfit: BTreeMap::new(),
             resume:
                 "when it is mended, run the same command again: what is done already is found and skipped"
                     .to_owned(),

@@ -7,11 +7,13 @@ use crate::apply::run::lock;
 use crate::host::fleet::side_by_side;
 use crate::plan::Place;
 use crate::plan::Step;
+use crate::report::FailureKind;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 impl Run<'_> {
+    /// A host whose record cannot be opened is not touched; the others go on.
     pub(super) fn open_ledgers(&self) {
         let mut first: BTreeMap<&str, &Step> = BTreeMap::new();
         for step in &self.plan.steps {
@@ -29,6 +31,7 @@ impl Run<'_> {
             let steps = there.get(name).map_or(&[][..], Vec::as_slice);
             if let Err(error) = self.open_ledger(name, steps) {
                 self.stop(step, error, None);
+                self.board().give_up(name);
             }
         });
     }
@@ -36,6 +39,9 @@ impl Run<'_> {
     fn open_ledger(&self, name: &str, steps: &[&Step]) -> Result<(), StepError> {
         let site =
             self.sites.get(name).ok_or_else(|| StepError::plan(format!("no host is called {name}")))?;
+        if let Some(why) = self.world.options.unfit.get(name) {
+            return Err(StepError::new(FailureKind::Host, anyhow::Error::msg(why.clone())));
+        }
         let Some(path) = &self.world.options.receipt else { return Ok(()) };
         let mut site = lock(site);
         site.ledger = Some(Ledger::open(site.host.as_ref(), path, steps)?);

@@ -137,13 +137,11 @@ impl<'a> Run<'a> {
             dry_run: self.world.options.dry_run,
         });
         self.open_ledgers();
-        if !self.failed() {
-            let workers = self.world.options.parallel.clamp(1, self.sites.len() + 1);
-            thread::scope(|scope| {
-                (1..workers).for_each(|_| drop(scope.spawn(|| self.work())));
-                self.work();
-            });
-        }
+        let workers = self.world.options.parallel.clamp(1, self.sites.len() + 1);
+        thread::scope(|scope| {
+            (1..workers).for_each(|_| drop(scope.spawn(|| self.work())));
+            self.work();
+        });
         self.tell_blocked();
         self.undo();
         self.close_ledgers();

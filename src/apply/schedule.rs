@@ -147,6 +147,15 @@ impl<'a> Board<'a> {
         blocked.filter_map(|row| Some((&row.lane, row.stopped.as_deref().filter(|why| !why.is_empty())?)))
     }
 
+    /// Nothing is done on a host.
+    pub(crate) fn give_up(&mut self, host: &str) {
+        let Some(lane) = self.by_lane.get(&Lane::Host(host.to_owned())).copied() else { return };
+        self.ready.remove(&(false, lane));
+        self.ready.remove(&(true, lane));
+        self.stop(lane, String::new());
+        self.look_at((0..self.lanes.len()).collect());
+    }
+
     /// Whether the lane of a host failed.
     pub(crate) fn has_failed(&self, host: &str) -> bool {
         let lane = self.by_lane.get(&Lane::Host(host.to_owned()));

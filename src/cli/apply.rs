@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             if let Some(journal) = &journal {
                 journal.tell(&event);
             }
-        })?;
+        });
         if report.success() {
             if self.session.options.prune {
                 self.leavers().iter().for_each(|leaver| self.hint(Some(prune::farewell(leaver))));

@@ -269,7 +269,7 @@ fn drift(
     let bundle = session.bundle(&plan, true, reporter).map_err(told)?;
     let resolver = session.resolver(bundle, true);
     let options = apply::Options { dry_run: true, parallel, ..apply::Options::default() };
-    let report = session.execute(&plan, &resolver, &options, &|_| {}).map_err(told)?;
+    let report = session.execute(&plan, &resolver, &options, &|_| {});
     if let Some(failure) = report.failures.first() {
         return Err(failure.causes.join(": "));
     }

@@ -15,6 +15,7 @@ use kubewright::etcd;
 use kubewright::host::Entry;
 use kubewright::host::Fake;
 use kubewright::host::Fleet;
+use kubewright::host::Host as _;
 use kubewright::host::fake::Fault;
 use kubewright::plan::Plan;
 use kubewright::report::Event;
@@ -218,6 +219,35 @@ fn a_host_that_fails_stops_nobody_who_does_not_need_it() {
     assert!(left.iter().any(|line| line.starts_with("cp2: ")), "{left:?}");
     let others = left.iter().filter(|line| !line.starts_with("cp2: "));
     assert_eq!(others.collect::<Vec<_>>(), ["through the Kubernetes API: mark-control-plane"]);
+}
+
+#[test]
+fn a_host_without_a_record_is_not_touched_and_stops_nobody() {
+    let unfit = Options {
+        unfit: BTreeMap::from([("cp2".to_owned(), "its disk is full".to_owned())]),
+        ..Options::default()
+    };
+    for (receipt, options, said) in
+        [(Some("{"), Options::default(), "receipt"), (None, unfit, "its disk is full")]
+    {
+        let mut trial = Trial::new();
+        let stage = trial.stage();
+        if let Some(text) = receipt {
+            stage.hosts["cp2"].write(receipt::PATH, &Entry::file(text, 0o600)).unwrap();
+        }
+        let before = stage.hosts["cp2"].mutations();
+        let plan = trial.plan(&stage);
+        let ran = trial.run_with(&stage, &plan, &options, &AtomicBool::new(false), &|_| {});
+        let failed: Vec<_> = ran.report.failures.iter().map(|failure| failure.host.as_deref()).collect();
+        assert_eq!(failed, [Some("cp2")], "{:#?}", ran.report.failures);
+        assert!(ran.report.failures[0].causes.concat().contains(said), "{:#?}", ran.report.failures);
+        assert_eq!(stage.hosts["cp2"].mutations(), before);
+        let untouched = ["cp1", "cp3", "w1"].map(|host| stage.hosts[host].mutations());
+        assert!(untouched.iter().all(|count| *count > 0), "{untouched:?}");
+        let left = left::lines(&plan, &ran.report);
+        let others = left.iter().filter(|line| !line.starts_with("cp2: "));
+        assert_eq!(others.collect::<Vec<_>>(), ["through the Kubernetes API: mark-control-plane"]);
+    }
 }
 
 #[test]

@@ -39,7 +39,6 @@ use crate::facts::links;
 use crate::facts::links::Wanted;
 use crate::host::Fleet;
 use crate::host::Host as _;
-use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::kube::images;
 use crate::phase::Context;
@@ -360,21 +359,17 @@ impl FleetSession {
     }
 
     /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
-    /// change ever of a host, how it is now is written down for `reset`.
-    ///
-    /// # Errors
-    /// A host cannot write that down.
+    /// change ever of a host, how it is now is written down for `reset`; nothing is done where that cannot be.
     pub(in crate::cli) fn execute(
         &self,
         plan: &Plan,
         resolver: &Resolver<'_>,
         options: &apply::Options,
         events: &(dyn Fn(Event) + Sync),
-    ) -> Result<Report, CliError> {
-        if !options.dry_run {
-            self.record_baselines().or_exit(Exit::Host)?;
-        }
-        Ok(self.carry_out(plan, resolver, options, &self.hosts, events))
+    ) -> Report {
+        let unfit = if options.dry_run { BTreeMap::new() } else { self.record_baselines() };
+        let options = apply::Options { unfit, ..options.clone() };
+        self.carry_out(plan, resolver, &options, &self.hosts, events)
     }
 
     /// Looks what a plan would do, and what there is now.
@@ -435,13 +430,15 @@ impl FleetSession {
         apply::execute(plan, &world)
     }
 
-    fn record_baselines(&self) -> Result<(), HostError> {
+    /// The hosts that cannot write down how they are, and why.
+    fn record_baselines(&self) -> BTreeMap<String, String> {
         let all: Vec<_> = self.answers.untouched.iter().filter(|(name, _)| self.includes(name)).collect();
-        let written = side_by_side(all, self.parallel, |(name, untouched)| match self.hosts.get(name) {
-            Some(host) => baseline::record(&**host, untouched.clone(), self.now),
-            None => Ok(()),
+        let written = side_by_side(all, self.parallel, |(name, untouched)| {
+            let host = self.hosts.get(name)?;
+            let error = baseline::record(&**host, untouched.clone(), self.now).err()?;
+            Some((name.clone(), format!("the state before the first change cannot be kept: {error:#}")))
         });
-        written.into_iter().collect()
+        written.into_iter().flatten().collect()
     }
 
     fn api(&self, bundle: Arc<Bundle>) -> FleetApi {

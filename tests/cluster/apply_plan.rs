@@ -27,9 +27,11 @@ impl Desk {
         );
         let cluster = format!(
             "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  ssh: {{user: root, \
-             identityFile: /var/lib/kubewright-lab/id}}\n  hosts:\n  - {{name: kwt-r1, address: {}, roles: \
+             identityFile: {}}}\n  hosts:\n  - {{name: kwt-r1, address: {}, roles: \
              [control-plane]}}\n  - {{name: kwt-r2, address: {}, roles: [worker]}}\n---\n{config}",
-            addresses[0], addresses[1]
+            lab::key(),
+            addresses[0],
+            addresses[1]
         );
         std::fs::write(desk.path("cluster.yaml"), cluster).unwrap();
         desk

@@ -3,11 +3,11 @@
 use crate::estate;
 use crate::estate::Operator;
 use crate::estate::VIP;
-use crate::estate::key;
 use crate::estate::name;
 use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
+use crate::lab::key;
 
 /// What could have been changed, or be left behind, on a host.
 const TRACES: &str = "ls -A /var/lib/kubewright /etc/kubernetes /etc/kubernetes/manifests /var/lib/kubelet/pki /etc/haproxy \

@@ -32,9 +32,10 @@ impl Site {
 
     /// The file with these hosts; `worker` is more of the worker.
     fn file(&self, names: &[&str], worker: &str) -> String {
-        let mut text = String::from(
-            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {name: lab}\nspec:\n  \
-             ssh: {user: root, identityFile: /var/lib/kubewright-lab/id}\n  hosts:\n",
+        let mut text = format!(
+            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  \
+             ssh: {{user: root, identityFile: {}}}\n  hosts:\n",
+            lab::key()
         );
         for (name, octet) in HOSTS.iter().filter(|(name, _)| names.contains(name)) {
             let role =

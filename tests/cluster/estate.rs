@@ -1,5 +1,6 @@
 //! Several hosts and the operator's machine beside them: a home with a key and known hosts, and a file with the cluster.
 
+use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use crate::lab::Outcome;
@@ -64,7 +65,7 @@ impl Layout {
             "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  ssh: {{user: root, \
              identityFile: {}}}\n  containerRuntime: {{provider: containerd}}\n  artifacts: {{source: none}}\n  \
              endpoint: {}\n  hosts:\n",
-            key(),
+            lab::key(),
             self.endpoint
         );
         let roles = [
@@ -210,9 +211,4 @@ pub(crate) fn host(number: usize) -> Host {
 /// The name of a host, by its number.
 pub(crate) fn name(number: usize) -> &'static str {
     HOSTS[number - 1].0
-}
-
-pub(crate) fn key() -> String {
-    let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
-    format!("{directory}/id")
 }

@@ -54,10 +54,14 @@ pub(crate) fn available(test: &str) -> bool {
     missing.is_none()
 }
 
+/// Where the lab keeps all that is its own.
+pub(crate) fn directory() -> String {
+    std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned())
+}
+
 /// The private key that every host lets in as root.
 pub(crate) fn key() -> String {
-    let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
-    format!("{directory}/id")
+    format!("{}/id", directory())
 }
 
 /// What a command on a host came to.
@@ -111,11 +115,6 @@ impl Host {
         host.ok("systemctl start containerd");
         host.until(Duration::from_secs(20), "ctr version");
         host
-    }
-
-    /// The file of the private key that every host takes from root.
-    pub(crate) fn key() -> String {
-        lab(&["key"]).stdout.trim().to_owned()
     }
 
     /// Runs a line of shell.
@@ -177,8 +176,7 @@ impl Host {
 
     /// Waits until the host has a file, without asking it: its disk is a directory of this machine.
     pub(crate) fn wait_for_path(&self, path: &str, limit: Duration) {
-        let directory = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
-        let file = Path::new(&directory).join("hosts").join(self.name).join(path.trim_start_matches('/'));
+        let file = Path::new(&directory()).join("hosts").join(self.name).join(path.trim_start_matches('/'));
         let start = Instant::now();
         while !file.exists() {
             assert!(start.elapsed() < limit, "{} has no {path} after {limit:?}", self.name);

@@ -111,7 +111,7 @@ fn fleet(directory: &tempfile::TempDir, limit: usize) -> Fleet {
         fleet.insert(Arc::new(Ssh {
             name: name.to_owned(),
             address: format!("10.77.0.{octet}"),
-            key: lab::Host::key(),
+            key: lab::key(),
             control: directory.path().join(name).display().to_string(),
             commands: AtomicUsize::new(0),
             limit,

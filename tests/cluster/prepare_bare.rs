@@ -115,8 +115,7 @@ fn stock(host: &Host) {
     for program in ["kubelet", "kubectl"] {
         host.put(&Path::new(&kube).join(program), "/root/stock/");
     }
-    let lab = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned());
-    for entry in std::fs::read_dir(Path::new(&lab).join("images")).unwrap() {
+    for entry in std::fs::read_dir(Path::new(&lab::directory()).join("images")).unwrap() {
         host.put(&entry.unwrap().path(), "/root/stock/images/");
     }
 }

@@ -342,7 +342,7 @@ impl FleetSession {
         let decisions = decide::decide(&request);
         for warning in &decisions.warnings {
             reporter.tell(&Event::Warning {
-                host: None,
+                host: Some(warning.node.clone()).filter(|host| !host.is_empty()),
                 message: warning.message.clone(),
                 hint: Some(warning.hint.clone()).filter(|hint| !hint.is_empty()),
             });

@@ -10,10 +10,7 @@ use crate::cluster::Node;
 use crate::facts::EtcdStart;
 use crate::facts::HostFacts;
 use crate::facts::Questions;
-use crate::facts::baseline;
-use crate::facts::baseline::Untouched;
 use crate::facts::etcd_start::servers_of_manifest;
-use crate::facts::footprint::Watch;
 use crate::facts::gather;
 use crate::facts::question::manifest_path;
 use crate::host::Blank;
@@ -41,15 +38,12 @@ pub(super) struct Answers {
     pub facts: BTreeMap<String, HostFacts>,
     pub receipts: BTreeMap<String, Receipt>,
     pub inventories: BTreeMap<String, Inventory>,
-    /// How hosts are that nobody has changed yet.
-    pub untouched: BTreeMap<String, Untouched>,
 }
 
 struct Answer {
     facts: HostFacts,
     receipt: Option<Receipt>,
     inventory: Inventory,
-    untouched: Option<Untouched>,
 }
 
 /// Asks all hosts. Those that cannot be asked are in the answer, with why.
@@ -107,11 +101,7 @@ fn one(
     let mut facts = gather::gather(host, &questions)?;
     note_pki_paths(&mut facts, &inventory);
     look_at_manifests(&mut facts, cluster, node, host)?;
-    let untouched = match &receipt {
-        Some(_) => None,
-        None => Some(baseline::look(host, Watch::of(cluster))?),
-    };
-    Ok(Answer { facts, receipt, inventory, untouched })
+    Ok(Answer { facts, receipt, inventory })
 }
 
 /// The manifests that say what etcd was started with, and which etcd the API server uses.
@@ -146,6 +136,5 @@ impl Answers {
         self.facts.insert(name(), answer.facts);
         self.inventories.insert(name(), answer.inventory);
         self.receipts.extend(answer.receipt.map(|receipt| (name(), receipt)));
-        self.untouched.extend(answer.untouched.map(|untouched| (name(), untouched)));
     }
 }

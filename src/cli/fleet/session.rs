@@ -34,11 +34,15 @@ use crate::facts::ClusterFacts;
 use crate::facts::EtcdVersions;
 use crate::facts::HostFacts;
 use crate::facts::baseline;
+use crate::facts::baseline::Untouched;
 use crate::facts::etcd::versions as etcd_versions;
+use crate::facts::footprint::Watch;
 use crate::facts::links;
+use crate::facts::links::Links;
 use crate::facts::links::Wanted;
 use crate::host::Fleet;
-use crate::host::Host as _;
+use crate::host::Host;
+use crate::host::HostError;
 use crate::host::fleet::side_by_side;
 use crate::kube::images;
 use crate::phase::Context;
@@ -80,6 +84,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use time::OffsetDateTime;
@@ -99,6 +104,8 @@ pub(in crate::cli) struct FleetSession {
     pub cluster: Cluster,
     pub hosts: Fleet,
     answers: Answers,
+    /// How hosts are that nobody has changed yet, or why they do not tell; looked at when that costs no time.
+    untouched: OnceLock<BTreeMap<String, Result<Untouched, HostError>>>,
     pub running: ClusterFacts,
     etcd: Option<Arc<dyn Etcd>>,
     parallel: usize,
@@ -169,6 +176,7 @@ impl FleetSession {
             cluster,
             hosts,
             answers,
+            untouched: OnceLock::new(),
             running,
             etcd: None,
             parallel,
@@ -185,10 +193,7 @@ impl FleetSession {
     /// Judges all hosts together, each in its role and what lies between them. That is measured only where there is a
     /// host that is not a part of the cluster yet.
     pub(in crate::cli) fn preflight(&self, prepare: bool, ignore: &Ignore) -> FleetReport {
-        let links = self.has_new_hosts().then(|| {
-            let wanted = Wanted::of(&self.cluster);
-            links::measure(&self.hosts, &self.answers.facts, &wanted, self.parallel, &System)
-        });
+        let links = self.has_new_hosts().then(|| self.measure_links());
         let etcd = match self.hosts.get(&self.cluster.first_control_plane().name) {
             Some(host) => etcd_versions(&**host, &self.cluster, &System),
             None => EtcdVersions::default(),
@@ -203,6 +208,26 @@ impl FleetSession {
             running: &self.running,
         };
         fleet_preflight(&subject, ignore)
+    }
+
+    /// While packets are waited for there is time for another look.
+    fn measure_links(&self) -> Links {
+        let wanted = Wanted::of(&self.cluster);
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.untouched());
+            links::measure(&self.hosts, &self.answers.facts, &wanted, self.parallel, &System)
+        })
+    }
+
+    fn untouched(&self) -> &BTreeMap<String, Result<Untouched, HostError>> {
+        self.untouched.get_or_init(|| {
+            let new = |host: &&Arc<dyn Host>| !self.answers.receipts.contains_key(host.name());
+            let hosts = self.hosts.iter().filter(new).filter(|host| self.includes(host.name())).collect();
+            let look = |host: &Arc<dyn Host>| {
+                (host.name().to_owned(), baseline::look(&**host, Watch::of(&self.cluster)))
+            };
+            side_by_side(hosts, self.parallel, look).into_iter().collect()
+        })
     }
 
     fn inputs(&self) -> BTreeMap<String, Result<HostInput, Unreachable>> {
@@ -432,11 +457,14 @@ impl FleetSession {
 
     /// The hosts that cannot write down how they are, and why.
     fn record_baselines(&self) -> BTreeMap<String, String> {
-        let all: Vec<_> = self.answers.untouched.iter().filter(|(name, _)| self.includes(name)).collect();
-        let written = side_by_side(all, self.parallel, |(name, untouched)| {
-            let host = self.hosts.get(name)?;
-            let error = baseline::record(&**host, untouched.clone(), self.now).err()?;
-            Some((name.clone(), format!("the state before the first change cannot be kept: {error:#}")))
+        let written = side_by_side(self.untouched().iter().collect(), self.parallel, |(name, untouched)| {
+            let record = |host: &Arc<dyn Host>| match untouched {
+                Ok(untouched) => baseline::record(&**host, untouched.clone(), self.now)
+                    .map_err(|error| format!("{error:#}")),
+                Err(error) => Err(format!("{error:#}")),
+            };
+            let why = record(self.hosts.get(name)?).err()?;
+            Some((name.clone(), format!("the state before the first change cannot be kept: {why}")))
         });
         written.into_iter().flatten().collect()
     }

@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::host::fleet::side_by_side;
 use crate::plan::Action;
 use crate::plan::Identity;
+use crate::plan::Order;
 use crate::plan::Place;
 use crate::plan::Plan;
 use crate::plan::Step;
@@ -137,11 +138,13 @@ impl<'a> Run<'a> {
             dry_run: self.world.options.dry_run,
         });
         self.open_ledgers();
-        let workers = self.world.options.parallel.clamp(1, self.sites.len() + 1);
-        thread::scope(|scope| {
-            (1..workers).for_each(|_| drop(scope.spawn(|| self.work())));
-            self.work();
-        });
+        if !self.is_hopeless() {
+            let workers = self.world.options.parallel.clamp(1, self.sites.len() + 1);
+            thread::scope(|scope| {
+                (1..workers).for_each(|_| drop(scope.spawn(|| self.work())));
+                self.work();
+            });
+        }
         self.tell_blocked();
         self.undo();
         self.close_ledgers();
@@ -151,6 +154,13 @@ impl<'a> Run<'a> {
         let totals = Totals::of(self.records().values());
         self.tell(Event::RunFinished { totals, interrupted, elapsed_ms });
         self.into_report(interrupted, elapsed_ms)
+    }
+
+    /// Whether what failed beforehand concerns everybody: the plan is wrong, or hosts go one after the other.
+    fn is_hopeless(&self) -> bool {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = self.plan.order == Order::Listed;
+        failures.iter().any(|failure| listed || failure.kind == FailureKind::Plan)
     }
 
     /// Does what may begin, until nothing is left or nothing goes on.

@@ -348,6 +348,35 @@ const CASES: &[Case] = &[
         &[],
     ),
     (
+        // It came there after the host was asked.
+        "vip-ours-by-now",
+        |fleet| {
+            let mac = fleet.facts("cp2").checks.nics["eth0"].mac.clone();
+            fleet
+                .links()
+                .vip
+                .as_mut()
+                .unwrap()
+                .seen
+                .insert("cp1".into(), Seen { answers: true, mac: Some(mac) });
+        },
+        &[],
+    ),
+    (
+        "vip-of-a-worker-by-now",
+        |fleet| {
+            let mac = fleet.facts("w1").checks.nics["eth0"].mac.clone();
+            fleet
+                .links()
+                .vip
+                .as_mut()
+                .unwrap()
+                .seen
+                .insert("cp1".into(), Seen { answers: true, mac: Some(mac) });
+        },
+        &["E VIPAvailable"],
+    ),
+    (
         "vip-twice",
         |fleet| {
             for name in ["cp1", "cp2"] {

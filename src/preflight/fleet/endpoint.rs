@@ -64,6 +64,13 @@ pub(super) fn available(between: &Between, _: Option<Protocol>) -> Found {
             not_done: vec![format!("nobody looked whether {vip} is free")],
         };
     };
+    // A run that was cut off may have started keepalived there since the host was asked.
+    let macs = seen.seen.values().filter_map(|seen| seen.mac.as_deref());
+    let ours =
+        |mac: &str| host_with(between, mac).is_some_and(|host| balancers.iter().any(|name| *name == host));
+    if macs.clone().count() > 0 && macs.into_iter().all(ours) {
+        return Found::default();
+    }
     held_by_others(between, vip, &seen.seen)
 }
 

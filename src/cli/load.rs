@@ -7,6 +7,7 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
 use crate::cli::join_args::JoinArgs;
+use crate::cli::manifests;
 use crate::cluster::Cluster;
 use crate::cluster::Layout;
 use crate::cluster::Secret;
@@ -208,6 +209,7 @@ fn load_with(
         cluster.patches = read_patches(directory, reporter)?;
     }
     artifacts::read(&mut cluster.prepare)?;
+    manifests::read(&mut cluster)?;
     let token_is_new = cluster.tokens.first().is_some_and(|token| {
         let text = format!("{}.{}", token.id, token.secret.expose());
         env.tokens.iter().any(|new| new.expose() == text)

@@ -2,12 +2,15 @@
 
 use crate::pki::fixture::node;
 use kubewright::cluster::Cluster;
+use kubewright::cluster::Cni;
 use kubewright::cluster::ComponentConfig;
 use kubewright::cluster::GoDuration;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Networking;
 use kubewright::cluster::Prepare;
 use kubewright::cluster::Role;
+use kubewright::cluster::cni::Flannel;
+use kubewright::cluster::cni::FlannelBackend;
 use kubewright::cluster::endpoint::Balancing;
 use kubewright::cluster::endpoint::Haproxy;
 use kubewright::cluster::endpoint::Keepalived;
@@ -90,6 +93,18 @@ pub(crate) fn healthy() -> HostFacts {
     checks.time = TimeSync::By { service: "chronyd".to_owned(), synchronised: Some(true) };
     checks.names.insert("cp1".to_owned(), vec!["192.0.2.10".parse().unwrap()]);
     facts
+}
+
+/// flannel as it is without options.
+pub(crate) fn flannel() -> Cni {
+    Cni::Flannel(Flannel {
+        backend: FlannelBackend::Vxlan { vni: 1, port: 8472, direct: false },
+        mtu: None,
+        interface: None,
+        health_port: 8081,
+        image: String::new(),
+        plugin_image: String::new(),
+    })
 }
 
 /// A virtual address that keepalived moves between balancers.

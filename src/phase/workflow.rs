@@ -17,6 +17,7 @@ use crate::phase::kubelet_finalize;
 use crate::phase::kubelet_start;
 use crate::phase::mark_control_plane;
 use crate::phase::mark_workers;
+use crate::phase::network;
 use crate::phase::preflight;
 use crate::phase::upload_certs;
 use crate::phase::upload_config;
@@ -178,6 +179,11 @@ const KUBE_VIP_FINALIZE: Phase = Phase {
     )
 };
 
+pub(super) const NETWORK: Phase = Phase {
+    scope: Scope::AllNodes,
+    ..leaf("network", "Set up the pod network's part of the host", network::plan)
+};
+
 const KUBELET_START: Phase = Phase {
     needs: &["kubeconfig"],
     done: Some(has_kubelet_config),
@@ -286,6 +292,7 @@ pub const INIT: &[Phase] = &[
     KUBECONFIG,
     ETCD,
     CONTROL_PLANE,
+    NETWORK,
     KUBELET_START,
     WAIT_CONTROL_PLANE,
     UPLOAD_CONFIG,
@@ -305,6 +312,7 @@ pub const CLUSTER: &[Phase] = &[
     ETCD,
     ETCD_HOSTS,
     CONTROL_PLANE,
+    NETWORK,
     KUBELET_START,
     ENDPOINT,
     KUBE_VIP,

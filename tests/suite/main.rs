@@ -37,6 +37,7 @@ mod locks;
 mod patches;
 mod pki;
 mod plan_check;
+mod pod_routes;
 mod preflight;
 mod preflight_endpoint;
 mod preflight_parity;

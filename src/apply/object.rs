@@ -8,6 +8,7 @@ use crate::apply::failure::StepError;
 use crate::apply::receipt::sha256;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
+use crate::apply::server_side;
 use crate::apply::taint;
 use crate::cluster::GoDuration;
 use crate::plan::ApplyHow;
@@ -28,6 +29,10 @@ use time::format_description::well_known::Rfc3339;
 
 /// As kubeadm repeats its calls.
 pub(crate) const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Somebody else keeps a field.
+const KEPT: &str = "take the change over into the configuration, undo it in the cluster, or run with `--force-conflicts` to \
+                    overwrite it";
 
 enum Trouble {
     Api(ApiError),
@@ -58,12 +63,15 @@ pub(crate) fn apply(run: &Run<'_>, spec: &ObjectSpec) -> Result<Done, StepError>
             Err(Trouble::Api(error)) => error,
         };
         let waited = clock.monotonic().saturating_sub(start);
-        let hopeless = options.dry_run || !error.may_heal() || waited + RETRY_INTERVAL > options.api_timeout;
+        let kept = spec.how == ApplyHow::ServerSide && error.is_conflict();
+        let hopeless =
+            options.dry_run || kept || !error.may_heal() || waited + RETRY_INTERVAL > options.api_timeout;
         if run.interrupted() {
             return Err(StepError::interrupted());
         }
         if hopeless {
             let step = StepError::from(error).detail("waited", format!("{:.1} s", waited.as_secs_f32()));
+            let step = if kept { step.hint(KEPT) } else { step };
             return Err(StepError { cause: step.cause.context(format!("cannot apply {name}")), ..step });
         }
         clock.sleep(RETRY_INTERVAL);
@@ -98,6 +106,11 @@ fn attempt(run: &Run<'_>, api: &dyn Api, spec: &ObjectSpec, name: &ObjectRef) ->
         return Ok(finished(&spec.object, Outcome::Ok, None));
     }
     let wanted = filled(run, api, &spec.object, live.as_ref())?;
+    if spec.how == ApplyHow::ServerSide {
+        let done = server_side::apply(run, api, &spec.object, &wanted, live.as_ref(), &name.to_string())?;
+        let digest = Some(sha256(spec.object.value.to_string().as_bytes()));
+        return Ok(Done { digest, ..done });
+    }
     if live.as_ref().is_some_and(|live| is_part(&wanted, live)) {
         return Ok(finished(&spec.object, Outcome::Ok, None));
     }

@@ -92,7 +92,9 @@ pub(super) fn for_join(
 /// # Errors
 /// The configuration has problems; all of them are listed.
 pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    load(Some(file), &Overrides::default(), Purpose::Render, reporter)
+    let mut loaded = load(Some(file), &Overrides::default(), Purpose::Render, reporter)?;
+    manifests::read(&mut loaded.cluster)?;
+    Ok(loaded)
 }
 
 /// Loads a cluster whose hosts are reached over SSH. Nothing of the machine that this runs on plays a part.
@@ -121,6 +123,26 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
         loaded.cluster.tokens.clear();
     }
     loaded.digest = sha256(&bytes);
+    Ok(loaded)
+}
+
+/// The same with what others wrote and the file names: for whoever plans.
+///
+/// # Errors
+/// As for [`for_fleet`]; something that the file names cannot be had.
+pub(super) fn for_fleet_plan(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let mut loaded = for_fleet(file, reporter)?;
+    manifests::read(&mut loaded.cluster)?;
+    Ok(loaded)
+}
+
+/// The same for this host.
+///
+/// # Errors
+/// As for [`for_init`]; something that the file names cannot be had.
+pub(super) fn for_init_plan(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let mut loaded = for_init(args, reporter)?;
+    manifests::read(&mut loaded.cluster)?;
     Ok(loaded)
 }
 
@@ -209,7 +231,6 @@ fn load_with(
         cluster.patches = read_patches(directory, reporter)?;
     }
     artifacts::read(&mut cluster.prepare)?;
-    manifests::read(&mut cluster)?;
     let token_is_new = cluster.tokens.first().is_some_and(|token| {
         let text = format!("{}.{}", token.id, token.secret.expose());
         env.tokens.iter().any(|new| new.expose() == text)

@@ -8,20 +8,29 @@ use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cli::settings;
 use crate::cluster::Cluster;
+use crate::cluster::Cni;
+use crate::cluster::cni::CiliumSource;
 use crate::cluster::cni::Manifest;
 use crate::cluster::cni::ManifestFrom;
 use crate::cluster::prepare::Artifacts;
 use crate::config::File;
 use crate::config::manifest;
 use crate::fetch::Downloads;
+use crate::host::Command;
 use crate::host::Host as _;
 use crate::host::local::Local;
+use crate::kube::objects::cilium;
+use crate::kube::yaml;
 use anyhow::Context as _;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// Folders of the local directory in which manifests lie.
 const FOLDERS: [&str; 2] = ["", "manifests/"];
+
+/// A chart may come over the network.
+const HELM_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Reads every manifest of the pod network and of the add-ons.
 ///
@@ -35,6 +44,39 @@ pub(super) fn read(cluster: &mut Cluster) -> Result<(), CliError> {
         verify(manifest, &bytes)?;
         let file = File { name: manifest.name(), bytes: &bytes };
         manifest.objects = manifest::objects(file).map_err(|issues| load::refused(&issues))?;
+    }
+    render(cluster)
+}
+
+/// Lets helm render the chart of the pod network, where it is one.
+fn render(cluster: &mut Cluster) -> Result<(), CliError> {
+    let Cni::Cilium(cilium) = &cluster.site.cni else { return Ok(()) };
+    let CiliumSource::Chart { chart, .. } = &cilium.source else { return Ok(()) };
+    let arguments = cilium::helm_arguments(cluster, cilium, chart);
+    let values = yaml::to_string(&cilium::values(cluster, cilium));
+    let command = Command::query("helm").args(arguments).stdin(values.clone()).timeout(HELM_TIMEOUT);
+    let by_hand = format!(
+        "install helm on this machine; or render it elsewhere, with `{command}` and these values on its standard input, \
+         and name the result: manifest: {{file: PATH}}\n{values}"
+    );
+    let output = match Local::new("this host").run(&command) {
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("helm is to render Cilium's chart");
+            return Err(CliError::new(Exit::Configuration, error).hint(by_hand));
+        }
+        Ok(output) => output,
+    };
+    if !output.success() {
+        let why = output.error_tail();
+        let error = anyhow::anyhow!("helm cannot render the chart {chart} of Cilium:\n{why}");
+        return Err(CliError::new(Exit::Configuration, error));
+    }
+    let file = File { name: "what helm has rendered", bytes: &output.stdout };
+    let objects = manifest::objects(file).map_err(|issues| load::refused(&issues))?;
+    if let Cni::Cilium(cilium) = &mut cluster.site.cni
+        && let CiliumSource::Chart { rendered, .. } = &mut cilium.source
+    {
+        *rendered = objects;
     }
     Ok(())
 }

@@ -174,7 +174,7 @@ pub enum Transport {
 const VXLAN_PORT: u16 = 4789;
 const GENEVE_PORT: u16 = 6081;
 const BGP_PORT: u16 = 179;
-/// Of Cilium: whether nodes reach each other, what Hubble sees on others, and WireGuard.
+/// Of Cilium: whether nodes reach each other, what Hubble sees on others, and `WireGuard`.
 const CILIUM_HEALTH_PORT: u16 = 4240;
 const CILIUM_HUBBLE_PORT: u16 = 4244;
 const CILIUM_WIREGUARD_PORT: u16 = 51_871;

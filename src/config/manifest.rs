@@ -98,6 +98,6 @@ mod tests {
             said(text)
         );
         assert!(said("---\n# nothing\n").contains("there is no API object in the file"));
-        assert!(said("a: [").contains("m.yaml:1"));
+        assert!(said("a: [").starts_with("m.yaml:"));
     }
 }

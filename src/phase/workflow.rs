@@ -247,6 +247,9 @@ const ADDON: Phase = Phase {
     children: &[
         once("coredns", "The cluster's DNS", addon::plan),
         once("kube-proxy", "Service addresses on every node", addon::plan),
+        once("cni", "The pod network", addon::plan),
+        once("manifests", "The operator's own objects", addon::plan),
+        once("prune", "Remove what add-ons no longer contain", addon::plan),
     ],
     ..BASE
 };

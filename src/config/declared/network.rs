@@ -153,8 +153,8 @@ struct Addon {
     sources: Vec<Manifest>,
 }
 
-fn some(text: &Option<String>) -> Option<String> {
-    text.clone().filter(|text| !text.is_empty())
+fn some(text: Option<&String>) -> Option<String> {
+    text.cloned().filter(|text| !text.is_empty())
 }
 
 impl Network {
@@ -189,7 +189,7 @@ impl Network {
         self.cni.validate_parts(report, &path);
         self.cni.validate_version(report, &path);
         self.cni.validate_manifests(report, &path);
-        let registry = some(&self.cni.registry).unwrap_or_default();
+        let registry = some(self.cni.registry.as_ref()).unwrap_or_default();
         if !registry.is_empty() && !name::is_image_repository(&registry) {
             report
                 .error(&path.key("registry"), format!("`{registry}` is not the beginning of an image's name"))
@@ -227,7 +227,7 @@ impl Network {
 
 impl Cni {
     fn version(&self) -> Option<semver::Version> {
-        semver::Version::parse(some(&self.version)?.trim_start_matches('v')).ok()
+        semver::Version::parse(some(self.version.as_ref())?.trim_start_matches('v')).ok()
     }
 
     fn version_or(&self, ours: &str) -> semver::Version {
@@ -235,11 +235,11 @@ impl Cni {
     }
 
     /// An image of ours, from where the operator has the images.
-    fn image(&self, given: &Option<String>, ours: &str) -> String {
-        some(given).unwrap_or_else(|| CniModel::from_registry(ours, self.registry.as_deref()))
+    fn image(&self, given: Option<&String>, ours: &str) -> String {
+        some(given).unwrap_or_else(|| CniModel::from_registry(ours, some(self.registry.as_ref()).as_deref()))
     }
 
-    fn flannel_image(&self, given: &Option<String>) -> String {
+    fn flannel_image(&self, given: Option<&String>) -> String {
         self.image(given, &format!("{FLANNEL_IMAGE}:{FLANNEL_VERSION}"))
     }
 
@@ -261,10 +261,10 @@ impl Cni {
         FlannelModel {
             backend,
             mtu: self.mtu,
-            interface: some(&said.interface),
+            interface: some(said.interface.as_ref()),
             health_port: said.health_port.filter(|port| *port != 0).unwrap_or(FLANNEL_HEALTH_PORT),
-            image: self.flannel_image(&said.image),
-            plugin_image: self.image(&said.plugin_image, FLANNEL_PLUGIN_IMAGE),
+            image: self.flannel_image(said.image.as_ref()),
+            plugin_image: self.image(said.plugin_image.as_ref(), FLANNEL_PLUGIN_IMAGE),
         }
     }
 
@@ -280,7 +280,7 @@ impl Cni {
             across_links: said.across_links.unwrap_or(true),
             mtu: self.mtu,
             nat_outgoing: said.nat_outgoing.unwrap_or(true),
-            registry: some(&self.registry),
+            registry: some(self.registry.as_ref()),
             manifest: self.published("calico", &version),
             version,
         }
@@ -291,9 +291,9 @@ impl Cni {
         let version = self.version_or(CALICO_VERSION);
         CanalModel {
             mtu: self.mtu,
-            interface: some(&said.interface),
-            flannel_image: self.flannel_image(&said.flannel_image),
-            registry: some(&self.registry),
+            interface: some(said.interface.as_ref()),
+            flannel_image: self.flannel_image(said.flannel_image.as_ref()),
+            registry: some(self.registry.as_ref()),
             manifest: self.published("canal", &version),
             version,
         }
@@ -313,7 +313,7 @@ impl Cni {
     fn cilium(&self) -> CiliumModel {
         let said = self.cilium.clone().unwrap_or_default();
         let chart = || CiliumSource::Chart {
-            chart: some(&said.chart).unwrap_or_else(|| CILIUM_CHART.to_owned()),
+            chart: some(said.chart.as_ref()).unwrap_or_else(|| CILIUM_CHART.to_owned()),
             rendered: Vec::new(),
         };
         CiliumModel {
@@ -325,7 +325,7 @@ impl Cni {
                 Some(RoutingWord::Vxlan) | None => CiliumRouting::Vxlan,
             },
             replaces_kube_proxy: said.kube_proxy_replacement,
-            registry: some(&self.registry),
+            registry: some(self.registry.as_ref()),
             source: match self.manifest.as_ref().and_then(Manifest::meaning) {
                 Some(manifest) => CiliumSource::Manifest(manifest),
                 None => chart(),
@@ -345,8 +345,12 @@ impl Cni {
             ("cilium", self.cilium.is_some(), &[P::Cilium]),
             ("manifests", self.manifests.is_some(), &[P::Custom]),
             ("manifest", self.manifest.is_some(), &[P::Calico, P::Canal, P::Cilium]),
-            ("version", some(&self.version).is_some(), &[P::Calico, P::Canal, P::Cilium]),
-            ("registry", some(&self.registry).is_some(), &[P::Flannel, P::Calico, P::Canal, P::Cilium]),
+            ("version", some(self.version.as_ref()).is_some(), &[P::Calico, P::Canal, P::Cilium]),
+            (
+                "registry",
+                some(self.registry.as_ref()).is_some(),
+                &[P::Flannel, P::Calico, P::Canal, P::Cilium],
+            ),
             ("mtu", self.mtu.is_some(), &[P::Flannel, P::Calico, P::Canal, P::Cilium, P::Bridge]),
         ];
         for (field, given, providers) in parts {
@@ -363,7 +367,8 @@ impl Cni {
         }
         self.validate_flannel(report, &path.key("flannel"));
         if let Some(cilium) = self.cilium.as_ref().filter(|_| self.manifest.is_some()) {
-            let given = [("chart", some(&cilium.chart).is_some()), ("values", !cilium.values.is_empty())];
+            let given =
+                [("chart", some(cilium.chart.as_ref()).is_some()), ("values", !cilium.values.is_empty())];
             for (field, _) in given.into_iter().filter(|(_, given)| *given) {
                 report
                     .error(
@@ -394,7 +399,7 @@ impl Cni {
     }
 
     fn validate_version(&self, report: &mut Report, path: &Path) {
-        let Some(text) = some(&self.version) else { return };
+        let Some(text) = some(self.version.as_ref()) else { return };
         let path = path.key("version");
         let Some(version) = self.version() else {
             report.error(&path, format!("`{text}` is not a version")).hint("such as 3.32.1");
@@ -542,9 +547,7 @@ impl Cni {
                         .hint("a shorter prefix of the pod subnet, or a larger node-cidr-mask-size");
                 }
             }
-        } else if [CniProvider::Flannel, CniProvider::Canal].contains(&self.provider)
-            && allocates == Some(false)
-        {
+        } else if self.provider != CniProvider::Calico && allocates == Some(false) {
             report
                 .error(
                     &provider,
@@ -565,17 +568,17 @@ fn pinned(file: &str, version: &semver::Version) -> Option<&'static str> {
 
 impl Manifest {
     fn meaning(&self) -> Option<ManifestModel> {
-        let from = match (some(&self.url), some(&self.file)) {
+        let from = match (some(self.url.as_ref()), some(self.file.as_ref())) {
             (Some(url), _) => ManifestFrom::Url(url),
             (None, Some(file)) => ManifestFrom::File(file),
             (None, None) => return None,
         };
-        Some(ManifestModel::new(from, some(&self.sha256).map(|text| text.to_lowercase())))
+        Some(ManifestModel::new(from, some(self.sha256.as_ref()).map(|text| text.to_lowercase())))
     }
 
     fn validate(&self, report: &mut Report, path: &Path) {
-        let digest = some(&self.sha256);
-        match (some(&self.file), some(&self.url)) {
+        let digest = some(self.sha256.as_ref());
+        match (some(self.file.as_ref()), some(self.url.as_ref())) {
             (None, None) => {
                 report.missing(path, "neither file nor url is set", "file: PATH, or url: … with its sha256");
             }

@@ -40,6 +40,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     embedded!("etc/systemd/system/kubelet.service"),
     embedded!("etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
     embedded!("etc/systemd/system/kubelet.service.d/20-etcd-service-manager.conf"),
+    embedded!("etc/systemd/system/kubewright-pods.service"),
+    embedded!("usr/local/share/kubewright/pod-network"),
 ];
 
 /// A template that cannot be rendered: a mistake in the program, not in the operator's input.

@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::api::Selector;
+use crate::api::ServerSide;
 use crate::api::merge::merge;
 use crate::plan::ObjectRef;
 use serde_json::Value;
@@ -114,6 +115,28 @@ impl Api for DryRun {
         let mut value = self.get(object)?.ok_or_else(|| ApiError::missing(object))?;
         merge(&mut value, patch);
         Ok(self.remember(&value))
+    }
+
+    /// The server itself says what would come of it, as long as only it has changed the object.
+    fn apply(&self, object: &Value, how: ServerSide) -> Result<Value, ApiError> {
+        let name = ObjectRef::of(object);
+        let known = self.lock().get(&name).cloned().flatten();
+        let after = match (self.get(&name)?, known) {
+            (None, _) => object.clone(),
+            (Some(_), Some(mut written)) => {
+                merge(&mut written, object);
+                written
+            }
+            (Some(_), None) => {
+                let preview = ServerSide { preview: true, ..how };
+                let answer = self.ask(|api| api.apply(object, preview))?;
+                answer.unwrap_or_else(|| object.clone())
+            }
+        };
+        if how.preview {
+            return Ok(after);
+        }
+        Ok(self.remember(&after))
     }
 
     fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {

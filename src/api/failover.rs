@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::api::Selector;
+use crate::api::ServerSide;
 use crate::plan::ObjectRef;
 use serde_json::Value;
 use std::sync::Arc;
@@ -65,6 +66,10 @@ impl Api for Failover {
         self.ask(|api| api.patch(object, patch))
     }
 
+    fn apply(&self, object: &Value, how: ServerSide) -> Result<Value, ApiError> {
+        self.ask(|api| api.apply(object, how))
+    }
+
     fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {
         self.ask(|api| api.delete(object))
     }
@@ -112,6 +117,9 @@ mod tests {
             Err(Self::error())
         }
         fn patch(&self, _: &ObjectRef, _: &Value) -> Result<Value, ApiError> {
+            Err(Self::error())
+        }
+        fn apply(&self, _: &Value, _: ServerSide) -> Result<Value, ApiError> {
             Err(Self::error())
         }
         fn delete(&self, _: &ObjectRef) -> Result<(), ApiError> {

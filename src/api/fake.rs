@@ -3,14 +3,18 @@
 use crate::api::Api;
 use crate::api::ApiError;
 use crate::api::ApiProvider;
+use crate::api::FIELD_MANAGER;
 use crate::api::Selector;
+use crate::api::ServerSide;
 use crate::api::merge::merge;
 use crate::api::resources::list_path;
 use crate::plan::Identity;
 use crate::plan::ObjectRef;
+use crate::plan::object::place;
 use serde_json::Value;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -32,9 +36,16 @@ struct Store {
     fault: Option<(usize, Fault)>,
     unplugged: bool,
     admin_needs: Option<ObjectRef>,
+    /// Who has set which fields, by JSON pointer.
+    owners: BTreeMap<ObjectRef, Owners>,
+    /// No controller acts, so that nothing is ever rolled out or established.
+    idle: bool,
     /// Pods that a disruption budget keeps, and how often an eviction is refused until it allows one.
     budgets: BTreeMap<ObjectRef, usize>,
 }
+
+/// Fields by whoever has set them.
+type Owners = BTreeMap<String, BTreeSet<String>>;
 
 /// What happens at the n-th change (counted from 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +86,32 @@ impl Fake {
     /// Takes an object away from outside, as a controller would.
     pub fn remove(&self, object: &ObjectRef) {
         self.lock().objects.remove(object);
+    }
+
+    /// Somebody changes a field by hand, and is known for that from then on.
+    pub fn edit(&self, object: &ObjectRef, pointer: &str, value: Value, manager: &str) {
+        let mut store = self.lock();
+        let owners = store.owners.entry(object.clone()).or_default();
+        for fields in owners.values_mut() {
+            fields.remove(pointer);
+        }
+        owners.entry(manager.to_owned()).or_default().insert(pointer.to_owned());
+        let mut edited = store.objects[object].clone();
+        let _ = place(&mut edited, pointer, value);
+        let edited = store.stamped(edited.clone(), Some(&edited));
+        store.objects.insert(object.clone(), edited);
+    }
+
+    /// Controllers stand still: nothing is rolled out, and no definition is established.
+    pub fn idle(&self) {
+        self.lock().idle = true;
+    }
+
+    /// They go on, and do what they have left.
+    pub fn wake(&self) {
+        let mut store = self.lock();
+        store.idle = false;
+        store.objects.values_mut().for_each(act);
     }
 
     /// A disruption budget that refuses the eviction of this pod so many times.
@@ -174,6 +211,84 @@ impl Store {
     }
 }
 
+impl Store {
+    /// An object as server-side apply leaves it, and who has set which of its fields then. Lists count as one field.
+    fn merged(&self, wanted: &Value, how: ServerSide) -> Result<(Value, Owners), ApiError> {
+        let name = ObjectRef::of(wanted);
+        let mut object = self.objects.get(&name).cloned().unwrap_or_else(|| json!({}));
+        let mut owners = self.owners.get(&name).cloned().unwrap_or_default();
+        let mut now = BTreeSet::new();
+        leaves(wanted, "", &mut now);
+        let before = owners.remove(FIELD_MANAGER).unwrap_or_default();
+        let others = |pointer: &String| owners.iter().find(|(_, fields)| fields.contains(pointer));
+        let differs = |pointer: &&String| object.pointer(pointer) != wanted.pointer(pointer);
+        let conflicts: Vec<String> = now
+            .iter()
+            .filter(differs)
+            .filter_map(|pointer| {
+                let (manager, _) = others(pointer)?;
+                Some(format!("conflict with \"{manager}\": {}", pointer.replace('/', ".")))
+            })
+            .collect();
+        if !conflicts.is_empty() && !how.force {
+            let message =
+                format!("Apply failed with {} conflicts: {}", conflicts.len(), conflicts.join(", "));
+            return Err(status(409, "Conflict", &message));
+        }
+        for pointer in before.difference(&now).filter(|pointer| others(pointer).is_none()) {
+            if let Some((parent, key)) = pointer.rsplit_once('/')
+                && let Some(Value::Object(map)) = object.pointer_mut(parent)
+            {
+                map.remove(&key.replace("~1", "/").replace("~0", "~"));
+            }
+        }
+        for pointer in &now {
+            let value = wanted.pointer(pointer).cloned().unwrap_or_default();
+            let _ = place(&mut object, pointer, value);
+        }
+        for fields in owners.values_mut() {
+            fields.retain(|field| !now.contains(field) || !how.force);
+        }
+        owners.insert(FIELD_MANAGER.to_owned(), now);
+        Ok((object, owners))
+    }
+}
+
+/// The JSON pointers of all fields that hold no map.
+fn leaves(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                leaves(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+            }
+        }
+        _ => {
+            found.insert(at.to_owned());
+        }
+    }
+}
+
+/// What controllers make of an object at once.
+fn act(object: &mut Value) {
+    match object["kind"].as_str() {
+        Some("CustomResourceDefinition") => {
+            object["status"]["conditions"] = json!([{"type": "Established", "status": "True"}]);
+        }
+        Some("DaemonSet") => {
+            object["status"] = json!({
+                "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1,
+            });
+        }
+        Some("Deployment" | "StatefulSet") => {
+            let replicas = object["spec"]["replicas"].as_u64().unwrap_or(1);
+            object["status"] = json!({
+                "replicas": replicas, "updatedReplicas": replicas, "availableReplicas": replicas,
+            });
+        }
+        _ => {}
+    }
+}
+
 impl Api for Fake {
     fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError> {
         Ok(self.look()?.objects.get(object).cloned())
@@ -222,6 +337,27 @@ impl Api for Fake {
             let mut value = store.objects.get(object).cloned().ok_or_else(|| ApiError::missing(object))?;
             merge(&mut value, patch);
             store.set(value)
+        })
+    }
+
+    fn apply(&self, object: &Value, how: ServerSide) -> Result<Value, ApiError> {
+        if how.preview {
+            return self.look()?.merged(object, how).map(|(object, _)| object);
+        }
+        self.change(|store| {
+            let name = ObjectRef::of(object);
+            let (mut merged, owners) = store.merged(object, how)?;
+            store.owners.insert(name.clone(), owners);
+            let old = store.objects.get(&name).cloned();
+            if old.as_ref() == Some(&merged) {
+                return Ok(merged);
+            }
+            if !store.idle {
+                act(&mut merged);
+            }
+            let merged = store.stamped(merged, old.as_ref());
+            store.objects.insert(name, merged.clone());
+            Ok(merged)
         })
     }
 

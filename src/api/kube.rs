@@ -4,9 +4,13 @@
 
 use crate::api::Api;
 use crate::api::ApiError;
+use crate::api::FIELD_MANAGER;
 use crate::api::Selector;
+use crate::api::ServerSide;
 use crate::api::Through;
 use crate::api::resources::collection_path;
+use crate::api::resources::discovered_path;
+use crate::api::resources::known;
 use crate::api::resources::list_path;
 use crate::api::resources::object_path;
 use crate::api::through;
@@ -35,6 +39,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE: usize = 500;
 
 const JSON: &str = "application/json";
+/// JSON is YAML.
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
 const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 
 /// A client of one API server with one identity.
@@ -116,6 +122,26 @@ impl KubeApi {
         if status.is_success() { Ok(text) } else { Err(refusal(status.as_u16(), &text)) }
     }
 
+    /// Where an object lives. For a kind that this program does not know the server is asked; `None` when it does not
+    /// know it either, or not yet.
+    fn path(&self, object: &ObjectRef) -> Result<Option<String>, ApiError> {
+        if known(object).is_some() || !object.api_version.contains('/') {
+            return object_path(object).map(Some);
+        }
+        let group = match self.send(Method::GET, &format!("/apis/{}", object.api_version), None) {
+            Err(ApiError::Status { code: 404, .. }) => return Ok(None),
+            answer => self.object(&answer?)?,
+        };
+        let resources = group["resources"].as_array().into_iter().flatten();
+        // A subresource has the kind of what it is a part of, or of something else.
+        let mut own = resources.filter(|one| one["name"].as_str().is_some_and(|name| !name.contains('/')));
+        let found = own.find(|one| one["kind"] == object.kind.as_str());
+        Ok(found.and_then(|one| {
+            let namespaced = one["namespaced"].as_bool().unwrap_or(false);
+            Some(discovered_path(object, one["name"].as_str()?, namespaced))
+        }))
+    }
+
     fn send_object(&self, method: Method, path: &str, kind: &str, value: &Value) -> Result<Value, ApiError> {
         self.object(&self.send(method, path, Some((kind, value)))?)
     }
@@ -130,7 +156,8 @@ impl KubeApi {
 
 impl Api for KubeApi {
     fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ApiError> {
-        match self.send(Method::GET, &object_path(object)?, None) {
+        let Some(path) = self.path(object)? else { return Ok(None) };
+        match self.send(Method::GET, &path, None) {
             Ok(text) => self.object(&text).map(Some),
             Err(ApiError::Status { code: 404, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -175,8 +202,19 @@ impl Api for KubeApi {
         self.send_object(Method::PATCH, &object_path(object)?, STRATEGIC_MERGE_PATCH, patch)
     }
 
+    fn apply(&self, object: &Value, how: ServerSide) -> Result<Value, ApiError> {
+        let name = ObjectRef::of(object);
+        let path = self.path(&name)?.ok_or_else(|| ApiError::no_such_kind(&name))?;
+        let preview = if how.preview { "&dryRun=All" } else { "" };
+        // What the schema does not know would be dropped without a word.
+        let query =
+            format!("fieldManager={FIELD_MANAGER}&fieldValidation=Strict&force={}{preview}", how.force);
+        self.send_object(Method::PATCH, &format!("{path}?{query}"), APPLY_PATCH, object)
+    }
+
     fn delete(&self, object: &ObjectRef) -> Result<(), ApiError> {
-        self.send(Method::DELETE, &object_path(object)?, None).map(drop)
+        let path = self.path(object)?.ok_or_else(|| ApiError::missing(object))?;
+        self.send(Method::DELETE, &path, None).map(drop)
     }
 
     fn evict(&self, pod: &ObjectRef) -> Result<(), ApiError> {

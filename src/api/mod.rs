@@ -63,6 +63,13 @@ pub trait Api: Send + Sync {
     /// As for [`Api::get`].
     fn patch(&self, object: &ObjectRef, patch: &Value) -> Result<Value, ApiError>;
 
+    /// Makes the fields of `object` so, as this program's own, and returns the object as it is then (server-side apply).
+    /// What an earlier call set and this one does not is taken away, where nobody else sets it too.
+    ///
+    /// # Errors
+    /// [`ApiError::Status`] with 409 when somebody else has set a field to something else.
+    fn apply(&self, object: &Value, how: ServerSide) -> Result<Value, ApiError>;
+
     /// Deletes an object; what belongs to it goes in the background.
     ///
     /// # Errors
@@ -80,6 +87,18 @@ pub trait Api: Send + Sync {
     /// # Errors
     /// As for [`Api::get`].
     fn raw(&self, path: &str) -> Result<String, ApiError>;
+}
+
+/// The name under which the API keeps which fields this program has set.
+pub const FIELD_MANAGER: &str = "kubewright";
+
+/// How fields are made so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerSide {
+    /// The server only says what would come of it.
+    pub preview: bool,
+    /// Fields that others have set are taken over.
+    pub force: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +131,12 @@ impl ApiError {
     /// What a server says to a change of an object that does not exist.
     pub(crate) fn missing(object: &ObjectRef) -> Self {
         Self::Status { code: 404, reason: "NotFound".to_owned(), message: format!("{object} not found") }
+    }
+
+    /// A kind that the server does not know, or not yet: its definition may be on its way.
+    pub(crate) fn no_such_kind(object: &ObjectRef) -> Self {
+        let message = format!("the server knows no kind {} of {}", object.kind, object.api_version);
+        Self::Status { code: 404, reason: "NotFound".to_owned(), message }
     }
 
     /// Whether the same request may succeed later: everything but a request that is wrong in itself.

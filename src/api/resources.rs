@@ -23,7 +23,7 @@ const fn row(
     Resource { kind, api_version, plural, namespaced }
 }
 
-pub const RESOURCES: [Resource; 16] = [
+pub const RESOURCES: [Resource; 36] = [
     row("ConfigMap", "v1", "configmaps", true),
     row("Endpoints", "v1", "endpoints", true),
     row("Namespace", "v1", "namespaces", false),
@@ -32,15 +32,67 @@ pub const RESOURCES: [Resource; 16] = [
     row("Secret", "v1", "secrets", true),
     row("Service", "v1", "services", true),
     row("ServiceAccount", "v1", "serviceaccounts", true),
+    row("LimitRange", "v1", "limitranges", true),
+    row("PersistentVolume", "v1", "persistentvolumes", false),
+    row("PersistentVolumeClaim", "v1", "persistentvolumeclaims", true),
+    row("ResourceQuota", "v1", "resourcequotas", true),
+    row(
+        "MutatingWebhookConfiguration",
+        "admissionregistration.k8s.io/v1",
+        "mutatingwebhookconfigurations",
+        false,
+    ),
+    row("ValidatingAdmissionPolicy", "admissionregistration.k8s.io/v1", "validatingadmissionpolicies", false),
+    row(
+        "ValidatingAdmissionPolicyBinding",
+        "admissionregistration.k8s.io/v1",
+        "validatingadmissionpolicybindings",
+        false,
+    ),
+    row(
+        "ValidatingWebhookConfiguration",
+        "admissionregistration.k8s.io/v1",
+        "validatingwebhookconfigurations",
+        false,
+    ),
+    row("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", false),
+    row("APIService", "apiregistration.k8s.io/v1", "apiservices", false),
     row("DaemonSet", "apps/v1", "daemonsets", true),
     row("Deployment", "apps/v1", "deployments", true),
+    row("StatefulSet", "apps/v1", "statefulsets", true),
+    row("CronJob", "batch/v1", "cronjobs", true),
+    row("Job", "batch/v1", "jobs", true),
     row("CertificateSigningRequest", "certificates.k8s.io/v1", "certificatesigningrequests", false),
     row("Lease", "coordination.k8s.io/v1", "leases", true),
+    row("Ingress", "networking.k8s.io/v1", "ingresses", true),
+    row("IngressClass", "networking.k8s.io/v1", "ingressclasses", false),
+    row("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", true),
+    row("RuntimeClass", "node.k8s.io/v1", "runtimeclasses", false),
+    row("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets", true),
     row("ClusterRole", "rbac.authorization.k8s.io/v1", "clusterroles", false),
     row("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings", false),
     row("Role", "rbac.authorization.k8s.io/v1", "roles", true),
     row("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", true),
+    row("PriorityClass", "scheduling.k8s.io/v1", "priorityclasses", false),
+    row("StorageClass", "storage.k8s.io/v1", "storageclasses", false),
 ];
+
+/// The row of a kind, where it has one.
+pub(super) fn known(object: &ObjectRef) -> Option<&'static Resource> {
+    RESOURCES.iter().find(|row| row.kind == object.kind && row.api_version == object.api_version)
+}
+
+/// The path to an object of a kind that only the server knows. One that is namespaced and says no namespace is in
+/// `default`, as for kubectl.
+pub(super) fn discovered_path(object: &ObjectRef, plural: &str, namespaced: bool) -> String {
+    let mut path = format!("/apis/{}", object.api_version);
+    if namespaced {
+        let namespace = if object.namespace.is_empty() { "default" } else { &object.namespace };
+        let _ = write!(path, "/namespaces/{}", escaped(namespace));
+    }
+    let _ = write!(path, "/{plural}/{}", escaped(&object.name));
+    path
+}
 
 /// The path to an object: `/api/v1/namespaces/kube-system/configmaps/coredns`.
 ///

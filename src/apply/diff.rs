@@ -27,6 +27,11 @@ pub fn file(path: &str, content: &Content, old: Option<&[u8]>, new: &[u8]) -> St
 /// The difference between a live object and the wanted one, in the fields that the wanted one speaks of. `filled` is
 /// the object with its holes filled; they are hidden here.
 pub fn object(name: &str, object: &Object, live: Option<&Value>, filled: &Value) -> String {
+    whole(name, object, live.map(|live| cut_to(filled, live)).as_ref(), filled)
+}
+
+/// The difference between an object before and after, in all its fields.
+pub fn whole(name: &str, object: &Object, before: Option<&Value>, after: &Value) -> String {
     let hide = |value: &Value| {
         let mut value = value.clone();
         for hole in &object.holes {
@@ -37,8 +42,7 @@ pub fn object(name: &str, object: &Object, live: Option<&Value>, filled: &Value)
         hide_secret_data(&mut value);
         serde_yaml::to_string(&value).unwrap_or_default()
     };
-    let old = live.map(|live| hide(&cut_to(filled, live)));
-    masked_text(name, old.as_deref(), &hide(filled))
+    masked_text(name, before.map(hide).as_deref(), &hide(after))
 }
 
 fn hide_secret_data(value: &mut Value) {

@@ -157,11 +157,46 @@ impl Eviction {
     }
 }
 
+/// The kinds of objects that somebody makes on purpose.
+const INHABITANTS: [(&str, &str); 8] = [
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "StatefulSet"),
+    ("v1", "Pod"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+];
+/// What a controller puts into every namespace.
+const EVERYWHERE: &str = "kube-root-ca.crt";
+
+/// Something in a namespace that would be lost with it. What belongs to something else goes with that.
+fn inhabitant(api: &dyn Api, namespace: &str) -> Result<Option<ObjectRef>, ApiError> {
+    for (api_version, kind) in INHABITANTS {
+        let found = api.list(&ObjectRef::new(api_version, kind, namespace, ""), &Selector::all())?;
+        let on_purpose = |object: &&Value| {
+            object["metadata"].get("ownerReferences").is_none()
+                && object["metadata"].get("deletionTimestamp").is_none()
+                && object["metadata"]["name"] != EVERYWHERE
+        };
+        if let Some(object) = found.iter().find(on_purpose) {
+            return Ok(Some(ObjectRef::of(object)));
+        }
+    }
+    Ok(None)
+}
+
 /// Deletes an object; one that is gone already is fine.
 pub(crate) fn delete(run: &Run<'_>, spec: &DeleteSpec) -> Result<Done, StepError> {
     let api = run.client(Identity::Admin)?;
     if api.get(&spec.object)?.is_none() {
         return Ok(Done::new(Outcome::Ok));
+    }
+    if spec.unless_used
+        && let Some(used) = inhabitant(api.as_ref(), &spec.object.name)?
+    {
+        return Ok(Done::new(Outcome::Ok).detail(format!("kept: {used} is in it")));
     }
     match api.delete(&spec.object) {
         Err(error) if !error.is_missing() => Err(error.into()),

@@ -21,9 +21,11 @@ pub mod receipt;
 mod record;
 mod replaced;
 mod retry;
+mod rollout;
 mod rules;
 mod run;
 mod schedule;
+mod server_side;
 mod service;
 mod site;
 mod step;
@@ -70,6 +72,7 @@ pub struct World<'a> {
 
 /// How a plan is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Only look: every host and the API are wrapped so that nothing can be changed.
     pub dry_run: bool,
@@ -84,6 +87,8 @@ pub struct Options {
     /// A step that fails is a warning, and the run goes on with the next: for taking a host apart, of which as much
     /// as possible is to go.
     pub keep_going: bool,
+    /// Fields that somebody else has set are taken over, where they differ.
+    pub force_conflicts: bool,
     /// How often a step that can be repeated is tried again after the connection to its host was lost.
     pub retries: u32,
     /// Hosts on which nothing can be done, and why; the others go on without them.
@@ -101,6 +106,7 @@ impl Default for Options {
             api_timeout: Duration::from_mins(1),
             receipt: Some(receipt::PATH.to_owned()),
             keep_going: false,
+            force_conflicts: false,
             retries: 1,
             unfit: BTreeMap::new(),
             resume:

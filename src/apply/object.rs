@@ -8,6 +8,7 @@ use crate::apply::failure::StepError;
 use crate::apply::receipt::sha256;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
+use crate::apply::server_side;
 use crate::apply::taint;
 use crate::apply::wait;
 use crate::cluster::GoDuration;
@@ -30,6 +31,10 @@ use time::format_description::well_known::Rfc3339;
 
 /// As kubeadm repeats its calls.
 pub(crate) const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Somebody else keeps a field.
+const KEPT: &str = "take the change over into the configuration, undo it in the cluster, or run with `--force-conflicts` to \
+                    overwrite it";
 
 enum Trouble {
     Api(ApiError),
@@ -58,6 +63,9 @@ pub(crate) fn apply(run: &Run<'_>, step: &Step, spec: &ObjectSpec) -> Result<Don
             Err(Trouble::Fill(error)) => {
                 let error = error.context(format!("cannot make {name}"));
                 Err(StepError::new(FailureKind::Content, error))
+            }
+            Err(Trouble::Api(error)) if spec.how == ApplyHow::ServerSide && error.is_conflict() => {
+                Err(in_vain(error, Duration::ZERO).hint(KEPT))
             }
             Err(Trouble::Api(error)) if options.dry_run || !error.may_heal() => {
                 Err(in_vain(error, Duration::ZERO))
@@ -103,6 +111,11 @@ fn attempt(run: &Run<'_>, api: &dyn Api, spec: &ObjectSpec, name: &ObjectRef) ->
         return Ok(finished(&spec.object, Outcome::Ok, None));
     }
     let wanted = filled(run, api, &spec.object, live.as_ref())?;
+    if spec.how == ApplyHow::ServerSide {
+        let done = server_side::apply(run, api, &spec.object, &wanted, live.as_ref(), &name.to_string())?;
+        let digest = Some(sha256(spec.object.value.to_string().as_bytes()));
+        return Ok(Done { digest, ..done });
+    }
     if live.as_ref().is_some_and(|live| is_part(&wanted, live)) {
         return Ok(finished(&spec.object, Outcome::Ok, None));
     }

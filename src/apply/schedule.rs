@@ -332,7 +332,8 @@ fn needs_no_other(spec: &ObjectSpec) -> bool {
     !NEEDED.contains(&kind)
         && !WORKLOADS.contains(&kind)
         && spec.identity == Identity::Admin
-        && spec.how != ApplyHow::MarkNode
+        // What an add-on consists of comes in an order of its own.
+        && matches!(spec.how, ApplyHow::CreateOrReplace | ApplyHow::CreateOnly)
         && !spec.object.holes.iter().any(asks_for_another)
 }
 

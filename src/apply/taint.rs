@@ -28,7 +28,9 @@ pub(crate) fn mark(wanted: &Value, live: &Value) -> Option<Value> {
     let is_gone = |taint: &Value| among(taint, &removed) && !among(taint, &wanted_taints);
     let taints_differ =
         wanted_taints.iter().any(|taint| !among(taint, &live_taints)) || live_taints.iter().any(is_gone);
-    if labels.is_empty() && annotations.is_empty() && !taints_differ {
+    let networks = &wanted["spec"]["podCIDRs"];
+    let networks_differ = !networks.is_null() && *networks != live["spec"]["podCIDRs"];
+    if labels.is_empty() && annotations.is_empty() && !taints_differ && !networks_differ {
         return None;
     }
     let mut patch = json!({"metadata": {"resourceVersion": live["metadata"]["resourceVersion"]}});
@@ -42,6 +44,11 @@ pub(crate) fn mark(wanted: &Value, live: &Value) -> Option<Value> {
         let replaced = |taint: &Value| wanted_taints.iter().any(|one| place(one) == place(taint));
         let others = live_taints.iter().filter(|taint| !replaced(taint) && !is_gone(taint));
         patch["spec"] = json!({"taints": wanted_taints.iter().chain(others).collect::<Vec<_>>()});
+    }
+    if networks_differ {
+        for field in ["podCIDR", "podCIDRs"] {
+            patch["spec"][field] = wanted["spec"][field].clone();
+        }
     }
     Some(patch)
 }
@@ -64,6 +71,8 @@ pub(crate) fn told(patch: &Value, live: &Value) -> String {
         let gone = before.iter().filter(|taint| !among(taint, after));
         parts.extend(gone.map(|taint| format!("taint {} removed", text(taint))));
     }
+    let networks = patch["spec"]["podCIDRs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    parts.extend(networks.map(|network| format!("network {network} for its pods")));
     parts.join(", ")
 }
 

@@ -3,6 +3,7 @@
 use crate::apply::failure::StepError;
 use crate::apply::member;
 use crate::apply::object::RETRY_INTERVAL;
+use crate::apply::rollout;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::taint;
@@ -10,6 +11,7 @@ use crate::host::Host;
 use crate::host::Socket;
 use crate::host::http;
 use crate::host::read_through;
+use crate::plan::Identity;
 use crate::plan::ObjectRef;
 use crate::plan::Place;
 use crate::plan::Probe;
@@ -18,6 +20,7 @@ use crate::plan::Wait;
 use crate::report::Event;
 use crate::report::FailureKind;
 use crate::report::Outcome;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long one attempt at a health endpoint may take.
@@ -144,6 +147,13 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
                 Err(error) => Err(error.to_string()),
             })
         }
+        Probe::Established { definition, identity } => {
+            let name = ObjectRef::new("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", definition);
+            Ok(look_at(run, *identity, &name).and_then(|object| rollout::is_established(&object)))
+        }
+        Probe::RolledOut { object, identity } => {
+            Ok(look_at(run, *identity, object).and_then(|object| rollout::is_rolled_out(&object)))
+        }
         Probe::Path { path } => {
             let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
             let there = read_through(host, path)?.is_some();
@@ -152,6 +162,11 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
         Probe::EtcdStarted { peer_url, .. } => Ok(member::has_started(run, peer_url)),
         Probe::EtcdHealthy => Ok(member::is_healthy(run)),
     }
+}
+
+fn look_at(run: &Run<'_>, identity: Identity, name: &ObjectRef) -> Result<Value, String> {
+    let object = run.client(identity).and_then(|api| api.get(name)).map_err(|error| error.to_string())?;
+    object.ok_or_else(|| "there is no such object".to_owned())
 }
 
 fn ask_http(host: &dyn Host, tls: bool, address: &str, port: u16, path: &str) -> Result<(), String> {

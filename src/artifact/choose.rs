@@ -100,7 +100,7 @@ fn known<'a>(artifacts: &'a Artifacts, name: Name, version: &str, arch: Arch) ->
 }
 
 /// The same download from a mirror: `https://mirror.example/files/dl.k8s.io/release/…`.
-fn mirrored(artifacts: &Artifacts, url: &str) -> String {
+pub fn mirrored(artifacts: &Artifacts, url: &str) -> String {
     match (&artifacts.mirror, url.split_once("://")) {
         (Some(mirror), Some((_, rest))) => format!("{}/{rest}", mirror.trim_end_matches('/')),
         _ => url.to_owned(),

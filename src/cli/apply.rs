@@ -81,7 +81,7 @@ impl<'a> Run<'a> {
         reporter: &'a Reporter,
         reviewed: Option<Reviewed>,
     ) -> Result<Self, CliError> {
-        let loaded = load::for_fleet(&command.fleet.file, reporter)?;
+        let loaded = load::for_fleet_plan(&command.fleet.file, reporter)?;
         let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
         let options = options(command, reviewed.as_ref(), &loaded)?;
         let parallel = usize::from(command.fleet.parallel);
@@ -214,6 +214,7 @@ impl<'a> Run<'a> {
             parallel: usize::from(self.command.fleet.parallel),
             api_timeout: self.session.cluster.timeouts.kubernetes_api_call.to_std(),
             retries: self.command.retries,
+            force_conflicts: self.command.force_conflicts,
             ..apply::Options::default()
         };
         if let Some(journal) = &journal {

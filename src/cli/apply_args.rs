@@ -56,6 +56,10 @@ pub(super) struct ApplyCommand {
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: u32,
 
+    /// Take over fields of add-ons' objects that somebody else has set to something else
+    #[arg(long)]
+    pub force_conflicts: bool,
+
     /// Follow the run of this name, which holds the lock and has not been heard of for minutes
     #[arg(long, value_name = "RUN")]
     pub break_lock: Option<String>,

@@ -8,6 +8,7 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::images::CriImages;
 use crate::cli::load;
+use crate::cli::manifests;
 use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::config;
@@ -210,7 +211,9 @@ fn loaded(args: &ImagesArgs, settings: &Settings) -> Result<load::Loaded, CliErr
         cri_socket: args.cri_socket.clone(),
         ..Overrides::default()
     };
-    load::for_images(args.config.as_deref(), &overrides, &settings.reporter())
+    let mut loaded = load::for_images(args.config.as_deref(), &overrides, &settings.reporter())?;
+    manifests::read(&mut loaded.cluster)?;
+    Ok(loaded)
 }
 
 fn list_images(args: &ImagesArgs, settings: &Settings) -> Result<Exit, CliError> {
@@ -229,7 +232,7 @@ fn pull_images(args: &ImagesArgs, settings: &Settings) -> Result<Exit, CliError>
     let cluster = loaded(args, settings)?.cluster;
     let host = Local::new("this host");
     let socket = &cluster.first_control_plane().cri_socket;
-    for image in images::list(&cluster) {
+    for image in images::everything(&cluster) {
         CriImages.pull(&host, socket, &image).or_exit(Exit::Host)?;
         output::data(&format!("[config/images] Pulled {image}\n"));
     }

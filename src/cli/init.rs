@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
         settings: &'a Settings,
     ) -> Result<Self, CliError> {
         let reporter = settings.reporter();
-        let loaded = load::for_init(args, &reporter)?;
+        let loaded = load::for_init_plan(args, &reporter)?;
         let selected = match alone {
             Some(phase) => select::only(INIT, &phase.name),
             None => select::skipping(INIT, &loaded.skip_phases),
@@ -130,6 +130,7 @@ impl<'a> Run<'a> {
         let apply_options = apply::Options {
             dry_run,
             diff: self.args.diff,
+            force_conflicts: self.args.force_conflicts,
             api_timeout: session.cluster.timeouts.kubernetes_api_call.to_std(),
             ..apply::Options::default()
         };

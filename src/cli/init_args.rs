@@ -29,6 +29,10 @@ pub(super) struct InitArgs {
     #[arg(long, help_heading = RUN)]
     pub diff: bool,
 
+    /// Take over fields of add-ons' objects that somebody else has set to something else
+    #[arg(long, help_heading = RUN)]
+    pub force_conflicts: bool,
+
     /// Say why each step is needed
     #[arg(long, help_heading = RUN)]
     pub explain: bool,

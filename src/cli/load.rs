@@ -7,6 +7,7 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::init_args::InitArgs;
 use crate::cli::join_args::JoinArgs;
+use crate::cli::manifests;
 use crate::cluster::Cluster;
 use crate::cluster::Layout;
 use crate::cluster::Secret;
@@ -91,7 +92,9 @@ pub(super) fn for_join(
 /// # Errors
 /// The configuration has problems; all of them are listed.
 pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    load(Some(file), &Overrides::default(), Purpose::Render, reporter)
+    let mut loaded = load(Some(file), &Overrides::default(), Purpose::Render, reporter)?;
+    manifests::read(&mut loaded.cluster)?;
+    Ok(loaded)
 }
 
 /// Loads a cluster whose hosts are reached over SSH. Nothing of the machine that this runs on plays a part.
@@ -120,6 +123,26 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
         loaded.cluster.tokens.clear();
     }
     loaded.digest = sha256(&bytes);
+    Ok(loaded)
+}
+
+/// The same with what others wrote and the file names: for whoever plans.
+///
+/// # Errors
+/// As for [`for_fleet`]; something that the file names cannot be had.
+pub(super) fn for_fleet_plan(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let mut loaded = for_fleet(file, reporter)?;
+    manifests::read(&mut loaded.cluster)?;
+    Ok(loaded)
+}
+
+/// The same for this host.
+///
+/// # Errors
+/// As for [`for_init`]; something that the file names cannot be had.
+pub(super) fn for_init_plan(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let mut loaded = for_init(args, reporter)?;
+    manifests::read(&mut loaded.cluster)?;
     Ok(loaded)
 }
 

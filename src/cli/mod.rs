@@ -27,6 +27,7 @@ mod journal;
 mod kubeconfig;
 mod limit;
 mod load;
+mod manifests;
 mod output;
 mod phase_command;
 mod pki_files;

@@ -85,7 +85,7 @@ pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, Cl
 fn of_this_host(args: &InitArgs, output: PlanOutput, settings: &Settings) -> Result<Exit, CliError> {
     let quiet = Settings { quiet: true, face: crate::cli::settings::Face::Plain, ..settings.clone() };
     let reporter = quiet.reporter();
-    let loaded = load::for_init(args, &reporter)?;
+    let loaded = load::for_init_plan(args, &reporter)?;
     let selected = select::skipping(INIT, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let options = Options { prepare: args.prepare, ..Options::default() };
     let mut session = Session::open(loaded.cluster, options, None, Probe::Full { measure: false }, settings)?;

@@ -112,7 +112,7 @@ fn plan(
 ) -> Result<Exit, CliError> {
     let quiet = Settings { quiet: true, face: Face::Plain, ..settings.clone() };
     let reporter = quiet.reporter();
-    let loaded = load::for_fleet(file, &reporter)?;
+    let loaded = load::for_fleet_plan(file, &reporter)?;
     let selected = select::skipping(CLUSTER, &loaded.skip_phases).or_exit(Exit::Usage)?;
     let only = limit::resolve(&loaded.cluster, &args.limit)?;
     let parallel = usize::from(args.parallel);

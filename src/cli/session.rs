@@ -33,6 +33,8 @@ use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::NodeFacts;
 use crate::facts::Questions;
+use crate::facts::addons::INVENTORY_LABEL;
+use crate::facts::addons::Installed;
 use crate::facts::baseline;
 use crate::facts::baseline::Untouched;
 use crate::facts::footprint::Watch;
@@ -377,8 +379,12 @@ pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let replicas = deployment.and_then(|object| object.pointer("/spec/replicas")?.as_u64());
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     let nodes = api.list(&ObjectRef::new("v1", "Node", "", ""), &Selector::all()).unwrap_or_default();
+    let inventories = Selector::all().label(INVENTORY_LABEL, "true");
+    let maps = ObjectRef::new("v1", "ConfigMap", "kube-system", "");
+    let addons = api.list(&maps, &inventories).unwrap_or_default();
     ClusterFacts {
         runs: true,
+        addons: addons.iter().filter_map(Installed::of).collect(),
         nodes: nodes.iter().map(NodeFacts::of).collect(),
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
         corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),

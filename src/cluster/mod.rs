@@ -2,6 +2,8 @@
 //!
 //! Only `config` makes one (and test builders). A phase never meets an `Option` that validation could settle.
 
+pub mod addon;
+pub mod cni;
 pub mod duration;
 pub mod endpoint;
 pub mod hop;
@@ -14,6 +16,8 @@ pub mod site;
 pub mod token;
 pub mod version;
 
+pub use addon::Addon;
+pub use cni::Cni;
 pub use duration::GoDuration;
 pub use endpoint::Balancing;
 pub use network::HostPort;

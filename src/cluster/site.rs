@@ -1,5 +1,7 @@
 //! What the `Cluster` document says beyond kubeadm's words.
 
+use crate::cluster::addon::Addon;
+use crate::cluster::cni::Cni;
 use crate::cluster::endpoint::Balancing;
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,7 +15,9 @@ pub struct Site {
     pub endpoint_provider: EndpointProvider,
     /// What this program does for the endpoint; always what the provider says.
     pub balancing: Option<Balancing>,
-    pub cni: CniProvider,
+    pub cni: Cni,
+    /// Of the operator, in this order.
+    pub addons: Vec<Addon>,
     /// `None` leaves the runtime alone.
     pub container_runtime: Option<RuntimeProvider>,
     /// The version came from the CI bucket, so control plane images come from [`CI_IMAGE_REPOSITORY`] unless the
@@ -62,6 +66,21 @@ pub enum CniProvider {
     #[default]
     None,
     Custom,
+}
+
+impl CniProvider {
+    /// As the document has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flannel => "flannel",
+            Self::Calico => "calico",
+            Self::Canal => "canal",
+            Self::Cilium => "cilium",
+            Self::Bridge => "bridge",
+            Self::None => "none",
+            Self::Custom => "custom",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
 
 mod endpoint;
+mod network;
 mod ssh;
 
 use crate::cluster::Layout;
@@ -13,13 +14,14 @@ use crate::cluster::kubeadm::Taint;
 use crate::cluster::node::ImagePullPolicy;
 use crate::cluster::node::Node;
 use crate::cluster::site::Access;
-use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
 use crate::cluster::site::Site;
 use crate::config::declared::ssh::Ssh;
 use crate::config::defaults;
+use crate::config::documents::Object;
 use crate::config::environment::CONTAINERD_SOCKET;
 use crate::config::environment::Environment;
+use crate::config::load::networking;
 use crate::config::name;
 use crate::config::path::Path;
 use crate::config::report::Report;
@@ -54,7 +56,8 @@ pub(crate) struct Spec {
     pub hosts: Vec<Host>,
     endpoint: Option<Endpoint>,
     pki: Pki,
-    network: Network,
+    network: network::Network,
+    addons: network::Addons,
     prepare: prepare::Prepare,
     container_runtime: prepare::Runtime,
     artifacts: prepare::Artifacts,
@@ -80,18 +83,6 @@ struct Pki {
     layout: Option<Layout>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Network {
-    cni: Cni,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Cni {
-    provider: CniProvider,
-}
-
 impl Declared {
     pub(crate) fn layout(&self) -> Option<Layout> {
         self.spec.pki.layout
@@ -101,12 +92,14 @@ impl Declared {
         prepare::meaning(&self.spec.prepare, &self.spec.container_runtime, &self.spec.artifacts)
     }
 
-    pub(crate) fn site(&self, bind_port: u16) -> Site {
+    /// `nodes` are those of the file; the pod network may have to know them all.
+    pub(crate) fn site(&self, bind_port: u16, cluster: &ClusterConfiguration, nodes: &[Node]) -> Site {
         Site {
             declared_hosts: !self.spec.hosts.is_empty(),
             endpoint_provider: self.provider(),
             balancing: self.setting(bind_port).and_then(|setting| setting.balancing()),
-            cni: self.spec.network.cni.provider,
+            cni: self.spec.network.meaning(cluster, &networking(cluster), nodes),
+            addons: self.spec.addons.meaning(),
             container_runtime: self.spec.container_runtime.provider(),
             ci_build: false,
         }
@@ -143,6 +136,8 @@ impl Declared {
             setting.validate(report, &Path::of(KIND, "spec.endpoint"));
         }
         self.validate_prepare(report);
+        self.spec.network.validate(report);
+        self.spec.addons.validate(report);
         self.spec.ssh.validate(report, &Path::of(KIND, "spec.ssh"));
         let hosts = Path::of(KIND, "spec.hosts");
         for (index, host) in self.spec.hosts.iter().enumerate() {
@@ -185,8 +180,13 @@ impl Declared {
         report: &mut Report,
         networking: &Networking,
         cluster: &ClusterConfiguration,
+        kube_proxy: Option<&Object>,
     ) {
         let endpoint = &cluster.control_plane_endpoint;
+        let is_node =
+            |host: &&Host| host.roles.iter().any(|role| [Role::ControlPlane, Role::Worker].contains(role));
+        let nodes = self.spec.hosts.iter().filter(is_node).count().max(1);
+        self.spec.network.validate_against(report, networking, cluster, kube_proxy, nodes);
         let hosts = Path::of(KIND, "spec.hosts");
         if let Some(setting) = self.setting(0) {
             setting.validate_against(report, networking, &Path::of(KIND, "spec.endpoint"));

@@ -278,7 +278,7 @@ impl Draft<'_> {
         if let Some(declared) = &self.declared {
             declared.validate(self.report, self.init.local_api_endpoint.bind_port);
             let networking = networking(&self.cluster);
-            declared.validate_against(self.report, &networking, &self.cluster);
+            declared.validate_against(self.report, &networking, &self.cluster, self.kube_proxy.as_ref());
         }
         self.families();
     }
@@ -333,7 +333,8 @@ impl Draft<'_> {
         }
         let declared = self.declared.as_ref();
         let bind_port = self.init.local_api_endpoint.bind_port;
-        let mut site = declared.map(|declared| declared.site(bind_port)).unwrap_or_default();
+        let site = |declared: &Declared| declared.site(bind_port, &self.cluster, &nodes);
+        let mut site = declared.map(site).unwrap_or_default();
         site.ci_build = release.ci;
         let endpoint = name::parse_host_port(&self.cluster.control_plane_endpoint);
         Some(Cluster {

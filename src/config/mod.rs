@@ -14,6 +14,7 @@ pub mod environment;
 pub mod issue;
 mod join;
 mod load;
+pub mod manifest;
 mod name;
 mod normal;
 mod overrides;

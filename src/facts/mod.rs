@@ -1,6 +1,7 @@
 //! What is so on a host: plain data, gathered once, before anything is planned.
 
 pub mod accounts;
+pub mod addons;
 pub mod baseline;
 pub mod checks;
 pub mod etcd;
@@ -147,6 +148,8 @@ pub struct ClusterFacts {
     pub layout: Option<Layout>,
     /// Its Node objects, where somebody asked for them.
     pub nodes: Vec<NodeFacts>,
+    /// What earlier runs have installed in it.
+    pub addons: Vec<addons::Installed>,
     /// The Node object of the name that a joining host will register with, where there is one.
     pub namesake: Option<Namesake>,
 }

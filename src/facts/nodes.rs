@@ -1,6 +1,7 @@
 //! The Node objects of a cluster that runs, as far as planning looks at them.
 
 use crate::cluster::kubeadm::Taint;
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub struct NodeFacts {
     pub applied: Applied,
     /// Its addresses inside the cluster.
     pub addresses: Vec<IpAddr>,
+    /// Those of its pods; empty where nobody has given it any.
+    pub pod_networks: Vec<IpNet>,
     pub ready: bool,
     /// Nothing new is scheduled there.
     pub cordoned: bool,
@@ -80,6 +83,10 @@ impl NodeFacts {
                 .filter_map(|taint| serde_json::from_value(taint).ok())
                 .collect(),
             applied: Applied::of(node),
+            pod_networks: list("/spec/podCIDRs")
+                .into_iter()
+                .filter_map(|network| network.as_str()?.parse().ok())
+                .collect(),
             addresses: list("/status/addresses").into_iter().filter_map(internal).collect(),
             ready: is_ready(node),
             cordoned: node.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
@@ -165,7 +172,7 @@ mod tests {
                 "annotations": {APPLIED_ANNOTATION: r#"{"labels":["disk"],"taints":["a=b:NoSchedule"]}"#},
                 "creationTimestamp": "2026-01-01T00:00:00Z",
             },
-            "spec": {"unschedulable": true, "taints": [{"key": "a", "value": "b", "effect": "NoSchedule"}]},
+            "spec": {"unschedulable": true, "podCIDRs": ["10.244.1.0/24"], "taints": [{"key": "a", "value": "b", "effect": "NoSchedule"}]},
             "status": {
                 "addresses": [{"type": "Hostname", "address": "w1"}, {"type": "InternalIP", "address": "192.0.2.7"}],
                 "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
@@ -174,6 +181,7 @@ mod tests {
         });
         let found = NodeFacts::of(&node);
         assert_eq!((found.roles(), found.ready, found.cordoned), (vec!["edge"], true, true));
+        assert_eq!(found.pod_networks, ["10.244.1.0/24".parse::<IpNet>().unwrap()]);
         assert_eq!(found.addresses, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
         assert_eq!(found.taints.iter().map(taint_text).collect::<Vec<_>>(), ["a=b:NoSchedule"]);
         assert!(found.applied.labels.contains("disk") && found.applied.taints.contains("a=b:NoSchedule"));

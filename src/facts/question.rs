@@ -16,7 +16,7 @@ pub const CRI_SOCKETS: [&str; 3] = [
 ];
 
 /// Programs that kubeadm, the kubelet or we need.
-pub const PROGRAMS: [&str; 12] = [
+pub const PROGRAMS: [&str; 13] = [
     "conntrack",
     "losetup",
     "mount",
@@ -29,6 +29,7 @@ pub const PROGRAMS: [&str; 12] = [
     "crictl",
     "haproxy",
     "keepalived",
+    "nft",
 ];
 
 /// Services whose state matters, without `.service`.
@@ -101,6 +102,15 @@ pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 pub const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
 pub const HOSTS_FILE: &str = "/etc/hosts";
 
+/// What the pod network `bridge` is made of on a host.
+pub const BRIDGE_CONFLIST: &str = "/etc/cni/net.d/10-kubewright.conflist";
+pub const BRIDGE_SCRIPT: &str = "/usr/local/share/kubewright/pod-network";
+pub const BRIDGE_UNIT: &str = "/etc/systemd/system/kubewright-pods.service";
+
+/// Where CNI plugins lie, and those of the basic ones that a network calls on.
+pub const CNI_BIN: &str = "/opt/cni/bin";
+pub const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
+
 /// Our own list of kernel modules.
 pub const MODULES_FILE: &str = "/etc/modules-load.d/kubewright.conf";
 
@@ -172,6 +182,8 @@ pub fn manifest_path(component: &str) -> String {
 
 fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
     let mut paths: BTreeSet<String> = STATIC_PODS.iter().map(|name| manifest_path(name)).collect();
+    paths.extend([BRIDGE_CONFLIST, BRIDGE_SCRIPT, BRIDGE_UNIT].map(str::to_owned));
+    paths.extend(CNI_PLUGINS.map(|name| format!("{CNI_BIN}/{name}")));
     let pki = cluster.certificates_dir();
     for file in ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key"]
     {

@@ -3,7 +3,10 @@
 use crate::cluster::Cluster;
 use crate::cluster::DEFAULT_IMAGE_REPOSITORY;
 use crate::cluster::Node;
+use crate::kube::objects::foreign;
+use crate::kube::objects::pod_network;
 use serde::Serialize;
+use serde_json::Value;
 
 /// What goes with one minor version of Kubernetes, as kubeadm v1.36.2 has it.
 struct Row {
@@ -36,7 +39,7 @@ pub struct Images {
 
 impl Images {
     pub fn new(cluster: &Cluster) -> Self {
-        Self { kind: "Images", api_version: "output.kubeadm.k8s.io/v1alpha3", images: list(cluster) }
+        Self { kind: "Images", api_version: "output.kubeadm.k8s.io/v1alpha3", images: everything(cluster) }
     }
 }
 
@@ -80,6 +83,22 @@ pub fn of_host(cluster: &Cluster, node: &Node) -> Vec<String> {
     let mut images = list(cluster);
     if !cluster.runs_etcd(node) {
         images.retain(|image| *image != etcd(cluster));
+    }
+    images
+}
+
+/// Those of the control plane, of the pod network and of the add-ons, each once. A manifest that is not what it was taken
+/// for is for the plan to complain about.
+pub fn everything(cluster: &Cluster) -> Vec<String> {
+    let network = pod_network::objects(cluster).ok().flatten().unwrap_or_default();
+    let addons = cluster.site.addons.iter().flat_map(|addon| &addon.manifests);
+    let of_addons = addons.flat_map(|manifest| manifest.objects.clone());
+    let objects: Vec<Value> = network.into_iter().chain(of_addons).collect();
+    let mut images = list(cluster);
+    for image in foreign::images(&objects) {
+        if !images.contains(&image) {
+            images.push(image);
+        }
     }
     images
 }

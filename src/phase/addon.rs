@@ -1,9 +1,16 @@
-//! The add-ons of every cluster: CoreDNS and kube-proxy.
+//! The add-ons of every cluster, CoreDNS and kube-proxy; the pod network; and what the operator wants beside.
 
+pub mod bundle;
+mod cni;
+mod inventory;
+mod prune;
+
+use crate::cluster::Addon;
 use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::facts::ClusterFacts;
 use crate::kube::objects::coredns;
+use crate::kube::objects::foreign;
 use crate::kube::objects::kube_proxy;
 use crate::phase::Context;
 use crate::phase::Draft;
@@ -12,6 +19,7 @@ use crate::plan::ApplyHow;
 use crate::plan::Identity;
 use crate::plan::Object;
 use crate::plan::ObjectRef;
+use bundle::Bundle;
 
 /// Plans the add-on that the sub-phase is named after, unless the configuration switches it off.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
@@ -22,8 +30,29 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
             let objects = kube_proxy::objects(cx.cluster, cx.facts_of(node))?;
             Ok(objects::replaced(objects, "service addresses work on every node"))
         }
+        "cni" => match cni::bundle(cx.cluster)? {
+            Some(bundle) => bundle.drafts(cx.running),
+            None => Ok(Vec::new()),
+        },
+        "manifests" => {
+            let drafts = cx.cluster.site.addons.iter().map(|addon| bundle_of(addon).drafts(cx.running));
+            Ok(drafts.collect::<anyhow::Result<Vec<_>>>()?.concat())
+        }
+        "prune" => Ok(prune::drafts(&wanted(cx.cluster)?, cx.running)),
         _ => Ok(Vec::new()),
     }
+}
+
+/// Everything that is remembered by name.
+fn wanted(cluster: &Cluster) -> anyhow::Result<Vec<Bundle>> {
+    let own = cluster.site.addons.iter().map(bundle_of);
+    Ok(cni::bundle(cluster)?.into_iter().chain(own).collect())
+}
+
+fn bundle_of(addon: &Addon) -> Bundle {
+    let objects = addon.manifests.iter().flat_map(|manifest| foreign::placed(&manifest.objects, None));
+    let reason = format!("the configuration names the add-on {}", addon.name);
+    Bundle { name: addon.name.clone(), objects: objects.collect(), reason }
 }
 
 /// CoreDNS, with the number of pods and the Corefile that the operator chose meanwhile.

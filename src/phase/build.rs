@@ -116,8 +116,8 @@ fn settle_in(draft: Draft, one: &Selected, node: &Node) -> Step {
 
 fn settle(draft: Draft, phase: &str, node: &Node) -> Step {
     let place = match &draft.action {
-        Action::Object(_) => Place::Cluster,
-        Action::Wait(wait) if matches!(wait.probe, Probe::NodeRegistered { .. }) => Place::Cluster,
+        Action::Object(_) | Action::Delete(_) => Place::Cluster,
+        Action::Wait(wait) if is_asked_of_cluster(&wait.probe) => Place::Cluster,
         _ => Place::Host(node.name.clone()),
     };
     Step {
@@ -128,6 +128,10 @@ fn settle(draft: Draft, phase: &str, node: &Node) -> Step {
         reason: draft.reason,
         action: draft.action,
     }
+}
+
+fn is_asked_of_cluster(probe: &Probe) -> bool {
+    matches!(probe, Probe::NodeRegistered { .. } | Probe::Established { .. } | Probe::RolledOut { .. })
 }
 
 /// Binds the administrators' group to its role before the first object is written. Since kubeadm 1.29 `admin.conf`

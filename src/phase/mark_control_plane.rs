@@ -4,6 +4,7 @@ use crate::cluster::Node;
 use crate::kube::objects;
 use crate::phase::Context;
 use crate::phase::Draft;
+use crate::phase::pod_networks;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Identity;
@@ -14,7 +15,7 @@ use crate::plan::Wait;
 
 /// Plans the wait for the node's registration and its marks.
 pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>> {
-    let Some(mark) = mark(cx, node) else { return Ok(Vec::new()) };
+    let Some(mark) = mark(cx, node)? else { return Ok(Vec::new()) };
     let timeouts = &cx.cluster.timeouts;
     // One that joins registers with the API server of its own host, which may still be on its way.
     let limit = if cx.cluster.joining {
@@ -45,10 +46,14 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
 }
 
 /// What a Node is marked with. Of hosts that the operator lists, what an earlier list set and this one does not goes.
-pub fn mark(cx: &Context<'_>, node: &Node) -> Option<Object> {
-    if cx.cluster.site.declared_hosts {
+///
+/// # Errors
+/// No network can be chosen for its pods.
+pub fn mark(cx: &Context<'_>, node: &Node) -> anyhow::Result<Option<Object>> {
+    let mark = if cx.cluster.site.declared_hosts {
         objects::node::reconciled(node, cx.running.node(node.registered_name()))
     } else {
         objects::node::mark(node)
-    }
+    };
+    pod_networks::noted(cx, &node.name, mark)
 }

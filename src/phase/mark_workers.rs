@@ -25,7 +25,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
             container: None,
         }),
     );
-    let labelled = mark(cx, node).map(|object| {
+    let labelled = mark(cx, node)?.map(|object| {
         Draft::new(
             format!("node {name} labelled"),
             "a kubelet may not choose most labels itself",

@@ -201,7 +201,10 @@ fn drafts(cx: &Context<'_>, leaver: &Leaver) -> Vec<Draft> {
         Draft::new(
             format!("node {} gone", node.name),
             "its pods and its Lease go with it; the host itself is to be reset",
-            Action::Delete(DeleteSpec { object: ObjectRef::new("v1", "Node", "", &node.name) }),
+            Action::Delete(DeleteSpec {
+                object: ObjectRef::new("v1", "Node", "", &node.name),
+                unless_used: false,
+            }),
         )
     });
     [drain, member, object].into_iter().flatten().collect()

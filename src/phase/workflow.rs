@@ -17,6 +17,7 @@ use crate::phase::kubelet_finalize;
 use crate::phase::kubelet_start;
 use crate::phase::mark_control_plane;
 use crate::phase::mark_workers;
+use crate::phase::network;
 use crate::phase::preflight;
 use crate::phase::upload_certs;
 use crate::phase::upload_config;
@@ -197,6 +198,11 @@ const KUBE_VIP_FINALIZE: Phase = Phase {
     )
 };
 
+pub(super) const NETWORK: Phase = Phase {
+    scope: Scope::AllNodes,
+    ..leaf("network", "Set up the pod network's part of the host", network::plan)
+};
+
 const KUBELET_START: Phase = Phase {
     needs: &["kubeconfig"],
     done: Some(has_kubelet_config),
@@ -271,6 +277,9 @@ const ADDON: Phase = Phase {
     children: &[
         once("coredns", "The cluster's DNS", addon::plan),
         once("kube-proxy", "Service addresses on every node", addon::plan),
+        once("cni", "The pod network", addon::plan),
+        once("manifests", "The operator's own objects", addon::plan),
+        once("prune", "Remove what add-ons no longer contain", addon::plan),
     ],
     ..BASE
 };
@@ -316,6 +325,7 @@ pub const INIT: &[Phase] = &[
     KUBECONFIG,
     ETCD,
     CONTROL_PLANE,
+    NETWORK,
     KUBELET_START,
     WAIT_CONTROL_PLANE,
     UPLOAD_CONFIG,
@@ -335,6 +345,7 @@ pub const CLUSTER: &[Phase] = &[
     ETCD,
     ETCD_HOSTS,
     CONTROL_PLANE_FIRST,
+    NETWORK,
     KUBELET_START,
     ENDPOINT,
     KUBE_VIP,

@@ -160,6 +160,10 @@ fn owns(step: &Step) -> Option<String> {
 }
 
 fn takes_over(step: &Step) -> bool {
+    // What an add-on has is noted before, and what is left of it after others have gone.
+    if step.phase == "addon/prune" {
+        return true;
+    }
     TAKE_OVERS.iter().any(|(phase, file)| step.phase == *phase && step.subject().ends_with(file))
 }
 

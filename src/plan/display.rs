@@ -202,6 +202,7 @@ fn note(action: &Action) -> Option<String> {
         Action::Object(spec) => match spec.how {
             ApplyHow::CreateOrReplace => return None,
             ApplyHow::CreateOnly => "an existing one is kept".to_owned(),
+            ApplyHow::ServerSide => "field by field".to_owned(),
             ApplyHow::MarkNode => "labels and taints".to_owned(),
         },
         Action::Clear(spec) => clear(spec)?,
@@ -361,6 +362,7 @@ fn how(how: ApplyHow) -> &'static str {
     match how {
         ApplyHow::CreateOrReplace => "create-or-replace",
         ApplyHow::CreateOnly => "create-only",
+        ApplyHow::ServerSide => "server-side",
         ApplyHow::MarkNode => "mark-node",
     }
 }

@@ -19,4 +19,6 @@ pub struct DrainSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteSpec {
     pub object: ObjectRef,
+    /// A namespace stays while there is something in it that nobody else takes away.
+    pub unless_used: bool,
 }

@@ -152,6 +152,9 @@ pub enum ApplyHow {
     CreateOrReplace,
     /// Created when missing; an existing one is kept as it is.
     CreateOnly,
+    /// Its fields are made so as this program's own, and what an earlier plan set and this one does not goes; fields that
+    /// somebody else has set to something else are told, and stay (server-side apply).
+    ServerSide,
     /// Only the given labels and taints of an existing Node are made so; others stay.
     MarkNode,
 }

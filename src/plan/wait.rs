@@ -3,6 +3,7 @@
 use crate::cluster::GoDuration;
 use crate::cluster::Node;
 use crate::plan::Identity;
+use crate::plan::ObjectRef;
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub enum Probe {
     Path { path: String },
     /// The member of the cluster's own etcd has started: it has a name, or a vote. Its data is at this path by then.
     EtcdStarted { peer_url: String, data: String },
+    /// Objects of the kind that this `CustomResourceDefinition` defines can be written.
+    Established { definition: String, identity: Identity },
+    /// The pods of a `DaemonSet`, a Deployment or a `StatefulSet` run as it says.
+    RolledOut { object: ObjectRef, identity: Identity },
     /// More than half of etcd's voters answer without errors.
     EtcdHealthy,
 }
@@ -61,6 +66,8 @@ impl fmt::Display for Probe {
             Self::NodeRegistered { node, .. } => write!(f, "node {node} registered"),
             Self::Path { path } => f.write_str(path),
             Self::EtcdStarted { peer_url, .. } => write!(f, "etcd member {peer_url} started"),
+            Self::Established { definition, .. } => write!(f, "{definition} established"),
+            Self::RolledOut { object, .. } => write!(f, "{object} rolled out"),
             Self::EtcdHealthy => f.write_str("etcd healthy"),
         }
     }

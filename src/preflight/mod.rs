@@ -10,6 +10,7 @@ pub mod ignore;
 mod joining;
 mod kubeadm;
 mod labels;
+mod network;
 mod ours;
 mod proxy;
 pub mod report;
@@ -60,6 +61,7 @@ pub struct Subject<'a> {
 pub fn init_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::init(subject);
     checks.extend(ours::checks());
+    checks.extend(network::checks());
     checks.extend(endpoint::checks(subject));
     checks.extend(kubeadm::images());
     checks
@@ -70,6 +72,7 @@ pub fn join_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::join(subject);
     checks.push(Check::new("NodeName", joining::node_name));
     checks.extend(ours::checks());
+    checks.extend(network::checks());
     checks.extend(endpoint::checks(subject));
     if subject.node.is_control_plane() {
         checks.extend(kubeadm::images());

@@ -262,7 +262,8 @@ fn leave(api: &api::Fake, dry_run: bool) -> (Report, Vec<Event>) {
         reason: String::new(),
         action,
     };
-    let steps = vec![step(Action::Drain(drain)), step(Action::Delete(DeleteSpec { object }))];
+    let steps =
+        vec![step(Action::Drain(drain)), step(Action::Delete(DeleteSpec { object, unless_used: false }))];
     let plan = Plan { steps, ..Plan::default() };
     let told = Mutex::new(Vec::new());
     let options = Options { dry_run, ..Options::default() };

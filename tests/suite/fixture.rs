@@ -2,12 +2,15 @@
 
 use crate::pki::fixture::node;
 use kubewright::cluster::Cluster;
+use kubewright::cluster::Cni;
 use kubewright::cluster::ComponentConfig;
 use kubewright::cluster::GoDuration;
 use kubewright::cluster::Layout;
 use kubewright::cluster::Networking;
 use kubewright::cluster::Prepare;
 use kubewright::cluster::Role;
+use kubewright::cluster::cni::Flannel;
+use kubewright::cluster::cni::FlannelBackend;
 use kubewright::cluster::endpoint::Balancing;
 use kubewright::cluster::endpoint::Haproxy;
 use kubewright::cluster::endpoint::Keepalived;
@@ -23,6 +26,8 @@ use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::Kubelet;
 use kubewright::facts::checks::Service;
 use kubewright::facts::checks::TimeSync;
+use kubewright::facts::question::CNI_BIN;
+use kubewright::facts::question::CNI_PLUGINS;
 use kubewright::facts::question::KERNEL_OPTIONS;
 use kubewright::facts::runtime::Connection;
 use kubewright::facts::runtime::RuntimeConfig;
@@ -66,6 +71,7 @@ pub(crate) fn cluster() -> Cluster {
 pub(crate) fn healthy() -> HostFacts {
     let mut facts = HostFacts::assumed("cp1");
     facts.addresses = vec!["127.0.0.1".parse().unwrap(), "192.0.2.10".parse().unwrap()];
+    facts.existing_paths = CNI_PLUGINS.map(|name| format!("{CNI_BIN}/{name}")).into();
     let checks = &mut facts.checks;
     (checks.uid, checks.cpus, checks.memory) = (Some(0), Some(4), Some(8 << 30));
     checks.kernel.name = "Linux".into();
@@ -90,6 +96,18 @@ pub(crate) fn healthy() -> HostFacts {
     checks.time = TimeSync::By { service: "chronyd".to_owned(), synchronised: Some(true) };
     checks.names.insert("cp1".to_owned(), vec!["192.0.2.10".parse().unwrap()]);
     facts
+}
+
+/// flannel as it is without options.
+pub(crate) fn flannel() -> Cni {
+    Cni::Flannel(Flannel {
+        backend: FlannelBackend::Vxlan { vni: 1, port: 8472, direct: false },
+        mtu: None,
+        interface: None,
+        health_port: 8081,
+        image: String::new(),
+        plugin_image: String::new(),
+    })
 }
 
 /// A virtual address that keepalived moves between balancers.

@@ -8,7 +8,6 @@ use kubewright::cluster::Cluster;
 use kubewright::cluster::HostPort;
 use kubewright::cluster::Role;
 use kubewright::cluster::kubeadm::Arg;
-use kubewright::cluster::site::CniProvider;
 use kubewright::cluster::site::EndpointProvider;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::HostFacts;
@@ -69,7 +68,7 @@ impl Fleet {
         cluster.endpoint = Some(HostPort::new(VIP, 8443));
         cluster.site.endpoint_provider = EndpointProvider::KeepalivedHaproxy;
         cluster.site.balancing = Some(fixture::keepalived(VIP, 8443));
-        cluster.site.cni = CniProvider::Flannel;
+        cluster.site.cni = fixture::flannel();
         let hosts = cluster.nodes.iter().enumerate().map(|(index, node)| {
             let facts = host(index, &node.name, &node.advertise_address.to_string());
             (node.name.clone(), Ok(HostInput { facts, images: Vec::new(), ours: BTreeSet::new() }))

@@ -7,7 +7,6 @@ use kubewright::clock::System;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::HostPort;
 use kubewright::cluster::Role;
-use kubewright::cluster::site::CniProvider;
 use kubewright::cluster::site::EndpointProvider;
 use kubewright::facts::Links;
 use kubewright::facts::links;
@@ -127,7 +126,7 @@ fn cluster(addresses: [&str; 2]) -> Cluster {
     cluster.site.balancing = Some(fixture::keepalived(&vip, 8443));
     cluster.endpoint = Some(HostPort::new(vip, 8443));
     cluster.site.endpoint_provider = EndpointProvider::KeepalivedHaproxy;
-    cluster.site.cni = CniProvider::Flannel;
+    cluster.site.cni = fixture::flannel();
     cluster
 }
 

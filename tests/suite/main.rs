@@ -5,6 +5,7 @@
     reason = "helpers of tests panic and print like the tests themselves"
 )]
 
+mod addons;
 mod api;
 mod architecture;
 mod argv;
@@ -37,6 +38,7 @@ mod locks;
 mod patches;
 mod pki;
 mod plan_check;
+mod pod_routes;
 mod preflight;
 mod preflight_endpoint;
 mod preflight_parity;

@@ -174,7 +174,7 @@ fn validate_runtime(report: &mut Report, runtime: &Runtime, source: Source) {
     }
 }
 
-fn url(report: &mut Report, url: &str, path: &Path) {
+pub(super) fn url(report: &mut Report, url: &str, path: &Path) {
     let whole = url.split_once("://").is_some_and(|(scheme, rest)| {
         ["http", "https"].contains(&scheme) && !rest.is_empty() && !rest.contains(char::is_whitespace)
     });

@@ -6,6 +6,8 @@ use crate::config::schema::TEXT_MAP;
 use crate::config::schema::core::TAINT_EFFECTS;
 use crate::config::schema::endpoint::ENDPOINT;
 use crate::config::schema::field;
+use crate::config::schema::network::ADDONS;
+use crate::config::schema::network::NETWORK;
 use crate::config::schema::prepare::ARTIFACTS;
 use crate::config::schema::prepare::PREPARE;
 use crate::config::schema::prepare::RUNTIME;
@@ -14,7 +16,6 @@ use crate::config::schema::v1beta4::ARG;
 
 pub const ROLES: &[&str] = &["control-plane", "worker", "load-balancer", "etcd"];
 pub const LAYOUTS: &[&str] = &["five", "kubeadm"];
-pub const CNI_PROVIDERS: &[&str] = &["flannel", "calico", "canal", "cilium", "bridge", "none", "custom"];
 
 pub static CLUSTER: Schema = Schema {
     name: "Cluster",
@@ -35,6 +36,7 @@ static SPEC: Schema = Schema {
         field("endpoint", Shape::Object(&ENDPOINT), "the address that stands for all API servers"),
         field("pki", Shape::Object(&PKI), "keys and certificates"),
         field("network", Shape::Object(&NETWORK), "the pod network"),
+        field("addons", Shape::Object(&ADDONS), "what else is installed in the cluster"),
         field("prepare", Shape::Object(&PREPARE), "how hosts are prepared"),
         field("containerRuntime", Shape::Object(&RUNTIME), "the container runtime"),
         field("artifacts", Shape::Object(&ARTIFACTS), "where binaries and images come from"),
@@ -69,9 +71,3 @@ static PKI: Schema = Schema {
     name: "Pki",
     fields: &[field("layout", Shape::Enum(LAYOUTS), "five trust chains, or kubeadm's three CAs")],
 };
-
-static NETWORK: Schema =
-    Schema { name: "Network", fields: &[field("cni", Shape::Object(&CNI), "the network plugin")] };
-
-static CNI: Schema =
-    Schema { name: "Cni", fields: &[field("provider", Shape::Enum(CNI_PROVIDERS), "which one")] };

@@ -8,6 +8,7 @@ pub mod core;
 pub mod endpoint;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod network;
 pub mod prepare;
 pub mod ssh;
 pub mod v1beta3;

@@ -88,24 +88,33 @@ fn subnets(report: &mut Report, text: &str, fewest: u128, path: &Path) -> Vec<Ip
     networks
 }
 
+/// What the operator tells the controller manager of giving nodes networks.
+pub(crate) fn allocates(cluster: &ClusterConfiguration) -> Option<bool> {
+    last(&cluster.controller_manager.extra_args, "allocate-node-cidrs").map(|text| text != "false")
+}
+
+/// The length of a node's network within a pod network; `None` where the operator's word is no number.
+pub(crate) fn node_mask(cluster: &ClusterConfiguration, network: &IpNet) -> Option<u8> {
+    let (flag, default) = mask_flag(network);
+    match last(&cluster.controller_manager.extra_args, flag).filter(|text| !text.is_empty()) {
+        None => Some(default),
+        Some(text) => text.parse().ok(),
+    }
+}
+
+fn mask_flag(network: &IpNet) -> (&'static str, u8) {
+    if network.addr().is_ipv4() { ("node-cidr-mask-size-ipv4", 24) } else { ("node-cidr-mask-size-ipv6", 64) }
+}
+
 fn node_masks(report: &mut Report, cluster: &ClusterConfiguration, pods: &[IpNet], path: &Path) {
-    let args = &cluster.controller_manager.extra_args;
-    if last(args, "allocate-node-cidrs") == Some("false") {
+    if allocates(cluster) == Some(false) {
         return;
     }
     for network in pods {
-        let (flag, default) = if network.addr().is_ipv4() {
-            ("node-cidr-mask-size-ipv4", 24)
-        } else {
-            ("node-cidr-mask-size-ipv6", 64)
-        };
-        let mask = match last(args, flag).filter(|text| !text.is_empty()).map(str::parse::<u8>) {
-            None => default,
-            Some(Ok(mask)) => mask,
-            Some(Err(_)) => {
-                report.error(path, format!("the controller manager's {flag} is not a number"));
-                continue;
-            }
+        let (flag, _) = mask_flag(network);
+        let Some(mask) = node_mask(cluster, network) else {
+            report.error(path, format!("the controller manager's {flag} is not a number"));
+            continue;
         };
         let length = network.prefix_len();
         if length > mask {

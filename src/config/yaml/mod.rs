@@ -12,10 +12,13 @@ pub use node::Node;
 pub use node::Value;
 pub use stream::Document;
 pub use stream::read;
+pub use stream::read_manifests;
 pub use stream::read_patches;
 
 /// A configuration larger than this is refused; kubeadm's own objects are limited by etcd to about as much.
 pub const MAX_BYTES: usize = 1 << 20;
+/// Objects that others publish are larger: those with schemas of custom resources have megabytes.
+pub const MAX_MANIFEST_BYTES: usize = 32 << 20;
 /// How deep lists and mappings may nest.
 pub const MAX_DEPTH: usize = 64;
 /// How many nodes one document may have after its aliases are expanded.

@@ -4,6 +4,7 @@ use crate::config::issue::Issue;
 use crate::config::issue::Position;
 use crate::config::issue::Severity;
 use crate::config::yaml::MAX_BYTES;
+use crate::config::yaml::MAX_MANIFEST_BYTES;
 use crate::config::yaml::Node;
 use crate::config::yaml::tree;
 
@@ -18,7 +19,7 @@ pub struct Document {
 /// Reads every document. A broken one is reported and left out; the others are still read. A document of
 /// comments alone is a problem, as it is to kubeadm.
 pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
-    let (documents, mut issues) = read_all(file, bytes, false);
+    let (documents, mut issues) = read_all(file, bytes, MAX_BYTES, false);
     if documents.is_empty() && issues.is_empty() {
         let hint = "`kubewright config print init-defaults` prints a file to start from";
         issues.push(whole_file(file, "the file is empty".to_owned(), Some(hint)));
@@ -28,12 +29,17 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
 
 /// The same for patches, where a document may be blank.
 pub fn read_patches(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
-    read_all(file, bytes, true)
+    read_all(file, bytes, MAX_BYTES, true)
 }
 
-fn read_all(file: &str, bytes: &[u8], blank_is_fine: bool) -> (Vec<Document>, Vec<Issue>) {
+/// The same for objects that others publish.
+pub fn read_manifests(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Issue>) {
+    read_all(file, bytes, MAX_MANIFEST_BYTES, true)
+}
+
+fn read_all(file: &str, bytes: &[u8], most: usize, blank_is_fine: bool) -> (Vec<Document>, Vec<Issue>) {
     let mut issues = Vec::new();
-    let text = match decode(bytes) {
+    let text = match decode(bytes, most) {
         Ok(text) => text,
         Err((message, hint)) => return (Vec::new(), vec![whole_file(file, message, hint)]),
     };
@@ -71,9 +77,9 @@ fn problem(file: &str, at: Option<Position>, message: String, hint: Option<&str>
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<&str, (String, Option<&'static str>)> {
-    if bytes.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; a configuration may have {MAX_BYTES}", bytes.len());
+fn decode(bytes: &[u8], most: usize) -> Result<&str, (String, Option<&'static str>)> {
+    if bytes.len() > most {
+        let message = format!("the file has {} bytes; a configuration may have {most}", bytes.len());
         return Err((message, Some("is this the right file?")));
     }
     let hint = Some("is this the right file? a configuration is YAML or JSON text in UTF-8");

@@ -3,9 +3,9 @@
 use crate::cluster::Cluster;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
+use crate::cluster::cni::Transport;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::endpoint::KubeVipMode;
-use crate::cluster::site::CniProvider;
 use crate::cluster::site::EndpointProvider;
 use crate::facts::links::IP_IN_IP;
 use crate::facts::links::Probe;
@@ -22,12 +22,6 @@ use std::net::IpAddr;
 /// each worker with the next one in the order of the document, so that the number of pairs grows with the nodes and
 /// not with their square, and no worker goes untried in either direction.
 pub const EVERY_PAIR_UP_TO: usize = 16;
-
-/// What flannel, canal and Cilium take for VXLAN; Calico takes the assigned port.
-const VXLAN_LINUX: u16 = 8472;
-const VXLAN: u16 = 4789;
-const BGP: u16 = 179;
-const CILIUM_HEALTH: u16 = 4240;
 
 /// What is to be measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,30 +127,19 @@ fn endpoint(cluster: &Cluster, matrix: &mut Matrix) {
     }
 }
 
-/// What hosts of a pod network send each other, and whether pods cannot talk without it.
-fn transport(provider: CniProvider) -> &'static [(Protocol, Purpose)] {
-    use Purpose::PodNetwork;
-    use Purpose::PodNetworkMaybe;
-    match provider {
-        CniProvider::Flannel | CniProvider::Canal => &[(Protocol::Udp(VXLAN_LINUX), PodNetwork)],
-        // Its installation says which of these it uses.
-        CniProvider::Calico => &[
-            (Protocol::Tcp(BGP), PodNetworkMaybe),
-            (IP_IN_IP, PodNetworkMaybe),
-            (Protocol::Udp(VXLAN), PodNetworkMaybe),
-        ],
-        CniProvider::Cilium => {
-            &[(Protocol::Udp(VXLAN_LINUX), PodNetwork), (Protocol::Tcp(CILIUM_HEALTH), PodNetworkMaybe)]
-        }
-        CniProvider::Bridge | CniProvider::None | CniProvider::Custom => &[],
-    }
-}
-
 fn pods(cluster: &Cluster, matrix: &mut Matrix) {
     let nodes: Vec<&Node> = cluster.nodes.iter().filter(|node| node.becomes_node()).collect();
-    for (protocol, purpose) in transport(cluster.site.cni) {
+    let (needed, others) = cluster.site.cni.transports();
+    let needed = needed.into_iter().map(|transport| (transport, Purpose::PodNetwork));
+    let others = others.into_iter().map(|transport| (transport, Purpose::PodNetworkMaybe));
+    for (transport, purpose) in needed.chain(others) {
+        let protocol = match transport {
+            Transport::Tcp(port) => Protocol::Tcp(port),
+            Transport::Udp(port) => Protocol::Udp(port),
+            Transport::IpInIp => IP_IN_IP,
+        };
         for (from, to) in pairs(&nodes) {
-            matrix.add(from, to, *protocol, *purpose);
+            matrix.add(from, to, protocol, purpose);
         }
     }
 }

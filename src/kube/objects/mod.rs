@@ -6,9 +6,14 @@
 pub mod admins;
 pub mod bootstrap_token;
 pub mod build;
+pub mod calico;
+pub mod cilium;
 pub mod coredns;
+pub mod flannel;
+pub mod foreign;
 pub mod kube_proxy;
 pub mod node;
+pub mod pod_network;
 pub mod upload_certs;
 pub mod upload_config;
 

@@ -83,7 +83,11 @@ fn flags(site: &Site) -> Flags {
     }
     if !networking.pod_subnet.is_empty() {
         flags = flags
-            .with("allocate-node-cidrs", "true")
+            // Where routes lead to them, they are chosen while planning.
+            .with(
+                "allocate-node-cidrs",
+                if site.cluster.site.cni.bridge().is_some() { "false" } else { "true" },
+            )
             .with("cluster-cidr", networking.pod_subnet.as_str())
             .with("service-cluster-ip-range", networking.service_subnet.as_str());
     }

@@ -20,6 +20,7 @@ use crate::phase::workflow::BASE;
 use crate::phase::workflow::CERTS;
 use crate::phase::workflow::ETCD_HOSTS_START;
 use crate::phase::workflow::ETCD_HOSTS_WAIT;
+use crate::phase::workflow::NETWORK;
 use crate::phase::workflow::leaf;
 use crate::phase::workflow::of_servers;
 use crate::pki::Ca;
@@ -104,6 +105,7 @@ pub const JOIN: &[Phase] = &[
     PREFLIGHT,
     CONTROL_PLANE_PREPARE,
     CHECK_ETCD,
+    NETWORK,
     KUBELET_START,
     ETCD_JOIN,
     KUBELET_WAIT_BOOTSTRAP,

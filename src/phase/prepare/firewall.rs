@@ -6,10 +6,11 @@ use super::rendered;
 use super::run;
 use super::sh;
 use crate::cluster::Cluster;
+use crate::cluster::Cni;
 use crate::cluster::Node;
+use crate::cluster::cni::Transport;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::prepare::FirewallMode;
-use crate::cluster::site::CniProvider;
 use crate::facts::question::ETCD_CLIENT_PORT;
 use crate::facts::question::ETCD_PEER_PORT;
 use crate::facts::question::KUBELET_PORT;
@@ -21,6 +22,16 @@ use std::net::IpAddr;
 
 const HOST_POLICY: &str = "/etc/firewalld/policies/kubewright.xml";
 const POD_POLICY: &str = "/etc/firewalld/policies/kubewright-pods.xml";
+
+/// What Calico, Cilium and flannel send between hosts, where nobody says which of them it is.
+const USUAL: [(&str, &str); 6] = [
+    ("179", "tcp"),
+    ("4240", "tcp"),
+    ("4789", "udp"),
+    ("6081", "udp"),
+    ("8472", "udp"),
+    ("51820-51821", "udp"),
+];
 
 /// Something that is let in. An empty source is anybody, an empty port with a protocol all of that protocol, and
 /// without either everything.
@@ -60,9 +71,9 @@ pub fn openings(cluster: &Cluster, node: &Node) -> Vec<Opening> {
     if node.becomes_node() {
         all.extend(from(cluster.nodes.iter(), &KUBELET_PORT.to_string(), "tcp"));
         all.extend([anybody("30000-32767", "tcp"), anybody("30000-32767", "udp")]);
-        for (port, protocol) in pod_network(cluster.site.cni) {
+        for (port, protocol) in pod_network(&cluster.site.cni) {
             let others = cluster.nodes.iter().filter(|other| other.becomes_node());
-            all.extend(from(others, port, protocol));
+            all.extend(from(others, &port, protocol));
         }
         // Pods talk to the kubelet, to the API and to whatever else serves on their host.
         all.extend(pods(cluster));
@@ -90,25 +101,17 @@ fn balancer(cluster: &Cluster, node: &Node) -> Vec<Opening> {
 }
 
 /// What pod networks send between hosts. Of a network that nobody named, the usual ones.
-fn pod_network(cni: CniProvider) -> &'static [(&'static str, &'static str)] {
-    match cni {
-        CniProvider::Flannel | CniProvider::Canal => &[("8472", "udp"), ("51820-51821", "udp")],
-        CniProvider::Calico => {
-            &[("179", "tcp"), ("5473", "tcp"), ("4789", "udp"), ("51820-51821", "udp"), ("", "ipip")]
-        }
-        CniProvider::Cilium => {
-            &[("8472", "udp"), ("6081", "udp"), ("4240", "tcp"), ("4244", "tcp"), ("51871", "udp")]
-        }
-        CniProvider::Bridge => &[],
-        CniProvider::None | CniProvider::Custom => &[
-            ("179", "tcp"),
-            ("4240", "tcp"),
-            ("4789", "udp"),
-            ("6081", "udp"),
-            ("8472", "udp"),
-            ("51820-51821", "udp"),
-        ],
+fn pod_network(cni: &Cni) -> Vec<(String, &'static str)> {
+    if matches!(cni, Cni::None | Cni::Custom(_)) {
+        return USUAL.iter().map(|(port, protocol)| ((*port).to_owned(), *protocol)).collect();
     }
+    let (needed, others) = cni.transports();
+    let opening = |transport| match transport {
+        Transport::Tcp(port) => (u16::to_string(&port), "tcp"),
+        Transport::Udp(port) => (u16::to_string(&port), "udp"),
+        Transport::IpInIp => (String::new(), "ipip"),
+    };
+    needed.into_iter().chain(others).map(opening).collect()
 }
 
 fn anybody(port: &str, protocol: &'static str) -> Opening {

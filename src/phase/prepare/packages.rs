@@ -110,6 +110,10 @@ impl Preparing<'_> {
             let (_, names) = TOOLS.iter().find(|(of, _)| *of == family).expect("every family has a row");
             tools.extend(names.iter().map(|name| Package::any(name)));
         }
+        let translates = self.cluster.site.cni.bridge().is_some() && self.node.becomes_node();
+        if translates && tools.iter().all(|tool| tool.name != "nftables") {
+            tools.push(Package::any("nftables"));
+        }
         tools.extend(self.balancers().iter().map(|name| Package::any(name)));
         if self.checks.time == TimeSync::Nobody {
             tools.push(Package::any("chrony"));

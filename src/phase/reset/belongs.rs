@@ -42,8 +42,9 @@ const INTERFACE_FAMILIES: [&str; 5] = ["cali", "flannel.", "flannel-", "vethwe",
 const IP_SETS: [&str; 5] = ["KUBE-", "cali40", "cali60", "weave-", "inet6:KUBE"];
 
 /// Tables of nftables by name, of any family.
-const NFT_TABLES: [&str; 6] = [
+const NFT_TABLES: [&str; 7] = [
     "kube-proxy",
+    "kubewright-pods",
     "calico",
     "flannel-ipv4",
     "flannel-ipv6",
@@ -55,7 +56,8 @@ const NFT_TABLES: [&str; 6] = [
 pub(super) const SHARED_NFT_TABLES: [&str; 2] = ["cni_hostport", "cni_plugins_masquerade"];
 
 /// Files of `/etc/cni/net.d` that network plugins for Kubernetes write, by what their name has in it.
-const CNI_FILES: [&str; 14] = [
+const CNI_FILES: [&str; 15] = [
+    "kubewright",
     "flannel",
     "calico",
     "canal",
@@ -76,7 +78,8 @@ const CNI_FILES: [&str; 14] = [
 const FOREIGN_CNI_FILES: [&str; 3] = ["podman", "nerdctl", "docker"];
 
 /// What those network plugins call their network.
-const NETWORKS: [&str; 9] = [
+const NETWORKS: [&str; 10] = [
+    "kubewright",
     "cbr0",
     "k8s-pod-network",
     "cilium",

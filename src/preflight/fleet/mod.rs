@@ -4,6 +4,7 @@ mod address;
 mod clock;
 mod distance;
 mod endpoint;
+mod flat;
 mod hosts;
 mod identity;
 mod mix;
@@ -149,6 +150,7 @@ fn checks(between: &Between) -> Vec<Check> {
         check("NodeAddress", address::on_the_host),
         check("NodeAddressRoute", address::of_the_default_route),
         check("NetworkOverlap", overlap::find),
+        check("FlatNetwork", flat::find),
         check("VIPSubnet", endpoint::subnet),
         check("VIPAvailable", endpoint::available),
     ];

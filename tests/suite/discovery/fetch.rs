@@ -5,6 +5,7 @@ use crate::discovery::compare;
 use kubewright::api::Api;
 use kubewright::api::ApiError;
 use kubewright::api::Selector;
+use kubewright::api::ServerSide;
 use kubewright::clock::Clock;
 use kubewright::discovery::World;
 use kubewright::discovery::stored;
@@ -40,6 +41,10 @@ impl<F: Fn(usize, &str) -> Answer + Send + Sync> Api for Script<F> {
     }
 
     fn replace_part(&self, object: &Value, _: &str) -> Result<Value, ApiError> {
+        panic!("{object}")
+    }
+
+    fn apply(&self, object: &Value, _: ServerSide) -> Result<Value, ApiError> {
         panic!("{object}")
     }
 

@@ -6,6 +6,7 @@ use kubewright::cluster::Node;
 use kubewright::cluster::Patch;
 use kubewright::cluster::Role;
 use kubewright::cluster::Secret;
+use kubewright::cluster::cni::ManifestFrom;
 use kubewright::cluster::kubeadm::NodeRegistration;
 use kubewright::cluster::node::ImagePullPolicy;
 use kubewright::config;
@@ -64,6 +65,21 @@ pub(crate) fn patches(folder: &Path) -> Vec<Patch> {
     };
     let files = super::text::files(folder).iter().map(read).collect();
     config::patches::parse(files).unwrap_or_else(|issues| panic!("{issues}")).0
+}
+
+/// Reads what others wrote and a configuration names: files from its folder, downloads from stand-ins of ours.
+pub(crate) fn manifests(cluster: &mut Cluster, folder: &Path) {
+    let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/manifests");
+    let of_addons = cluster.site.addons.iter_mut().flat_map(|addon| addon.manifests.iter_mut());
+    for manifest in cluster.site.cni.manifests_mut().into_iter().chain(of_addons) {
+        let path = match &manifest.from {
+            ManifestFrom::File(path) => folder.join(path),
+            ManifestFrom::Url(url) => stand_ins.join(url.rsplit('/').next().unwrap()),
+        };
+        let text = super::text::read(&path);
+        let file = File { name: manifest.name(), bytes: text.as_bytes() };
+        manifest.objects = config::manifest::objects(file).unwrap_or_else(|issues| panic!("{issues}"));
+    }
 }
 
 /// A host as the registration of a `JoinConfiguration` describes it.

@@ -17,6 +17,7 @@ use kubewright::facts::ClusterFacts;
 use kubewright::facts::EtcdMembership;
 use kubewright::facts::HostFacts;
 use kubewright::facts::Namesake;
+use kubewright::facts::addons::Installed;
 use kubewright::kube::static_pod::SigningKeys;
 use kubewright::phase::Context;
 use kubewright::phase::Options;
@@ -53,6 +54,8 @@ struct Told {
     downloaded: BTreeSet<String>,
     /// What the receipt says that an earlier run did or made.
     ours: BTreeSet<String>,
+    /// Members of add-ons that earlier runs have installed.
+    addons: BTreeMap<String, Vec<String>>,
     /// Voters of the cluster's own etcd, by name; those after a `!` do not answer.
     etcd: Vec<String>,
 }
@@ -105,6 +108,7 @@ impl Scenario {
         let told: Told =
             if told.is_file() { serde_yaml::from_str(&text::read(&told)).unwrap() } else { Told::default() };
         cluster.prepare.artifacts.stock = told.stock.clone();
+        input::manifests(&mut cluster, &folder);
         let mut phases = CLUSTER;
         let join = folder.join("join.yaml");
         if join.is_file() {
@@ -123,6 +127,7 @@ impl Scenario {
             running: ClusterFacts {
                 coredns_replicas: told.coredns_replicas,
                 corefile: told.corefile,
+                addons: installed(told.addons),
                 etcd: (!told.etcd.is_empty()).then(|| membership(&told.etcd)),
                 ..ClusterFacts::default()
             },
@@ -153,6 +158,12 @@ impl Scenario {
         if self.running.etcd.is_some() {
             self.running.etcd = EtcdMembership::gather(etcd).ok();
         }
+    }
+
+    /// What the cluster notes of add-ons by then.
+    pub(crate) fn see_addons<'a>(&mut self, objects: impl Iterator<Item = &'a Value>) {
+        self.running.addons =
+            objects.filter_map(Installed::of).filter(|found| !found.members.is_empty()).collect();
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -190,6 +201,10 @@ fn facts(cluster: &Cluster, told: &Told) -> BTreeMap<String, HostFacts> {
         (name.clone(), serde_json::from_value(value).unwrap())
     };
     named.into_iter().map(of_host).collect()
+}
+
+fn installed(addons: BTreeMap<String, Vec<String>>) -> Vec<Installed> {
+    addons.into_iter().map(|(name, members)| Installed { name, members }).collect()
 }
 
 fn membership(voters: &[String]) -> EtcdMembership {

@@ -185,6 +185,7 @@ pub(crate) fn new(name: &str) -> Fake {
         "chrony",
         "chronyd",
         "NetworkManager",
+        "kubewright-pods",
     ]
     .into_iter()
     .fold(supplied(fake), |fake, unit| fake.with_unit(unit, Unit::default()));

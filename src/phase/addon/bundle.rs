@@ -1,0 +1,143 @@
+//! The objects of one add-on as steps: first what others need to be there, at last the wait for what is to run.
+
+use super::inventory;
+use crate::cluster::GoDuration;
+use crate::facts::ClusterFacts;
+use crate::phase::Draft;
+use crate::phase::objects;
+use crate::plan::Action;
+use crate::plan::ApplyHow;
+use crate::plan::Identity;
+use crate::plan::Object;
+use crate::plan::ObjectRef;
+use crate::plan::Probe;
+use crate::plan::Wait;
+use anyhow::bail;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const DEFINITION: &str = "CustomResourceDefinition";
+/// The server takes up a definition within a second or two.
+const ESTABLISHED: GoDuration = GoDuration::from_mins(1);
+/// Images come over the network meanwhile.
+const ROLLED_OUT: GoDuration = GoDuration::from_mins(10);
+/// What runs pods that are waited for.
+const RUNS_PODS: [&str; 3] = ["DaemonSet", "Deployment", "StatefulSet"];
+
+/// What comes and goes under one name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    pub name: String,
+    /// In the order in which their author wants them.
+    pub objects: Vec<Value>,
+    /// Why it is there.
+    pub reason: String,
+}
+
+impl Bundle {
+    /// Namespaces, then definitions of kinds, then everything else as it comes.
+    fn sorted(&self) -> Vec<&Value> {
+        let mut sorted: Vec<&Value> = self.objects.iter().collect();
+        sorted.sort_by_key(|object| match object["kind"].as_str() {
+            Some("Namespace") => 0,
+            Some(DEFINITION) => 1,
+            _ => 2,
+        });
+        sorted
+    }
+
+    /// Its members, in the order in which they are applied.
+    pub fn members(&self) -> Vec<ObjectRef> {
+        self.sorted().into_iter().map(ObjectRef::of).collect()
+    }
+
+    /// Plans it. What belonged to it before stays noted until it is gone.
+    ///
+    /// # Errors
+    /// An object is in it twice.
+    pub fn drafts(&self, running: &ClusterFacts) -> anyhow::Result<Vec<Draft>> {
+        self.check()?;
+        let mut members = self.members();
+        let known: BTreeSet<ObjectRef> = members.iter().cloned().collect();
+        let before = before(running, &self.name);
+        members.extend(before.into_iter().filter(|member| !known.contains(member)));
+        let noted = "what belongs to the add-on is noted before it is there, so that it can go again";
+        let mut drafts = vec![server_side(inventory::object(&self.name, &members), noted)];
+        let sorted = self.sorted();
+        let (first, rest): (Vec<&Value>, Vec<&Value>) = sorted
+            .into_iter()
+            .partition(|object| ["Namespace", DEFINITION].map(Value::from).contains(&object["kind"]));
+        drafts.extend(first.iter().map(|object| self.applied(object)));
+        let definitions = first.iter().filter(|object| object["kind"] == DEFINITION);
+        drafts.extend(definitions.map(|object| established(object)));
+        drafts.extend(rest.iter().map(|object| self.applied(object)));
+        drafts.extend(rest.iter().filter(|object| runs_pods(object)).map(|object| rolled_out(object)));
+        Ok(drafts)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let mut seen = BTreeSet::new();
+        for object in &self.objects {
+            let name = ObjectRef::of(object);
+            if seen.contains(&name) {
+                bail!("{name} is twice in the add-on {}; leave out one of them", self.name);
+            }
+            seen.insert(name);
+        }
+        Ok(())
+    }
+
+    fn applied(&self, object: &Value) -> Draft {
+        let object = inventory::marked(object.clone(), &self.name);
+        server_side(Object::plain(object), &self.reason)
+    }
+}
+
+/// The members that an earlier run has noted.
+pub fn before(running: &ClusterFacts, addon: &str) -> Vec<ObjectRef> {
+    let installed = running.addons.iter().find(|installed| installed.name == addon);
+    let lines = installed.into_iter().flat_map(|installed| &installed.members);
+    lines.filter_map(|line| inventory::member(line)).collect()
+}
+
+pub(super) fn server_side(object: Object, reason: &str) -> Draft {
+    objects::draft(object, ApplyHow::ServerSide, Identity::Admin, reason)
+}
+
+fn established(definition: &Value) -> Draft {
+    let name = ObjectRef::of(definition).name;
+    Draft::new(
+        format!("{name} established"),
+        "objects of this kind can only be written then",
+        Action::Wait(Wait {
+            probe: Probe::Established { definition: name.clone(), identity: Identity::Admin },
+            limit: ESTABLISHED,
+            advice: vec![format!("kubectl describe crd {name}")],
+            container: None,
+        }),
+    )
+}
+
+fn runs_pods(object: &Value) -> bool {
+    object["apiVersion"] == "apps/v1" && object["kind"].as_str().is_some_and(|kind| RUNS_PODS.contains(&kind))
+}
+
+fn rolled_out(object: &Value) -> Draft {
+    let name = ObjectRef::of(object);
+    let kind = name.kind.to_lowercase();
+    let (namespace, own) = (&name.namespace, &name.name);
+    Draft::new(
+        format!("{name} rolled out"),
+        "its pods run as it says",
+        Action::Wait(Wait {
+            probe: Probe::RolledOut { object: name.clone(), identity: Identity::Admin },
+            limit: ROLLED_OUT,
+            advice: vec![
+                format!("kubectl -n {namespace} describe {kind} {own}"),
+                format!("kubectl -n {namespace} get pods -o wide"),
+                format!("kubectl -n {namespace} get events --sort-by=.lastTimestamp"),
+            ],
+            container: None,
+        }),
+    )
+}

@@ -117,6 +117,7 @@ fn stocked(directory: &str, url: &str) -> Result<Vec<u8>, CliError> {
 
 fn verify(manifest: &Manifest, bytes: &[u8]) -> Result<(), CliError> {
     let found = sha256(bytes);
+    let found = found.trim_start_matches("sha256:");
     match manifest.sha256.as_deref().filter(|wanted| *wanted != found) {
         None => Ok(()),
         Some(wanted) => {

@@ -8,6 +8,7 @@ use crate::binary::kubewright;
 use crate::binary::run;
 use crate::binary::shell;
 use crate::skip::skip;
+use kubewright::fetch::download;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -226,6 +227,52 @@ fn refuses_files_that_are_none() {
 fn a_file_and_flags_for_the_same_things_do_not_mix() {
     let outcome = kubewright(&["init", "--dry-run", "-f", CONFIG, "--pod-network-cidr", "10.0.0.0/16"]);
     refused(&outcome, 3, &["can not mix '--config'", "pod-network-cidr", "hint: "], "mix");
+}
+
+/// What others wrote is read from where the file says, and is what its checksum says, before anything is planned.
+#[test]
+fn a_manifest_is_what_its_checksum_says() {
+    let scratch = TempDir::new().unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/manifests/calico.yaml");
+    let digest = download::sha256_of(Path::new(fixture)).unwrap();
+    let missing = scratch.path().join("none.yaml");
+    let stock = scratch.path().join("stock");
+    fs::create_dir_all(stock.join("manifests")).unwrap();
+    fs::copy(fixture, stock.join("manifests/calico.yaml")).unwrap();
+    let here = |path: &str| format!("{{file: {path}, sha256: {digest}}}");
+    let url = format!("{{url: https://mirror.invalid/calico.yaml, sha256: {digest}}}");
+    let local = format!("  artifacts: {{directory: {}}}\n", stock.display());
+    let elsewhere = url.replace("calico.yaml", "other.yaml");
+    for (manifest, more, code, said) in [
+        (here(fixture), "", 0, String::new()),
+        (
+            here(fixture).replace(&digest, &"ab".repeat(32)),
+            "",
+            3,
+            format!("has the SHA-256 {digest}, and abab"),
+        ),
+        (here(&missing.display().to_string()), "", 3, "there is no file".to_owned()),
+        (url, local.as_str(), 0, String::new()),
+        (elsewhere, local.as_str(), 3, "there is no other.yaml in".to_owned()),
+        (
+            here(fixture),
+            "  addons: {manifests: [{name: own, sources: [{file: /etc}]}]}\n",
+            3,
+            "not a regular file".to_owned(),
+        ),
+    ] {
+        let config = format!(
+            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: prod}}\nspec:\n  hosts:\n\
+             \x20 - {{name: cp1, address: 192.0.2.11, roles: [control-plane]}}\n\
+             \x20 network: {{cni: {{provider: calico, manifest: {manifest}}}}}\n{more}---\n\
+             apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.36.2\n\
+             networking: {{podSubnet: 10.244.0.0/16}}\n"
+        );
+        let outcome = fed(&["config", "images", "list", "-f", "-"], config.as_bytes());
+        assert_eq!(outcome.code, code, "{manifest}: {}", outcome.err);
+        assert!(outcome.err.contains(&said), "no {said:?} in\n{}", outcome.err);
+        assert_eq!(outcome.out.contains("quay.io/calico/node:v3.32.1"), code == 0, "{}", outcome.out);
+    }
 }
 
 #[test]

@@ -107,8 +107,11 @@ pub const BRIDGE_CONFLIST: &str = "/etc/cni/net.d/10-kubewright.conflist";
 pub const BRIDGE_SCRIPT: &str = "/usr/local/share/kubewright/pod-network";
 pub const BRIDGE_UNIT: &str = "/etc/systemd/system/kubewright-pods.service";
 
-/// Where CNI plugins lie, and those of the basic ones that a network calls on.
-pub const CNI_BIN: &str = "/opt/cni/bin";
+/// Where CNI plugins lie: where everybody brings them, and where the packages of Debian and of Fedora have them with a
+/// containerd or CRI-O of their own.
+pub const CNI_DIRECTORIES: [&str; 3] = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
+
+/// Those of the basic plugins that a network calls on.
 pub const CNI_PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
 
 /// Our own list of kernel modules.
@@ -183,7 +186,7 @@ pub fn manifest_path(component: &str) -> String {
 fn cluster_paths(cluster: &Cluster) -> BTreeSet<String> {
     let mut paths: BTreeSet<String> = STATIC_PODS.iter().map(|name| manifest_path(name)).collect();
     paths.extend([BRIDGE_CONFLIST, BRIDGE_SCRIPT, BRIDGE_UNIT].map(str::to_owned));
-    paths.extend(CNI_PLUGINS.map(|name| format!("{CNI_BIN}/{name}")));
+    paths.extend(CNI_DIRECTORIES.iter().flat_map(|at| CNI_PLUGINS.map(|name| format!("{at}/{name}"))));
     let pki = cluster.certificates_dir();
     for file in ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key"]
     {

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cni;
 use crate::cluster::prepare::Source;
-use crate::facts::question::CNI_BIN;
+use crate::facts::question::CNI_DIRECTORIES;
 use crate::facts::question::CNI_PLUGINS;
 use crate::preflight::Check;
 use crate::preflight::Problem;
@@ -73,10 +73,14 @@ fn plugins(subject: &Subject, _: &str) -> Vec<Problem> {
     {
         return Vec::new();
     }
-    let here = |name: &&&str| subject.facts.existing_paths.contains(&format!("{CNI_BIN}/{name}"));
-    let missing: Vec<&str> = CNI_PLUGINS.iter().filter(|name| !here(name)).copied().collect();
-    Problem::when(!missing.is_empty(), || {
-        let message = format!("the basic CNI plugins are not in {CNI_BIN}: {} missing", missing.join(", "));
+    let there = |at: &str, name: &str| subject.facts.existing_paths.contains(&format!("{at}/{name}"));
+    let missing_at = |at: &str| CNI_PLUGINS.iter().filter(|name| !there(at, name)).copied().collect();
+    let missing: Vec<Vec<&str>> = CNI_DIRECTORIES.map(missing_at).into();
+    // Which of them the runtime looks into is its own affair; where all are together, that is it.
+    Problem::when(missing.iter().all(|missing| !missing.is_empty()), || {
+        let [common, ..] = CNI_DIRECTORIES;
+        let missing = missing[0].join(", ");
+        let message = format!("the basic CNI plugins are not in {common}: {missing} missing");
         Problem::error(message)
             .repair(
                 "unpack the release of containernetworking/plugins there, or let `spec.artifacts` bring them",

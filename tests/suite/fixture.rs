@@ -26,7 +26,7 @@ use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::Kubelet;
 use kubewright::facts::checks::Service;
 use kubewright::facts::checks::TimeSync;
-use kubewright::facts::question::CNI_BIN;
+use kubewright::facts::question::CNI_DIRECTORIES;
 use kubewright::facts::question::CNI_PLUGINS;
 use kubewright::facts::question::KERNEL_OPTIONS;
 use kubewright::facts::runtime::Connection;
@@ -71,7 +71,7 @@ pub(crate) fn cluster() -> Cluster {
 pub(crate) fn healthy() -> HostFacts {
     let mut facts = HostFacts::assumed("cp1");
     facts.addresses = vec!["127.0.0.1".parse().unwrap(), "192.0.2.10".parse().unwrap()];
-    facts.existing_paths = CNI_PLUGINS.map(|name| format!("{CNI_BIN}/{name}")).into();
+    facts.existing_paths = CNI_PLUGINS.map(|name| format!("{}/{name}", CNI_DIRECTORIES[0])).into();
     let checks = &mut facts.checks;
     (checks.uid, checks.cpus, checks.memory) = (Some(0), Some(4), Some(8 << 30));
     checks.kernel.name = "Linux".into();

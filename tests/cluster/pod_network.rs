@@ -1,0 +1,105 @@
+//! Pods that reach each other over hosts, and the services of the cluster.
+
+use crate::apply::all_ready;
+use crate::estate;
+use crate::estate::Layout;
+use crate::estate::Operator;
+use crate::lab;
+use crate::lab::Host;
+use std::time::Duration;
+
+/// A pod on every node that says its name to whoever connects, and a service before them.
+const LOOK: &str = r#"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: look, namespace: default}
+spec:
+  selector: {matchLabels: {app: look}}
+  template:
+    metadata: {labels: {app: look}}
+    spec:
+      tolerations: [{operator: Exists}]
+      containers:
+      - name: look
+        image: registry.k8s.io/kube-proxy:v1.36.2
+        command: [sh, -c, "socat TCP-LISTEN:8080,fork,reuseaddr SYSTEM:hostname"]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: look, namespace: default}
+spec: {selector: {app: look}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: look, namespace: default}
+spec: {podSelector: {matchLabels: {app: look}}, ingress: [{}]}
+"#;
+
+/// From every pod: each pod by its address, the service by its name, and a host, which must not see a pod's address.
+const ASK: &str = r#"
+kubectl get pods -l app=look -o 'jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}' >/root/pods
+while read -r pod _; do
+  while read -r other address; do
+    said=$(kubectl exec $pod -- socat -T3 - TCP:$address:8080,connect-timeout=3 </dev/null) || exit 1
+    [ "$said" = "$other" ] || { echo "$pod asked $other and got '$said'"; exit 1; }
+  done </root/pods
+  kubectl exec $pod -- socat -T3 - TCP:look.default.svc.cluster.local:80,connect-timeout=3 </dev/null | grep -q ^look- || {
+    echo "$pod cannot reach the service"; exit 1; }
+done </root/pods
+"#;
+
+const KUBECONFIG: &str = "export KUBECONFIG=/etc/kubernetes/admin.conf;";
+
+fn layout(mode: &str) -> (Layout, String) {
+    let layout = Layout::of(&[1], &[2, 3]);
+    let bridged = layout.yaml().replacen("  hosts:\n", "  network: {cni: {provider: bridge}}\n  hosts:\n", 1);
+    let kind = "kind: KubeProxyConfiguration\n";
+    (layout, bridged.replacen(kind, &format!("{kind}mode: {mode}\n"), 1))
+}
+
+/// Everything is asked; the cluster is found unchanged, and the hosts are left as they were.
+fn connects(operator: &Operator, hosts: &[Host], mode: &str) {
+    let (layout, text) = layout(mode);
+    operator.write_text(&text);
+    let apply = ["apply", "-f", "cluster.yaml", "--yes"];
+    let done = operator.run(&apply);
+    assert_eq!(done.code, 0, "{mode}: {}", done.text());
+    all_ready(&hosts[0], &[layout.control_planes, layout.workers].concat());
+    hosts[0].write("/root/look.yaml", LOOK);
+    hosts[0].until(
+        Duration::from_secs(30),
+        &format!("{KUBECONFIG} kubectl apply --validate=false -f /root/look.yaml"),
+    );
+    let ready = "kubectl rollout status daemonset/look --timeout=60s && \
+                 kubectl -n kube-system rollout status deployment/coredns --timeout=60s && \
+                 kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=60s";
+    hosts[0].ok(&format!("{KUBECONFIG} {ready}"));
+    hosts[0].until(Duration::from_secs(60), &format!("{KUBECONFIG} {ASK}"));
+    let again = operator.run(&apply);
+    assert!(again.code == 0 && again.stderr.contains(": 0 changed"), "{mode}: {}", again.text());
+    let reset = operator.run(&["reset", "-f", "cluster.yaml", "--yes"]);
+    assert_eq!(reset.code, 0, "{mode}: {}", reset.text());
+    for host in hosts {
+        assert_eq!(host.ok("ip route | grep -c 10.244 || true").trim(), "0", "{mode}: {}", reset.text());
+        host.ok(
+            "! ip link show cni0 && ! nft list table ip kubewright-pods && ! ls /etc/cni/net.d/* 2>/dev/null",
+        );
+    }
+}
+
+#[test]
+fn bridges_connect_pods_of_different_nodes() {
+    if !lab::available("pod_network::bridges_connect_pods_of_different_nodes") {
+        return;
+    }
+    let _turn = estate::turn();
+    let operator = Operator::new();
+    let hosts = operator.hosts(&[1, 2, 3]);
+    for host in &hosts {
+        // The lab's own network.
+        host.ok("rm -f /etc/cni/net.d/*");
+    }
+    for mode in ["iptables", "nftables"] {
+        connects(&operator, &hosts, mode);
+    }
+}

@@ -148,9 +148,9 @@ fn remember(spec: &ServiceSpec, site: &mut Site, unit: Unit) {
     }
 }
 
-fn find(site: &mut Site) -> Result<Option<Manager>, StepError> {
-    if let Some(known) = site.manager {
-        return Ok(known);
+fn find(site: &Site) -> Result<Option<Manager>, StepError> {
+    if let Some(known) = site.manager.get() {
+        return Ok(*known);
     }
     // What systemd's own sd_booted(3) looks at.
     let paths = ["/run/systemd/system", "/run/openrc"].map(str::to_owned);
@@ -161,8 +161,7 @@ fn find(site: &mut Site) -> Result<Option<Manager>, StepError> {
         [_, Some(_)] => Some(Manager::OpenRc),
         _ => None,
     };
-    site.manager = Some(manager);
-    Ok(manager)
+    Ok(*site.manager.get_or_init(|| manager))
 }
 
 fn succeeds(host: &dyn Host, command: &Command) -> Result<bool, StepError> {

@@ -6,6 +6,7 @@ use crate::apply::service::Manager;
 use crate::host::Change;
 use crate::host::Entry;
 use crate::host::Host;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,13 +18,13 @@ pub(crate) struct Site {
     /// How many of them a unit already knew when this run last started it.
     pub known: BTreeMap<String, usize>,
     pub ledger: Option<Ledger>,
-    /// What manages services there; `None` until somebody asked.
-    pub manager: Option<Option<Manager>>,
+    /// What manages services there, once somebody asked.
+    pub manager: OnceCell<Option<Manager>>,
 }
 
 impl Site {
     pub(crate) fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None, manager: None }
+        Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None, manager: OnceCell::new() }
     }
 
     /// To be called before paths are changed; the answer, where there is one, is to be changed before them, and

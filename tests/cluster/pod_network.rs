@@ -74,7 +74,7 @@ fn connects(operator: &Operator, hosts: &[Host], mode: &str) {
                  kubectl -n kube-system rollout status deployment/coredns --timeout=60s && \
                  kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=60s";
     hosts[0].ok(&format!("{KUBECONFIG} {ready}"));
-    hosts[0].until(Duration::from_secs(60), &format!("{KUBECONFIG} {ASK}"));
+    hosts[0].until(Duration::from_mins(1), &format!("{KUBECONFIG} {ASK}"));
     let again = operator.run(&apply);
     assert!(again.code == 0 && again.stderr.contains(": 0 changed"), "{mode}: {}", again.text());
     let reset = operator.run(&["reset", "-f", "cluster.yaml", "--yes"]);

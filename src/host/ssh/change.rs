@@ -242,7 +242,9 @@ fn batch_script(script: &mut String, changes: &[Change], batch: &Batch, last: bo
     words(script, parents);
     let (directories, rest): (Vec<usize>, Vec<usize>) =
         batch.iter().partition(|number| is_directory(&changes[**number]));
-    directories.iter().for_each(|number| make_directory(script, &changes[*number]));
+    for number in directories {
+        make_directory(script, &changes[number]);
+    }
     if !members.is_empty() {
         script.push_str("sweep() { rm -rf --");
         words(script, rooms.iter().map(String::as_str));

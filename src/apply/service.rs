@@ -24,6 +24,9 @@ pub(crate) enum Manager {
 /// What systemd is asked about a unit.
 const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,NeedDaemonReload";
 
+/// What makes systemd read its files.
+const RELOAD: &str = "daemon-reload";
+
 /// Brings a unit where it is wanted; a failure is only a warning where the plan says so.
 pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, StepError> {
     match attempt(run, spec, site) {
@@ -74,6 +77,7 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
     }
     let begun = !unit.is_active() || spec.anew || why.is_some();
     if begun {
+        let unit = Unit { stale: unit.stale || has_new_unit_files(spec, site), ..unit };
         let restart = || manager.restart(&spec.unit, unit);
         let (words, next) = match why {
             Some(Reason::Reload(path)) if unit.is_active() && !spec.anew => {
@@ -107,6 +111,9 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
     }
     if begun {
         site.known.insert(spec.unit.clone(), site.changed.len());
+        if commands.iter().any(|command| command.args.iter().any(|arg| arg.expose() == RELOAD)) {
+            site.units_read = site.changed.len();
+        }
         if let Some(ledger) = site.ledger.as_mut() {
             ledger.restarted(&spec.unit);
         }
@@ -139,6 +146,16 @@ fn reason(spec: &ServiceSpec, site: &Site) -> Option<Reason> {
         .or_else(restarts)
         .map(Reason::Restart)
         .or_else(|| changed(&spec.reload_on).or_else(reloads).map(Reason::Reload))
+}
+
+/// Whether a unit file, or a file beside one, changed that systemd has not read: by itself it does not notice a directory
+/// that was not there when it last read them. An earlier run may have ended before it made it read them.
+fn has_new_unit_files(spec: &ServiceSpec, site: &Site) -> bool {
+    // Binaries bring theirs, of which only the marker is known here.
+    let is_unit_file =
+        |path: &String| path.contains("/systemd/system/") || path.starts_with("/usr/local/share/kubewright/");
+    let pending = site.ledger.as_ref().and_then(|ledger| ledger.pending(&spec.unit));
+    site.changed[site.units_read..].iter().chain(pending.into_iter().flatten()).any(is_unit_file)
 }
 
 fn remember(spec: &ServiceSpec, site: &mut Site, unit: Unit) {
@@ -235,7 +252,7 @@ impl Manager {
     fn restart(self, name: &str, unit: Unit) -> Vec<Command> {
         match self {
             Self::Systemd => {
-                let read = unit.stale.then(|| Command::change("systemctl").arg("daemon-reload"));
+                let read = unit.stale.then(|| Command::change("systemctl").arg(RELOAD));
                 // A unit that fails and is started again by systemd counts as inactive; only a restart makes it
                 // begin at once.
                 let restart = Command::change("systemctl").arg("restart").arg(name);

@@ -18,13 +18,22 @@ pub(crate) struct Site {
     /// How many of them a unit already knew when this run last started it.
     pub known: BTreeMap<String, usize>,
     pub ledger: Option<Ledger>,
+    /// How many of the changed paths the manager of services knew when it last read its files.
+    pub units_read: usize,
     /// What manages services there, once somebody asked.
     pub manager: OnceCell<Option<Manager>>,
 }
 
 impl Site {
     pub(crate) fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, changed: Vec::new(), known: BTreeMap::new(), ledger: None, manager: OnceCell::new() }
+        Self {
+            host,
+            changed: Vec::new(),
+            known: BTreeMap::new(),
+            ledger: None,
+            units_read: 0,
+            manager: OnceCell::new(),
+        }
     }
 
     /// To be called before paths are changed; the answer, where there is one, is to be changed before them, and

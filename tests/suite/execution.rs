@@ -732,6 +732,28 @@ fn a_unit_is_restarted_once_for_each_change() {
 }
 
 #[test]
+fn systemd_reads_its_files_where_one_of_them_changed() {
+    let here = || Place::Host("cp1".to_owned());
+    let settings = "/etc/systemd/system/kubelet.service.d/20-etcd.conf";
+    let service = |path: &str| {
+        let restart_on = vec![path.to_owned()];
+        step(
+            "s",
+            here(),
+            Action::Service(ServiceSpec { unit: "kubelet".to_owned(), restart_on, ..ServiceSpec::default() }),
+        )
+    };
+    let reloads = |path: &str| {
+        let stage = Stage::new();
+        let steps = vec![step("f", here(), text(path, "x")), service(path), service(path)];
+        assert!(stage.run(&Plan { steps, ..Plan::default() }).success());
+        stage.hosts["cp1"].log().iter().filter(|line| *line == "run systemctl daemon-reload").count()
+    };
+    // The fake's systemd notices nothing by itself, as the real one does with a new directory.
+    assert_eq!((reloads(settings), reloads("/etc/kubelet.conf")), (1, 0));
+}
+
+#[test]
 fn a_unit_is_reloaded_where_that_is_enough() {
     let stage = Stage::new();
     let here = || Place::Host("cp1".to_owned());

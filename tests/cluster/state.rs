@@ -178,13 +178,14 @@ pub(crate) fn differing(one: &Documents, other: &Documents) -> Vec<String> {
     found
 }
 
-/// What was changed, whichever phase did it: a whole run does once what several phases need. What was not there before is
-/// ours as well (`Receipt::ours`): a run that ended in the middle may not have come to write down the kubelet's files, which
-/// nobody plans again once the kubelet renews them.
+/// What was changed, whichever phase did it: a whole run does once what several phases need. Files of the kubelet's
+/// store count that were not there before (`Receipt::ours`): a run that ended in the middle may not have come to write them
+/// down, and nobody plans them again once the kubelet renews them.
 fn changed(receipt: &str) -> BTreeSet<String> {
     let receipt: Value = serde_json::from_str(receipt).unwrap_or_default();
     let before = receipt["before"].as_object().cloned().unwrap_or_default();
     let new = before.into_iter().filter(|(_, before)| before["was"] == "absent").map(|(path, _)| path);
+    let new = new.filter(|path| path.starts_with("/var/lib/kubelet/pki/"));
     let steps = receipt["steps"].as_object().cloned().unwrap_or_default();
     let changed = steps.values().filter(|step| step["changed"] == true);
     let subjects = changed.filter_map(|step| step["subject"].as_str());

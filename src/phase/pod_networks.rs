@@ -10,8 +10,10 @@ use crate::cluster::cni::Bridge;
 use crate::cluster::cni::Peer;
 use crate::cluster::cni::nth_network;
 use crate::facts::ClusterFacts;
+use crate::facts::NodeFacts;
 use crate::phase::Context;
 use crate::plan::Object;
+use anyhow::Context as _;
 use anyhow::bail;
 use anyhow::ensure;
 use ipnet::IpNet;
@@ -29,15 +31,23 @@ pub fn of_hosts(
     running: &ClusterFacts,
 ) -> anyhow::Result<BTreeMap<String, Vec<IpNet>>> {
     let mut chosen: BTreeMap<String, Vec<IpNet>> = BTreeMap::new();
+    let nodes: BTreeMap<&str, &NodeFacts> =
+        running.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
+    let taken: Vec<IpNet> = running.nodes.iter().flat_map(|node| node.pod_networks.iter().copied()).collect();
+    let overlaps = |network: &IpNet| {
+        taken.iter().any(|other| other.contains(&network.network()) || network.contains(&other.network()))
+    };
     for (pods, mask) in networking.pods.iter().zip(&bridge.masks) {
-        let mut taken: Vec<IpNet> =
-            running.nodes.iter().flat_map(|node| node.pod_networks.iter().copied()).collect();
+        // Never the same twice: it is asked for every node, and each time goes through all of them.
+        let mut free = (0..).map_while(|index| nth_network(pods, *mask, index)).filter(|one| !overlaps(one));
         for peer in &bridge.peers {
-            let network = match existing(peer, pods, running)? {
+            let node = nodes.get(peer.registered.as_str()).copied();
+            let network = match node.map_or(Ok(None), |node| existing(node, pods))? {
                 Some(network) => network,
-                None => free(pods, *mask, &taken, peer)?,
+                None => free.next().with_context(|| {
+                    format!("no network of /{mask} is left within {pods} for the pods of {}", peer.name)
+                })?,
             };
-            taken.push(network);
             chosen.entry(peer.name.clone()).or_default().push(network);
         }
     }
@@ -45,8 +55,7 @@ pub fn of_hosts(
 }
 
 /// What the Node object names.
-fn existing(peer: &Peer, pods: &IpNet, running: &ClusterFacts) -> anyhow::Result<Option<IpNet>> {
-    let Some(node) = running.node(&peer.registered) else { return Ok(None) };
+fn existing(node: &NodeFacts, pods: &IpNet) -> anyhow::Result<Option<IpNet>> {
     let of_family = |network: &&IpNet| network.addr().is_ipv4() == pods.addr().is_ipv4();
     let Some(found) = node.pod_networks.iter().find(of_family) else {
         ensure!(
@@ -64,17 +73,6 @@ fn existing(peer: &Peer, pods: &IpNet, running: &ClusterFacts) -> anyhow::Result
         node.name
     );
     Ok(Some(*found))
-}
-
-fn free(pods: &IpNet, mask: u8, taken: &[IpNet], peer: &Peer) -> anyhow::Result<IpNet> {
-    let overlaps = |network: &IpNet| {
-        taken.iter().any(|other| other.contains(&network.network()) || network.contains(&other.network()))
-    };
-    let mut all = (0..).map_while(|index| nth_network(pods, mask, index));
-    match all.find(|network| !overlaps(network)) {
-        Some(network) => Ok(network),
-        None => bail!("no network of /{mask} is left within {pods} for the pods of {}", peer.name),
-    }
 }
 
 /// A Node that names its networks, beside what else it is to be; for
@@ -133,7 +131,6 @@ fn is_link_local(address: &IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::NodeFacts;
 
     fn bridge(names: &[&str]) -> Bridge {
         let peer = |name: &&str| Peer {

@@ -4,10 +4,10 @@ use crate::apply::compare::cut_to;
 use crate::pki::Part;
 use crate::plan::Content;
 use crate::plan::Object;
+use crate::plan::object::HIDDEN;
+use crate::plan::object::hide_secret_data;
 use serde_json::Value;
 use similar::TextDiff;
-
-const HIDDEN: &str = "<hidden>";
 
 /// Keys whose values are nobody's business in YAML or JSON.
 const SECRET_KEYS: [&str; 7] =
@@ -43,17 +43,6 @@ pub fn whole(name: &str, object: &Object, before: Option<&Value>, after: &Value)
         serde_yaml::to_string(&value).unwrap_or_default()
     };
     masked_text(name, before.map(hide).as_deref(), &hide(after))
-}
-
-fn hide_secret_data(value: &mut Value) {
-    if value["kind"] != "Secret" {
-        return;
-    }
-    for field in ["data", "stringData"] {
-        if let Some(data) = value.get_mut(field).and_then(Value::as_object_mut) {
-            data.values_mut().for_each(|value| *value = HIDDEN.into());
-        }
-    }
 }
 
 fn masked_text(name: &str, old: Option<&str>, new: &str) -> String {

@@ -20,6 +20,7 @@ use crate::plan::Step;
 use crate::plan::StopSpec;
 use crate::plan::Supply;
 use crate::plan::Undo;
+use crate::plan::object::hide_secret_data;
 use serde_json::Value;
 use serde_json::json;
 use std::fmt;
@@ -99,6 +100,18 @@ fn undone(undo: &Undo, detail: Detail) -> String {
 /// `kind` says what else is in it. `gates` say for a `phase` what it comes `after`, where every host goes at its own pace. `undo` says for a `phase` on a `host` which `steps` follow when it does not come to
 /// its end, and what to do by hand (`mend`) when they fail.
 pub fn json(plan: &Plan) -> Value {
+    let mut value = complete(plan);
+    let hide = |steps: &mut Value| {
+        let actions = steps.as_array_mut().into_iter().flatten().map(|step| &mut step["action"]);
+        actions.filter_map(|action| action.get_mut("object")).for_each(hide_secret_data);
+    };
+    hide(&mut value["steps"]);
+    value["undo"].as_array_mut().into_iter().flatten().for_each(|undo| hide(&mut undo["steps"]));
+    value
+}
+
+/// The same with what Secrets of the operator's hold: for digests, and for nobody to look at.
+pub fn complete(plan: &Plan) -> Value {
     let steps = |steps: &[Step]| steps.iter().map(json_step).collect::<Vec<_>>();
     let undo = plan.undo.iter().map(|undo| {
         let host = undo.steps.first().and_then(place);
@@ -209,6 +222,7 @@ fn note(action: &Action) -> Option<String> {
         Action::Stop(StopSpec { enabled: Some(enabled), .. }) => {
             if *enabled { "started at boot" } else { "not started at boot" }.to_owned()
         }
+        Action::Delete(spec) if spec.unless_used => "kept while something is left in it".to_owned(),
         Action::Rules(spec) => format!("{} chains, {} rules", spec.chains.len(), spec.rules.len()),
         _ => return None,
     })
@@ -309,7 +323,9 @@ fn action(action: &Action) -> Value {
         Action::Drain(spec) => json!({
             "kind": "drain", "node": spec.node, "pods": spec.pods, "limit": spec.limit.to_string(),
         }),
-        Action::Delete(spec) => json!({"kind": "delete", "object": spec.object.to_string()}),
+        Action::Delete(spec) => {
+            json!({"kind": "delete", "object": spec.object.to_string(), "unlessUsed": spec.unless_used})
+        }
     }
 }
 
@@ -384,6 +400,8 @@ mod tests {
     use crate::pki::CertName;
     use crate::pki::Part;
     use crate::plan::FileSpec;
+    use crate::plan::Object;
+    use crate::plan::ObjectSpec;
     use crate::plan::RunSpec;
 
     fn plan() -> Plan {
@@ -430,5 +448,22 @@ mod tests {
         assert_eq!(value["steps"][0]["action"]["content"]["pki"], "admin.conf");
         assert_eq!(value["undo"][0]["steps"][0]["action"]["kind"], "absent");
         assert!(!value.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn what_a_secret_of_the_operators_holds_is_for_digests_only() {
+        let object = json!({"kind": "Secret", "metadata": {"name": "a", "annotations": {"b": "c"}},
+            "stringData": {"password": "hunter3"}});
+        let spec = ObjectSpec {
+            object: Object::plain(object),
+            how: ApplyHow::ServerSide,
+            identity: Identity::Admin,
+        };
+        let mut plan = plan();
+        plan.steps[0].action = Action::Object(spec.clone());
+        plan.undo[0].steps[0].action = Action::Object(spec);
+        assert!(!json(&plan).to_string().contains("hunter3"));
+        assert_eq!(json(&plan)["steps"][0]["action"]["object"]["metadata"]["annotations"]["b"], "c");
+        assert_eq!(complete(&plan).to_string().matches("hunter3").count(), 2);
     }
 }

@@ -11,6 +11,12 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// Stands where a value is hidden.
+pub const HIDDEN: &str = "<hidden>";
+
+/// Where `kubectl apply` keeps the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// An object and its holes. The holes' places are absent from `value` until they are filled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -65,6 +71,22 @@ impl Object {
     pub fn hole(mut self, pointer: impl Into<String>, fill: Fill) -> Self {
         self.holes.push(Hole { pointer: pointer.into(), fill });
         self
+    }
+}
+
+/// Hides what a Secret holds, for wherever somebody looks; other objects are left as they are.
+pub fn hide_secret_data(value: &mut Value) {
+    if value["kind"] != "Secret" {
+        return;
+    }
+    for field in ["data", "stringData"] {
+        if let Some(data) = value.get_mut(field).and_then(Value::as_object_mut) {
+            data.values_mut().for_each(|value| *value = HIDDEN.into());
+        }
+    }
+    let annotations = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    if let Some(copy) = annotations.and_then(|annotations| annotations.get_mut(LAST_APPLIED)) {
+        *copy = HIDDEN.into();
     }
 }
 

@@ -99,7 +99,7 @@ impl Reviewed {
             time: made.time,
             configuration: made.configuration,
             choices: made.choices,
-            plan: sha256(display::json(plan).to_string().as_bytes()),
+            plan: sha256(display::complete(plan).to_string().as_bytes()),
             steps: steps(plan, review),
             hosts: hosts.collect(),
             etcd: made.etcd.map(members).unwrap_or_default(),
@@ -232,7 +232,7 @@ fn without_content(host: &str, seen: &Seen, kept: &BTreeSet<(String, String)>) -
 
 /// Steps by host, phase and subject, each with a digest of what it would do. Waits change nothing.
 fn steps(plan: &Plan, review: &Review) -> BTreeMap<String, String> {
-    let json = display::json(plan);
+    let json = display::complete(plan);
     let steps = json["steps"].as_array().into_iter().flatten().zip(&review.changes);
     let mut all = BTreeMap::new();
     for (step, change) in steps.filter(|(_, change)| change.kind != Kind::Wait) {

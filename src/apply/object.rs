@@ -29,9 +29,6 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// As kubeadm repeats its calls.
-pub(crate) const RETRY_INTERVAL: Duration = Duration::from_millis(500);
-
 /// Somebody else keeps a field.
 const KEPT: &str = "take the change over into the configuration, undo it in the cluster, or run with `--force-conflicts` to \
                     overwrite it";
@@ -113,8 +110,7 @@ fn attempt(run: &Run<'_>, api: &dyn Api, spec: &ObjectSpec, name: &ObjectRef) ->
     let wanted = filled(run, api, &spec.object, live.as_ref())?;
     if spec.how == ApplyHow::ServerSide {
         let done = server_side::apply(run, api, &spec.object, &wanted, live.as_ref(), &name.to_string())?;
-        let digest = Some(sha256(spec.object.value.to_string().as_bytes()));
-        return Ok(Done { digest, ..done });
+        return Ok(Done { digest: Some(digest(&spec.object)), ..done });
     }
     if live.as_ref().is_some_and(|live| is_part(&wanted, live)) {
         return Ok(finished(&spec.object, Outcome::Ok, None));
@@ -150,8 +146,11 @@ fn mark(
 }
 
 fn finished(object: &Object, outcome: Outcome, diff: Option<String>) -> Done {
-    let digest = Some(sha256(object.value.to_string().as_bytes()));
-    Done { diff, digest, ..Done::new(outcome) }
+    Done { diff, digest: Some(digest(object)), ..Done::new(outcome) }
+}
+
+fn digest(object: &Object) -> String {
+    sha256(object.value.to_string().as_bytes())
 }
 
 /// A replacement carries the version that was compared, so that a change in between is not lost, and what the server

@@ -246,8 +246,10 @@ impl<'a> Run<'a> {
     fn perform_wait(&self, (index, step): (usize, &'a Step), wait: &Wait, site: &Mutex<Site>) -> usize {
         let start = self.begin(index, step);
         let mut results = retry::perform(self, &[step], |_| {
-            let settled = lock(site).settle();
-            let host = Arc::clone(&lock(site).host);
+            let (settled, host) = {
+                let mut site = lock(site);
+                (site.settle(), Arc::clone(&site.host))
+            };
             vec![settled.and_then(|()| wait::hold(self, step, wait, Some(&*host)))]
         });
         let nothing = || Err(StepError::plan("nothing came of it".to_owned()));

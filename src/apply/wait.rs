@@ -2,7 +2,6 @@
 
 use crate::apply::failure::StepError;
 use crate::apply::member;
-use crate::apply::object::RETRY_INTERVAL;
 use crate::apply::rollout;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
@@ -28,6 +27,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between the first attempts.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between the later ones, as kubeadm repeats its calls.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often a wait that goes on is told.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
@@ -93,7 +95,7 @@ pub(crate) fn until<T>(
 
 /// An eighth of the time that has passed: what comes soon is noticed soon, and what takes long is not asked for much.
 fn pause(waited: Duration) -> Duration {
-    (waited / 8).clamp(SHORTEST_PAUSE, RETRY_INTERVAL)
+    (waited / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 fn tell(run: &Run<'_>, step: &Step, subject: &str, [waited, limit]: [Duration; 2], last: String) {

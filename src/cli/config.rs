@@ -8,7 +8,6 @@ use crate::cli::error::OrExit;
 use crate::cli::exit::Exit;
 use crate::cli::images::CriImages;
 use crate::cli::load;
-use crate::cli::manifests;
 use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::config;
@@ -211,9 +210,7 @@ fn loaded(args: &ImagesArgs, settings: &Settings) -> Result<load::Loaded, CliErr
         cri_socket: args.cri_socket.clone(),
         ..Overrides::default()
     };
-    let mut loaded = load::for_images(args.config.as_deref(), &overrides, &settings.reporter())?;
-    manifests::read(&mut loaded.cluster)?;
-    Ok(loaded)
+    load::with_manifests(load::for_images(args.config.as_deref(), &overrides, &settings.reporter())?)
 }
 
 fn list_images(args: &ImagesArgs, settings: &Settings) -> Result<Exit, CliError> {

@@ -92,9 +92,7 @@ pub(super) fn for_join(
 /// # Errors
 /// The configuration has problems; all of them are listed.
 pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    let mut loaded = load(Some(file), &Overrides::default(), Purpose::Render, reporter)?;
-    manifests::read(&mut loaded.cluster)?;
-    Ok(loaded)
+    with_manifests(load(Some(file), &Overrides::default(), Purpose::Render, reporter)?)
 }
 
 /// Loads a cluster whose hosts are reached over SSH. Nothing of the machine that this runs on plays a part.
@@ -126,14 +124,18 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
     Ok(loaded)
 }
 
+/// What others wrote and the configuration names is read as well.
+pub(super) fn with_manifests(mut loaded: Loaded) -> Result<Loaded, CliError> {
+    manifests::read(&mut loaded.cluster)?;
+    Ok(loaded)
+}
+
 /// The same with what others wrote and the file names: for whoever plans.
 ///
 /// # Errors
 /// As for [`for_fleet`]; something that the file names cannot be had.
 pub(super) fn for_fleet_plan(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    let mut loaded = for_fleet(file, reporter)?;
-    manifests::read(&mut loaded.cluster)?;
-    Ok(loaded)
+    with_manifests(for_fleet(file, reporter)?)
 }
 
 /// The same for this host.
@@ -141,9 +143,7 @@ pub(super) fn for_fleet_plan(file: &Path, reporter: &Reporter) -> Result<Loaded,
 /// # Errors
 /// As for [`for_init`]; something that the file names cannot be had.
 pub(super) fn for_init_plan(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
-    let mut loaded = for_init(args, reporter)?;
-    manifests::read(&mut loaded.cluster)?;
-    Ok(loaded)
+    with_manifests(for_init(args, reporter)?)
 }
 
 /// Whether a file describes the hosts of a whole cluster. What cannot be read is for the loader to complain about.

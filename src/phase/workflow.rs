@@ -144,15 +144,27 @@ const ETCD_HOSTS: Phase = Phase {
     ..BASE
 };
 
+const fn apiserver(plan: PlanFn) -> Phase {
+    leaf("apiserver", "Static pod of kube-apiserver", plan)
+}
+
+const fn controller_manager(plan: PlanFn) -> Phase {
+    leaf("controller-manager", "Static pod of kube-controller-manager", plan)
+}
+
+const fn scheduler(plan: PlanFn) -> Phase {
+    leaf("scheduler", "Static pod of kube-scheduler", plan)
+}
+
 const CONTROL_PLANE: Phase = Phase {
     name: "control-plane",
     summary: "Place the static pods of the control plane",
     needs: &["certs", "kubeconfig"],
     done: Some(has_manifests),
     children: &[
-        leaf("apiserver", "Static pod of kube-apiserver", control_plane::plan),
-        leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan),
-        leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan),
+        apiserver(control_plane::plan),
+        controller_manager(control_plane::plan),
+        scheduler(control_plane::plan),
     ],
     ..BASE
 };
@@ -160,19 +172,16 @@ const CONTROL_PLANE: Phase = Phase {
 /// Of a whole cluster: what the API server's companions would take from it while it comes up is left to it.
 const CONTROL_PLANE_FIRST: Phase = Phase {
     children: &[
-        leaf("apiserver", "Static pod of kube-apiserver", control_plane::plan_first),
-        leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan_first),
-        leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan_first),
+        apiserver(control_plane::plan_first),
+        controller_manager(control_plane::plan_first),
+        scheduler(control_plane::plan_first),
     ],
     ..CONTROL_PLANE
 };
 
 /// The same phase, as far as it waits for the API server.
 const CONTROL_PLANE_LATER: Phase = Phase {
-    children: &[
-        leaf("controller-manager", "Static pod of kube-controller-manager", control_plane::plan_later),
-        leaf("scheduler", "Static pod of kube-scheduler", control_plane::plan_later),
-    ],
+    children: &[controller_manager(control_plane::plan_later), scheduler(control_plane::plan_later)],
     ..CONTROL_PLANE
 };
 

@@ -86,6 +86,12 @@ impl Fleet {
         self.links.as_mut().unwrap()
     }
 
+    /// The first control plane sees somebody with this hardware address.
+    fn answers_at_the_address(&mut self, mac: String) {
+        let seen = &mut self.links().vip.as_mut().unwrap().seen;
+        seen.insert("cp1".into(), Seen { answers: true, mac: Some(mac) });
+    }
+
     /// What becomes of the probes that `which` names.
     fn outcome(&mut self, outcome: &Outcome, which: impl Fn(&Probe) -> bool) {
         let mut changed = 0;
@@ -331,8 +337,7 @@ const CASES: &[Case] = &[
     (
         "vip-taken",
         |fleet| {
-            let mac = Some("00:00:5e:00:01:33".to_owned());
-            fleet.links().vip.as_mut().unwrap().seen.insert("cp1".into(), Seen { answers: true, mac });
+            fleet.answers_at_the_address("00:00:5e:00:01:33".to_owned());
         },
         &["E VIPAvailable"],
     ),
@@ -341,8 +346,7 @@ const CASES: &[Case] = &[
         "vip-is-ours",
         |fleet| {
             fleet.facts("cp2").addresses.push(VIP.parse().unwrap());
-            let mac = Some("52:54:00:00:00:01".to_owned());
-            fleet.links().vip.as_mut().unwrap().seen.insert("cp1".into(), Seen { answers: true, mac });
+            fleet.answers_at_the_address("52:54:00:00:00:01".to_owned());
         },
         &[],
     ),

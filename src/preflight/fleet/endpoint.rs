@@ -64,24 +64,26 @@ pub(super) fn available(between: &Between, _: Option<Protocol>) -> Found {
             not_done: vec![format!("nobody looked whether {vip} is free")],
         };
     };
-    // A run that was cut off may have started keepalived there since the host was asked.
-    let macs = seen.seen.values().filter_map(|seen| seen.mac.as_deref());
-    let ours =
-        |mac: &str| host_with(between, mac).is_some_and(|host| balancers.iter().any(|name| *name == host));
-    if macs.clone().count() > 0 && macs.into_iter().all(ours) {
-        return Found::default();
-    }
-    held_by_others(between, vip, &seen.seen)
+    held_by_others(between, vip, &balancers, &seen.seen)
 }
 
-fn held_by_others(between: &Between, vip: IpAddr, seen: &BTreeMap<String, Seen>) -> Found {
+fn held_by_others(
+    between: &Between,
+    vip: IpAddr,
+    balancers: &[String],
+    seen: &BTreeMap<String, Seen>,
+) -> Found {
     let macs: Vec<&str> = seen.values().filter_map(|seen| seen.mac.as_deref()).collect();
     let answered: Vec<&str> = seen
         .iter()
         .filter(|(_, seen)| seen.answers || seen.mac.is_some())
         .map(|(name, _)| name.as_str())
         .collect();
-    if answered.is_empty() {
+    let is_balancer =
+        |mac: &&str| host_with(between, mac).is_some_and(|host| balancers.iter().any(|name| name == host));
+    // A run that was cut off may have started keepalived there since the host was asked.
+    let ours = !macs.is_empty() && macs.iter().all(is_balancer);
+    if answered.is_empty() || ours {
         return Found::default();
     }
     let owner = macs.first().map(|mac| match host_with(between, mac) {

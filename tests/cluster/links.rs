@@ -133,7 +133,9 @@ fn cluster(vip: &str) -> Cluster {
     let hosts = hosts.concat();
     let text = format!(
         "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: lab}}\nspec:\n  hosts:\n{hosts}  \
-         endpoint: {{host: {vip}, port: 8443, provider: keepalived-haproxy}}\n  network: {{cni: {{provider: flannel}}}}\n"
+         endpoint: {{host: {vip}, port: 8443, provider: keepalived-haproxy}}\n  network: {{cni: {{provider: flannel}}}}\n\
+         ---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n\
+         networking: {{podSubnet: 10.244.0.0/16}}\n"
     );
     let file = config::File { name: "cluster.yaml", bytes: text.as_bytes() };
     let tokens = vec![Secret::new("abcdef.0123456789abcdef")];

@@ -179,6 +179,10 @@ fn container(cluster: &Cluster, flannel: &Flannel) -> Value {
     env.extend(api_server(cluster));
     let mut args = vec!["--ip-masq".to_owned(), "--kube-subnet-mgr".to_owned()];
     args.extend(interface(cluster, flannel).map(|interface| format!("--iface={interface}")));
+    if v6_first(cluster) {
+        // It listens on 0.0.0.0 by itself, and the kubelet asks at the node's own address.
+        args.push("--healthz-ip=::".to_owned());
+    }
     args.push(format!("--healthz-port={}", flannel.health_port));
     let probe = |path: &str, delay: u8, period: u8| json!({"httpGet": {"path": path, "port": "healthz"}, "initialDelaySeconds": delay, "periodSeconds": period});
     json!({
@@ -206,9 +210,12 @@ fn interface(cluster: &Cluster, flannel: &Flannel) -> Option<String> {
     if let Some(interface) = &flannel.interface {
         return Some(interface.clone());
     }
-    let v6_first = cluster.networking.pods.first().is_some_and(|pod| pod.addr().is_ipv6());
     let dual = families(cluster) == (true, true);
-    (!dual || !v6_first).then(|| "$(HOST_IP)".to_owned())
+    (!dual || !v6_first(cluster)).then(|| "$(HOST_IP)".to_owned())
+}
+
+fn v6_first(cluster: &Cluster) -> bool {
+    cluster.networking.pods.first().is_some_and(|pod| pod.addr().is_ipv6())
 }
 
 /// Where the API is, for whom nobody serves the address of its Service.

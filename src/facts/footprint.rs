@@ -9,6 +9,7 @@ use crate::facts::question::CNI_DIRECTORIES;
 use crate::host::Command;
 use crate::host::Host;
 use crate::host::HostError;
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -181,6 +182,10 @@ pub struct Traces {
     pub networks: BTreeMap<String, String>,
     /// The container for which each file below `/var/lib/cni/networks` reserves an address.
     pub leases: BTreeMap<String, String>,
+    /// Networks of flannel's pods.
+    pub flannel_networks: BTreeSet<IpNet>,
+    /// Routes as `ip route` prints them, of a host with flannel: `10.244.1.0/24 via 198.51.100.21 dev eth0`.
+    pub routes: BTreeSet<String>,
     /// How many users each loaded module has.
     pub module_users: BTreeMap<String, u32>,
     /// Which of `nft` and `ipvsadm` there are.

@@ -98,6 +98,12 @@ for file in /run/netns/cni-*; do
   keyed namespace-used stat -Lc '%i' /proc/[0-9]*/ns/net | sort -u
   break
 done
+# flannel leaves its routes behind, and this file tells which those are.
+if [ -e /run/flannel/subnet.env ]; then
+  grep -E '^FLANNEL_(IPV6_)?NETWORK=' /run/flannel/subnet.env | sed 's/^[^=]*=/flannel-network:/'
+  keyed route ip -4 route show
+  keyed route ip -6 route show
+fi
 grep -s '' /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist /etc/cni/net.d/*.json /dev/null
 # A lease is named by its address, and its first line is the container.
 for file in /var/lib/cni/networks/*/*; do

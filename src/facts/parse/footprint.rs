@@ -67,6 +67,8 @@ pub(in crate::facts) fn traces(answers: &Answers) -> Traces {
             .filter_map(|line| line.split_once(':'))
             .map(|(container, path)| (path.to_owned(), container.trim().to_owned()))
             .collect(),
+        flannel_networks: answers.all("flannel-network").filter_map(|text| text.parse().ok()).collect(),
+        routes: answers.all("route").map(|line| line.trim().to_owned()).collect(),
         module_users: module_users(answers),
         programs: answers.all("program").map(str::to_owned).collect(),
     }

@@ -12,6 +12,7 @@ mod network;
 mod node;
 mod proof;
 mod restore;
+mod routes;
 
 pub use proof::Proof;
 pub use proof::proof;

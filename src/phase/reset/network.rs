@@ -5,6 +5,7 @@ use super::Undo;
 use super::belongs;
 use super::filters;
 use super::node::emptied;
+use super::routes;
 use super::run;
 use crate::facts::footprint;
 use crate::facts::footprint::FileKind;
@@ -35,6 +36,7 @@ const NAMESPACES: &str = "/run/netns";
 
 pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     let mut undos = filters::undo(facts);
+    undos.extend(routes::undo(facts));
     undos.extend(interfaces(facts));
     undos.extend(namespaces(facts));
     undos.extend(configuration(facts));

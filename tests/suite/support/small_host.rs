@@ -226,6 +226,13 @@ fn script(words: &[String], files: &mut Files) -> Output {
         holds(files.contains_key(&format!("{DONE}/ufw")))
     } else if script.contains("ufw $it") {
         done(files, "ufw")
+    } else if script.contains("ln -sfn") {
+        for name in &items[3..] {
+            files.insert(format!("{}/{name}", items[2]), Entry::link(format!("{}/{name}", items[1])));
+        }
+        said(0, "")
+    } else if script.contains("-ef") {
+        holds(items[3..].iter().all(|name| files.contains_key(&format!("{}/{name}", items[2]))))
     } else if script.contains("container_file_t") {
         holds(files.contains_key(&format!("{DONE}/chcon")))
     } else {

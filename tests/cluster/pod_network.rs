@@ -103,7 +103,7 @@ fn tested(operator: &Operator, hosts: &[Host], mode: &str) {
     assert!(well.stdout.contains(row) && well.stdout.ends_with("all is well\n"), "{mode}: {}", well.text());
     hosts[1].ok("iptables -I FORWARD -p udp --dport 10081 -j DROP");
     hosts[2].ok("iptables -I FORWARD -p udp --dport 53 -j DROP");
-    let ill = operator.run(&[&test[..], &["--patience", "1s", "-o", "json"]].concat());
+    let ill = operator.run(&[&test[..], &["--patience", "5s", "-o", "json"]].concat());
     hosts[1].ok("iptables -D FORWARD -p udp --dport 10081 -j DROP");
     hosts[2].ok("iptables -D FORWARD -p udp --dport 53 -j DROP");
     assert_eq!(ill.code, 9, "{mode}: {}", ill.text());

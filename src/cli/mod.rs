@@ -20,6 +20,7 @@ mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod inventory;
 mod join;
 mod join_args;
 mod joining;
@@ -90,6 +91,7 @@ enum Command {
     Preflight(Box<preflight::PreflightCommand>),
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
+    Inventory(inventory::InventoryCommand),
     Journal(journal::JournalCommand),
     Unlock(unlock::UnlockCommand),
     Completions(completions::CompletionsCommand),
@@ -152,6 +154,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
         Command::Token(command) => token::run(&command, settings),
         Command::Version(command) => version::run(&command, settings),
+        Command::Inventory(command) => inventory::run(&command, settings),
         Command::Journal(command) => journal::run(&command, settings),
         Command::Unlock(command) => unlock::run(&command, settings),
         Command::Completions(command) => Ok(completions::run(&command, definition())),

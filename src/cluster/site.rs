@@ -3,6 +3,7 @@
 use crate::cluster::addon::Addon;
 use crate::cluster::cni::Cni;
 use crate::cluster::endpoint::Balancing;
+use crate::cluster::node::Node;
 use serde::Deserialize;
 use serde::Serialize;
 use std::time::Duration;
@@ -20,6 +21,9 @@ pub struct Site {
     pub addons: Vec<Addon>,
     /// `None` leaves the runtime alone.
     pub container_runtime: Option<RuntimeProvider>,
+    /// The hosts of the file, where `nodes` of the cluster is only the one that a run is about: who balances has to know
+    /// the others. Control planes first.
+    pub hosts: Vec<Node>,
     /// The version came from the CI bucket, so control plane images come from [`CI_IMAGE_REPOSITORY`] unless the
     /// operator named a repository.
     pub ci_build: bool,

@@ -39,6 +39,7 @@ mod locks;
 mod normal;
 mod parity;
 mod phases;
+mod playbooks;
 mod pod_network;
 mod prepare;
 mod prepare_bare;

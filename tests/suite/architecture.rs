@@ -8,8 +8,9 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 27] = [
+const MAY_USE: [(&str, &[&str]); 28] = [
     ("cluster", &[]),
+    ("ansible", &["cluster"]),
     ("clock", &[]),
     ("template", &[]),
     // How the inventory says that a host is reached.
@@ -43,6 +44,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     (
         "cli",
         &[
+            "ansible",
             "api",
             "apply",
             "artifact",
@@ -73,8 +75,19 @@ const MAY_USE: [(&str, &[&str]); 27] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 10] =
-    ["artifact", "cluster", "config", "endpoint", "kube", "phase", "pki", "plan", "preflight", "status"];
+const PURE: [&str; 11] = [
+    "ansible",
+    "artifact",
+    "cluster",
+    "config",
+    "endpoint",
+    "kube",
+    "phase",
+    "pki",
+    "plan",
+    "preflight",
+    "status",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

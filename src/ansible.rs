@@ -122,6 +122,9 @@ fn reached(vars: &mut Map<String, Value>, access: &Access, user: &str) {
 /// Options of OpenSSH, which Ansible runs.
 fn options(access: &Access) -> Vec<String> {
     let mut options = Vec::new();
+    if let Some(file) = &access.config_file {
+        options.push(format!("-F {file}"));
+    }
     if !access.bastions.is_empty() {
         options.push(format!("-o ProxyJump={}", access.bastions.join(",")));
     }

@@ -20,6 +20,7 @@ pub mod fetch;
 pub mod grpc;
 pub mod host;
 pub mod kube;
+pub mod lab;
 pub mod lock;
 pub mod phase;
 pub mod pki;

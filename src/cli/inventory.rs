@@ -10,6 +10,7 @@ use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::Terminal;
 use crate::cluster::Cluster;
+use crate::host::ssh;
 use crate::host::ssh::Operator;
 use crate::report::Event;
 use clap::Args;
@@ -51,7 +52,7 @@ pub(super) fn run(command: &InventoryCommand, settings: &Settings) -> Result<Exi
     let cluster = load::for_fleet(&command.file, &reporter)?.cluster;
     let operator = Operator::new(settings.ssh.clone(), Arc::new(Terminal::new(settings.terminal)));
     let operator = operator.or_exit(Exit::Failure)?;
-    let users = users(&cluster, &operator);
+    let users = users(&cluster, &operator)?;
     let file = std::path::absolute(&command.file).or_exit(Exit::Configuration)?;
     let (file, program) = (file.display().to_string(), program()?);
     let around = Surroundings { file: &file, program: &program, users: &users };
@@ -68,11 +69,13 @@ pub(super) fn run(command: &InventoryCommand, settings: &Settings) -> Result<Exi
 }
 
 /// Who logs in by the ssh configuration, which this program goes by wherever it reaches hosts.
-fn users(cluster: &Cluster, operator: &Operator) -> BTreeMap<String, String> {
-    let accesses = cluster.nodes.iter().filter_map(|node| Some((node, node.access.as_ref()?)));
-    accesses
-        .filter_map(|(node, access)| Some((node.name.clone(), operator.config.of(&access.host).user?)))
-        .collect()
+fn users(cluster: &Cluster, operator: &Operator) -> Result<BTreeMap<String, String>, CliError> {
+    let mut users = BTreeMap::new();
+    for (node, access) in cluster.nodes.iter().filter_map(|node| Some((node, node.access.as_ref()?))) {
+        let settings = ssh::settings(&node.name, access, operator).or_exit(Exit::Configuration)?;
+        users.extend(settings.user.map(|user| (node.name.clone(), user)));
+    }
+    Ok(users)
 }
 
 /// The program that runs: Ansible puts the same one on the hosts.

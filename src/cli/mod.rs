@@ -26,6 +26,7 @@ mod join_args;
 mod joining;
 mod journal;
 mod kubeconfig;
+mod lab;
 mod limit;
 mod load;
 mod manifests;
@@ -96,6 +97,7 @@ enum Command {
     Unlock(unlock::UnlockCommand),
     Completions(completions::CompletionsCommand),
     Kubeconfig(kubeconfig::KubeconfigCommand),
+    Lab(lab::LabCommand),
     Token(token::TokenCommand),
     Version(version::VersionCommand),
 }
@@ -152,6 +154,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
         Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
+        Command::Lab(command) => lab::run(&command, settings),
         Command::Token(command) => token::run(&command, settings),
         Command::Version(command) => version::run(&command, settings),
         Command::Inventory(command) => inventory::run(&command, settings),

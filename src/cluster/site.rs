@@ -126,6 +126,8 @@ pub struct Access {
     pub sudo: Sudo,
     /// A file on the operator's machine with the password that sudo asks for; without one, the user's own.
     pub sudo_password_file: Option<String>,
+    /// On the operator's machine; stands for `~/.ssh/config`.
+    pub config_file: Option<String>,
     /// For each attempt to reach it.
     pub connect_timeout: Option<Duration>,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 28] = [
+const MAY_USE: [(&str, &[&str]); 29] = [
     ("cluster", &[]),
     ("ansible", &["cluster"]),
     ("clock", &[]),
@@ -18,9 +18,11 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("report", &[]),
     ("status", &[]),
     ("artifact", &["cluster"]),
+    // YAML is written as Kubernetes reads it.
+    ("lab", &["cluster", "kube"]),
     ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
-    ("config", &["cluster", "kube"]),
+    ("config", &["cluster", "kube", "lab"]),
     ("grpc", &["host"]),
     ("cri", &["grpc", "host"]),
     ("etcd", &["grpc", "host"]),
@@ -59,6 +61,7 @@ const MAY_USE: [(&str, &[&str]); 28] = [
             "fetch",
             "host",
             "kube",
+            "lab",
             "lock",
             "phase",
             "pki",
@@ -75,13 +78,14 @@ const MAY_USE: [(&str, &[&str]); 28] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "ansible",
     "artifact",
     "cluster",
     "config",
     "endpoint",
     "kube",
+    "lab",
     "phase",
     "pki",
     "plan",

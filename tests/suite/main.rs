@@ -34,6 +34,7 @@ mod host;
 mod inventory;
 mod join;
 mod kubeadm_parity;
+mod lab;
 mod links;
 mod locks;
 mod patches;

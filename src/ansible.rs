@@ -41,6 +41,8 @@ pub fn list(cluster: &Cluster, around: &Surroundings<'_>) -> Value {
     all.insert("_meta".to_owned(), json!({ "hostvars": hostvars }));
     let children = GROUPS.map(|(group, _)| group);
     let vars = json!({
+        // Whichever Python there is will do, and no warning is due for that.
+        "ansible_python_interpreter": "auto_silent",
         "kubewright_cluster": cluster.name,
         "kubewright_config": around.file,
         "kubewright_program": around.program,

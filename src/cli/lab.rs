@@ -93,7 +93,9 @@ fn read(path: &Path, settings: &Settings) -> Result<Lab, CliError> {
     let (lab, warnings) =
         config::lab(File { name: &name, bytes: &bytes }).map_err(|issues| load::refused(&issues))?;
     let reporter = settings.reporter();
-    warnings.iter().for_each(|warning| reporter.tell(&load::told(warning)));
+    for warning in &warnings {
+        reporter.tell(&load::told(warning));
+    }
     Ok(lab)
 }
 

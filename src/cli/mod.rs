@@ -160,6 +160,6 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Inventory(command) => inventory::run(&command, settings),
         Command::Journal(command) => journal::run(&command, settings),
         Command::Unlock(command) => unlock::run(&command, settings),
-        Command::Completions(command) => Ok(completions::run(&command, definition())),
+        Command::Completions(command) => completions::run(&command, definition()),
     }
 }

@@ -139,6 +139,10 @@ fn from_file(
     if common.is_some() && declared.as_ref().is_none_or(Declared::names_no_hosts) {
         report.warning(&Path::root(INIT), format!("the {INIT} has no meaning here and is ignored"));
     }
+    if declared.as_ref().is_some_and(|declared| !declared.names_no_hosts()) {
+        // What else is in the file of a whole cluster, the cluster itself has.
+        report.issues.retain(|issue| issue.is_error() || !OF_THE_CLUSTER.contains(&issue.path.as_str()));
+    }
     let Some(mut object) = documents.take(JOIN) else {
         if !report.has_errors() {
             report
@@ -160,6 +164,9 @@ fn from_file(
     let said = declared.map(|declared| declared.joining(report, common, &mut object, env));
     Some((object, said.unwrap_or_default()))
 }
+
+/// Documents of a cluster's file that a join reads from the cluster.
+const OF_THE_CLUSTER: [&str; 3] = ["ClusterConfiguration", "KubeletConfiguration", "KubeProxyConfiguration"];
 
 /// The word that is no flag, as the help writes it.
 const ENDPOINT: &str = "[api-server-endpoint]";

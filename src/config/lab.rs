@@ -59,20 +59,14 @@ pub fn lab(file: File<'_>) -> Result<(Lab, Vec<Issue>), Issues> {
     let mut report = Report::new(file.name);
     let mut documents =
         documents::read(&mut report, file.bytes, &[KIND], Unrelated::Ignored, Strictness::Strict);
-    let lab = match documents.take(KIND) {
-        Some(object) => {
-            let document: Document = typed(&mut report, KIND, object);
-            Some(meaning(&mut report, document))
-        }
-        None => {
-            if !report.has_errors() {
-                report
-                    .whole(Severity::Error, "no Lab found in the file")
-                    .hint("`kubewright lab DIR` writes one");
-            }
-            None
-        }
-    };
+    let object = documents.take(KIND);
+    if object.is_none() && !report.has_errors() {
+        report.whole(Severity::Error, "no Lab found in the file").hint("`kubewright lab DIR` writes one");
+    }
+    let lab = object.map(|object| {
+        let document: Document = typed(&mut report, KIND, object);
+        meaning(&mut report, document)
+    });
     report.finish(lab)
 }
 

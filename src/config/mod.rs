@@ -22,6 +22,7 @@ mod overrides;
 pub mod patches;
 pub mod path;
 pub mod print;
+pub mod reference;
 mod release;
 mod report;
 pub mod schema;

@@ -9,6 +9,7 @@ use crate::estate::VIP;
 use crate::estate::name;
 use crate::lab;
 use crate::lab::Host;
+use crate::lab::Outcome;
 use crate::reset::assert_same;
 use crate::reset::snapshot;
 use crate::skip::skip;
@@ -100,10 +101,9 @@ fn recap(said: &str) -> Recap {
     lines.filter_map(row).collect()
 }
 
-/// How much `plan` finds to change.
-fn planned(operator: &Operator) -> String {
-    let plan = operator.run(&["plan", "-f", "cluster.yaml", "--detailed-exitcode"]);
-    plan.text()
+/// What `plan` finds to change.
+fn planned(operator: &Operator) -> Outcome {
+    operator.run(&["plan", "-f", "cluster.yaml", "--detailed-exitcode"])
 }
 
 #[test]
@@ -139,7 +139,9 @@ fn playbooks_make_find_grow_and_reset_a_cluster() {
     hosts[1].kubectl(&format!("-n kube-system logs kube-apiserver-{} --tail 1", name(3)));
     play(&operator, "up.yml", &[]).ok().assert_nothing_changed();
     play(&operator, "up.yml", &["--check", "--diff"]).ok().assert_nothing_changed();
-    println!("plan over SSH says: {}", planned(&operator));
+    // What `apply` would make of the file, the playbooks have made.
+    let plan = planned(&operator);
+    assert_eq!(plan.code, 0, "{}", plan.text());
 
     // What somebody changed by hand is found, shown and put right.
     hosts[1].ok(
@@ -149,6 +151,9 @@ fn playbooks_make_find_grow_and_reset_a_cluster() {
     let wanted = BTreeMap::from([1, 2, 3, 4, 5].map(|number| (name(number), usize::from(number == 2))));
     assert_eq!(dry.changed(), wanted, "{}", dry.said);
     assert!(dry.said.contains("+    - --leader-elect=true"), "{}", dry.said);
+    let plan = planned(&operator);
+    assert_ne!(plan.code, 0);
+    assert!(plan.stdout.contains("1 change on 1 host;"), "{}", plan.text());
     assert!(
         hosts[1].ok("cat /etc/kubernetes/manifests/kube-scheduler.yaml").contains("--leader-elect=false")
     );

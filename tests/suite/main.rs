@@ -46,6 +46,7 @@ mod preflight;
 mod preflight_endpoint;
 mod preflight_parity;
 mod readme;
+mod release;
 mod reset;
 mod review;
 mod rolling;

@@ -112,6 +112,15 @@ pub trait Host: Send + Sync {
     fn settle(&self) -> Result<(), HostError> {
         Ok(())
     }
+
+    /// [`Host::change_many`] and then [`Host::settle`]; in one stream where the machine is far away.
+    ///
+    /// # Errors
+    /// One of the changes cannot be made, or the disk refuses.
+    fn change_and_settle(&self, changes: &[Change]) -> Result<(), HostError> {
+        self.change_many(changes)?;
+        self.settle()
+    }
 }
 
 impl<H: Host + ?Sized> Host for Arc<H> {
@@ -153,6 +162,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn settle(&self) -> Result<(), HostError> {
         (**self).settle()
+    }
+
+    fn change_and_settle(&self, changes: &[Change]) -> Result<(), HostError> {
+        (**self).change_and_settle(changes)
     }
 }
 

@@ -7,19 +7,27 @@ use crate::config::Issue;
 use crate::config::Issues;
 use crate::config::Strictness;
 use crate::config::documents;
+use crate::config::documents::Object;
 use crate::config::documents::Unrelated;
 use crate::config::issue::Severity;
+use crate::config::load::CLUSTER;
+use crate::config::load::INIT;
 use crate::config::load::typed;
 use crate::config::name;
 use crate::config::path::Path;
 use crate::config::report::Report;
+use crate::config::schema;
 use crate::lab::Lab;
 use crate::lab::Provision;
 use ipnet::IpNet;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub(crate) const KIND: &str = "Lab";
+
+/// Documents beside it that the cluster gets as they are.
+const OF_THE_CLUSTER: [&str; 3] = [INIT, "KubeletConfiguration", "KubeProxyConfiguration"];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -51,23 +59,38 @@ struct Spec {
     cni: Option<String>,
     pod_subnet: Option<String>,
     service_subnet: Option<String>,
+    artifacts: Option<String>,
     provision: Provision,
 }
 
 /// Reads, defaults and checks a lab. Every problem is reported at once.
 pub fn lab(file: File<'_>) -> Result<(Lab, Vec<Issue>), Issues> {
     let mut report = Report::new(file.name);
+    let wanted = [&[KIND, CLUSTER], &OF_THE_CLUSTER[..]].concat();
     let mut documents =
-        documents::read(&mut report, file.bytes, &[KIND], Unrelated::Ignored, Strictness::Strict);
+        documents::read(&mut report, file.bytes, &wanted, Unrelated::Ignored, Strictness::Strict);
     let object = documents.take(KIND);
     if object.is_none() && !report.has_errors() {
         report.whole(Severity::Error, "no Lab found in the file").hint("`kubewright lab DIR` writes one");
     }
     let lab = object.map(|object| {
         let document: Document = typed(&mut report, KIND, object);
-        meaning(&mut report, document)
+        Lab {
+            configuration: documents.take(CLUSTER).unwrap_or_default(),
+            documents: OF_THE_CLUSTER.iter().filter_map(|kind| whole(kind, documents.take(kind)?)).collect(),
+            ..meaning(&mut report, document)
+        }
     });
     report.finish(lab)
+}
+
+/// A document with its identity.
+fn whole(kind: &str, mut object: Object) -> Option<Value> {
+    // Of the versions that are read, the first one in the table is the current one.
+    let known = schema::KNOWN.iter().find(|known| known.kind == kind)?;
+    object.insert("apiVersion".to_owned(), known.api_version.into());
+    object.insert("kind".to_owned(), kind.into());
+    Some(object.into())
 }
 
 fn meaning(report: &mut Report, document: Document) -> Lab {
@@ -99,7 +122,10 @@ fn meaning(report: &mut Report, document: Document) -> Lab {
         cni,
         pod_subnet: spec.pod_subnet.unwrap_or_else(|| each("10.244.0.0/16", "fd00:10:244::/56")),
         service_subnet: spec.service_subnet.unwrap_or_else(|| each("10.96.0.0/12", "fd00:10:96::/112")),
+        artifacts: spec.artifacts.unwrap_or_else(|| "download".to_owned()),
         provision: spec.provision,
+        configuration: Object::new(),
+        documents: Vec::new(),
         networks,
     };
     validate(report, &lab);

@@ -19,7 +19,7 @@ pub fn cluster(lab: &Lab) -> String {
         "hosts": hosts,
         "network": {"cni": {"provider": lab.cni}},
         "containerRuntime": {"provider": "containerd"},
-        "artifacts": {"source": "download"},
+        "artifacts": {"source": lab.artifacts},
         "prepare": {"etcHosts": true},
     });
     if let Some(address) = lab.endpoint() {
@@ -31,13 +31,24 @@ pub fn cluster(lab: &Lab) -> String {
         "metadata": {"name": lab.name},
         "spec": spec,
     });
-    let configuration = json!({
+    yaml::to_stream([&declared, &configuration(lab)].into_iter().chain(&lab.documents))
+}
+
+/// kubeadm's document, with what the lab says where it says nothing itself.
+fn configuration(lab: &Lab) -> Value {
+    let mut configuration = json!({
         "apiVersion": crate::cluster::kubeadm::API_VERSION,
         "kind": "ClusterConfiguration",
         "kubernetesVersion": lab.kubernetes_version,
         "networking": {"podSubnet": lab.pod_subnet, "serviceSubnet": lab.service_subnet},
     });
-    yaml::to_stream([&declared, &configuration])
+    for (field, value) in &lab.configuration {
+        match (&mut configuration[field], value) {
+            (Value::Object(ours), Value::Object(theirs)) => ours.extend(theirs.clone()),
+            (ours, theirs) => ours.clone_from(theirs),
+        }
+    }
+    configuration
 }
 
 fn host(lab: &Lab, machine: &Machine) -> Value {

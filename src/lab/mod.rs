@@ -12,11 +12,13 @@ use crate::cluster::Role;
 use crate::cluster::network::nth_address;
 use ipnet::IpNet;
 use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What is wanted, complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lab {
     pub name: String,
     pub control_planes: u32,
@@ -37,7 +39,12 @@ pub struct Lab {
     pub cni: String,
     pub pod_subnet: String,
     pub service_subnet: String,
+    pub artifacts: String,
     pub provision: Provision,
+    /// Of the cluster, as the lab file has them; where it says nothing, the fields above hold.
+    pub configuration: Map<String, Value>,
+    /// Further documents of the cluster, whole.
+    pub documents: Vec<Value>,
 }
 
 /// Who makes a cluster of the machines.

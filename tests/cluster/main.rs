@@ -51,4 +51,5 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod vagrant;
 mod watched;

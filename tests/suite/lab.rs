@@ -56,6 +56,16 @@ fn every_variant_comes_to_machines_and_to_a_cluster_that_can_be_planned() {
 }
 
 #[test]
+fn documents_of_kubeadm_go_into_the_clusters_file() {
+    let scratch = TempDir::new().unwrap();
+    let lab = "apiVersion: kubewright.dev/v1alpha1\nkind: Lab\nspec: {artifacts: none}\n---\napiVersion: \
+               kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nencryptionAlgorithm: ECDSA-P256\nnetworking: {dnsDomain: \
+               lab.local}\n---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 50\n";
+    fs::write(scratch.path().join("lab.yaml"), lab).unwrap();
+    compare("documents.yaml", &asked("cluster", scratch.path()).data());
+}
+
+#[test]
 fn vagrant_takes_every_variant() {
     for (variant, _) in folder::VARIANTS {
         let (scratch, folder) = written(variant);

@@ -7,6 +7,7 @@ use crate::config::schema::field;
 
 /// At most so many machines of a role: more have no addresses of their own.
 pub const MOST: i64 = 9;
+pub const ARTIFACTS: &[&str] = &["download", "packages", "none"];
 pub const PROVISIONERS: &[&str] = &["apply", "playbooks", "none"];
 
 pub static LAB: Schema = Schema {
@@ -53,6 +54,11 @@ static SPEC: Schema = Schema {
         ),
         field("podSubnet", Shape::Text, "networks of pods; of each family of the network by default"),
         field("serviceSubnet", Shape::Text, "networks of services; of each family of the network by default"),
+        field(
+            "artifacts",
+            Shape::Enum(ARTIFACTS),
+            "where the machines' binaries come from, as in the Cluster document; download by default",
+        ),
         field("provision", Shape::Enum(PROVISIONERS), "who makes the cluster; apply by default"),
     ],
 };

@@ -22,6 +22,7 @@ pub mod host;
 pub mod kube;
 pub mod lab;
 pub mod lock;
+pub mod network;
 pub mod phase;
 pub mod pki;
 pub mod plan;

@@ -15,6 +15,7 @@ pub mod local;
 mod process;
 pub mod remembered;
 pub mod ssh;
+pub mod within;
 
 pub use blank::Blank;
 pub use command::Command;
@@ -28,6 +29,7 @@ pub use links::read_through;
 pub use local::Local;
 pub use remembered::Remembered;
 pub use ssh::Ssh;
+pub use within::Within;
 
 use std::fmt;
 use std::io;

@@ -198,7 +198,7 @@ pub(super) const KUBE_VIP: Phase = Phase {
 };
 
 const KUBE_VIP_FINALIZE: Phase = Phase {
-    needs: &["kube-vip"],
+    needs: &["kubelet-start"],
     scope: Scope::Balancers,
     ..leaf(
         "kube-vip-finalize",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 29] = [
+const MAY_USE: [(&str, &[&str]); 30] = [
     ("cluster", &[]),
     ("ansible", &["cluster"]),
     ("clock", &[]),
@@ -41,6 +41,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
     ("lock", &["host"]),
     // What is failed, and how it is looked at, are commands; where a manifest lies, `kube` knows.
     ("endpoint", &["cluster", "host", "kube", "plan"]),
+    ("network", &["cluster", "facts", "host", "kube"]),
     // A digest is what the receipt takes for one.
     ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
@@ -63,6 +64,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
             "kube",
             "lab",
             "lock",
+            "network",
             "phase",
             "pki",
             "plan",
@@ -78,7 +80,7 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "ansible",
     "artifact",
     "cluster",
@@ -86,6 +88,7 @@ const PURE: [&str; 12] = [
     "endpoint",
     "kube",
     "lab",
+    "network",
     "phase",
     "pki",
     "plan",

@@ -12,6 +12,7 @@ pub mod coredns;
 pub mod flannel;
 pub mod foreign;
 pub mod kube_proxy;
+pub mod network_test;
 pub mod node;
 pub mod pod_network;
 pub mod upload_certs;

@@ -28,7 +28,7 @@ pub const VARIANTS: [(&str, &str); 6] = [
     ("mixed", include_str!("../../vagrant/variants/mixed.yaml")),
 ];
 
-const FILES: [Embedded; 20] = [
+const FILES: [Embedded; 21] = [
     embedded!("vagrant/Vagrantfile", "Vagrantfile"),
     Embedded { executable: true, ..embedded!("vagrant/provision", "provision") },
     embedded!("vagrant/.gitignore", ".gitignore"),
@@ -37,6 +37,7 @@ const FILES: [Embedded; 20] = [
     embedded!("playbooks/handlers/approve.yml"),
     embedded!("playbooks/library/kubewright.py"),
     embedded!("playbooks/library/kubewright_membership.py"),
+    embedded!("playbooks/renew-certs.yml"),
     embedded!("playbooks/reset.yml"),
     embedded!("playbooks/scale.yml"),
     embedded!("playbooks/tasks/endpoint.yml"),

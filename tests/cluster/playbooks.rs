@@ -171,6 +171,18 @@ fn playbooks_make_find_grow_and_reset_a_cluster() {
     assert_eq!(scaled.changed().values().filter(|count| **count > 0).count(), 1, "{}", scaled.said);
     all_ready(&hosts[0], &[1, 2, 3, 4, 5, 6]);
 
+    // Certificates of a year last longer than a month.
+    play(&operator, "renew-certs.yml", &[]).ok().assert_nothing_changed();
+    let soon = ["-e", "kubewright_within=400"];
+    let serial = || hosts[1].ok("openssl x509 -noout -serial -in /etc/kubernetes/pki/apiserver.crt");
+    let old = serial();
+    let renewed = BTreeMap::from([1, 2, 3].map(|number| (name(number), 1)));
+    assert_eq!(play(&operator, "renew-certs.yml", &[&soon[..], &["--check"]].concat()).ok().changed(), renewed);
+    assert_eq!(serial(), old);
+    assert_eq!(play(&operator, "renew-certs.yml", &soon).ok().changed(), renewed);
+    assert_ne!(serial(), old);
+    all_ready(&hosts[1], &[1, 2, 3, 4, 5, 6]);
+
     let refused = play(&operator, "reset.yml", &["-e", "kubewright_confirm=no"]);
     assert!(!refused.well && refused.said.contains("nothing was changed"), "{}", refused.said);
     let yes = ["-e", "kubewright_confirm=yes"];

@@ -177,7 +177,10 @@ fn playbooks_make_find_grow_and_reset_a_cluster() {
     let serial = || hosts[1].ok("openssl x509 -noout -serial -in /etc/kubernetes/pki/apiserver.crt");
     let old = serial();
     let renewed = BTreeMap::from([1, 2, 3].map(|number| (name(number), 1)));
-    assert_eq!(play(&operator, "renew-certs.yml", &[&soon[..], &["--check"]].concat()).ok().changed(), renewed);
+    assert_eq!(
+        play(&operator, "renew-certs.yml", &[&soon[..], &["--check"]].concat()).ok().changed(),
+        renewed
+    );
     assert_eq!(serial(), old);
     assert_eq!(play(&operator, "renew-certs.yml", &soon).ok().changed(), renewed);
     assert_ne!(serial(), old);

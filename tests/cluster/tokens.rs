@@ -181,6 +181,8 @@ fn certificates_are_renewed(host: &Host) {
         assert!(renewed.stderr.contains(&format!("{component} restarted in")), "{}", renewed.text());
     }
     assert_ne!(served(), before);
+    let saved = host.ok("kubewright etcd snapshot save copy.db && stat -c '%a %s' copy.db");
+    assert!(saved.contains("/root/copy.db (") && saved.contains("\n600 "), "{saved}");
     host.until(Duration::from_mins(1), &format!("{KUBECONFIG} kubectl get --raw /readyz"));
     host.ok(&format!("{KUBECONFIG} kubectl create namespace renewed && kubectl get nodes"));
     let table = |program: &str| {

@@ -1,6 +1,7 @@
 //! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
 
 mod endpoint;
+mod joining;
 mod network;
 mod ssh;
 
@@ -33,6 +34,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 mod prepare;
+
+pub(crate) use joining::Declaration;
 
 pub(crate) const KIND: &str = "Cluster";
 
@@ -101,8 +104,13 @@ impl Declared {
             cni: self.spec.network.meaning(cluster, &networking(cluster), nodes),
             addons: self.spec.addons.meaning(),
             container_runtime: self.spec.container_runtime.provider(),
+            hosts: Vec::new(),
             ci_build: false,
         }
+    }
+
+    pub(crate) fn names_no_hosts(&self) -> bool {
+        self.spec.hosts.is_empty()
     }
 
     fn provider(&self) -> EndpointProvider {

@@ -158,6 +158,10 @@ fn some(text: Option<&String>) -> Option<String> {
 }
 
 impl Network {
+    pub(super) fn provider(&self) -> CniProvider {
+        self.cni.provider
+    }
+
     /// What the part means for these nodes.
     pub(super) fn meaning(
         &self,

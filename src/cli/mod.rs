@@ -16,6 +16,7 @@ pub mod error;
 pub mod exit;
 mod fleet;
 mod handover;
+mod helm;
 mod images;
 mod init;
 mod init_args;

@@ -131,7 +131,13 @@ fn settle(draft: Draft, phase: &str, node: &Node) -> Step {
 }
 
 fn is_asked_of_cluster(probe: &Probe) -> bool {
-    matches!(probe, Probe::NodeRegistered { .. } | Probe::Established { .. } | Probe::RolledOut { .. })
+    matches!(
+        probe,
+        Probe::NodeRegistered { .. }
+            | Probe::Established { .. }
+            | Probe::RolledOut { .. }
+            | Probe::Available { .. }
+    )
 }
 
 /// Binds the administrators' group to its role before the first object is written. Since kubeadm 1.29 `admin.conf`

@@ -25,6 +25,7 @@ pub mod random;
 pub mod request;
 pub mod sans;
 pub mod seal;
+pub mod serving;
 pub mod shared;
 pub mod spec;
 pub mod user;

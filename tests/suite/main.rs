@@ -55,4 +55,5 @@ mod ssh;
 mod stored;
 mod support;
 mod taking_away;
+mod valid_objects;
 mod yaml_text;

@@ -13,9 +13,10 @@ use serde_json::Value;
 use serde_json::json;
 
 const IMAGE: &str = "registry.k8s.io/metrics-server/metrics-server:v0.9.0";
-/// Its own default, and the least that its project takes for sensible.
+/// What its project's manifests say.
 const RESOLUTION: GoDuration = GoDuration::from_secs(15);
-const SHORTEST_RESOLUTION: GoDuration = GoDuration::from_secs(10);
+/// So long a kubelet may take to answer; it does not start when it is to ask more often.
+const KUBELET_TIMEOUT: GoDuration = GoDuration::from_secs(10);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -46,13 +47,15 @@ impl MetricsServer {
 
     pub(super) fn validate(&self, report: &mut Report, path: &Path) {
         super::image(report, self.image.as_ref(), &path.key("image"));
-        if let Some(short) = self.resolution.filter(|resolution| *resolution < SHORTEST_RESOLUTION) {
+        if let Some(short) = self.resolution.filter(|resolution| *resolution <= KUBELET_TIMEOUT) {
             report
                 .error(
                     &path.key("resolution"),
-                    format!("{short} is shorter than kubelets have something new to tell"),
+                    format!(
+                        "a kubelet may take {KUBELET_TIMEOUT} to answer, and would be asked every {short}"
+                    ),
                 )
-                .hint("10s or longer");
+                .hint("15s, or another time above 10s");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can be typed, and what happens then.
 
 mod access;
+mod addon;
 mod apply;
 mod apply_args;
 pub mod argv;
@@ -85,6 +86,7 @@ enum Command {
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
     Status(status::StatusCommand),
+    Addon(addon::AddonCommand),
     Endpoint(endpoint::EndpointCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
@@ -144,6 +146,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
         Command::Status(command) => status::run(&command, settings),
+        Command::Addon(command) => addon::run(&command, settings),
         Command::Endpoint(command) => endpoint::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),

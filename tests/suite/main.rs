@@ -5,6 +5,7 @@
     reason = "helpers of tests panic and print like the tests themselves"
 )]
 
+mod addon_sources;
 mod addons;
 mod api;
 mod architecture;

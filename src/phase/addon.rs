@@ -20,10 +20,13 @@ use crate::phase::Draft;
 use crate::phase::objects::draft;
 use crate::phase::objects::replaced;
 use crate::pki::Ca;
+use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Identity;
 use crate::plan::Object;
 use crate::plan::ObjectRef;
+use crate::plan::Probe;
+use crate::plan::Step;
 use anyhow::Context as _;
 use bundle::Bundle;
 
@@ -55,12 +58,47 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
     }
 }
 
+/// Phases whose pods others need: without a network none of theirs come up.
+const FIRST: &str = "addon/cni";
+
+/// Puts off the waits with which add-ons end until all of them are written: images come side by side then, and one that does
+/// not come up keeps no other from being installed. A wait that something of the add-on follows stays before it.
+pub fn wait_at_the_end(steps: &mut Vec<Step>) {
+    let put_off: Vec<bool> = (0..steps.len()).map(|index| ends_with_wait(&steps[index..])).collect();
+    let mut put_off = put_off.into_iter();
+    let mut waits = Vec::new();
+    let mut rest = Vec::new();
+    for step in steps.drain(..) {
+        if put_off.next() == Some(true) { waits.push(step) } else { rest.push(step) }
+    }
+    steps.extend(rest.into_iter().chain(waits));
+}
+
+/// Whether the first step waits for pods of an add-on, and nothing but such waits of it follows.
+fn ends_with_wait(steps: &[Step]) -> bool {
+    let Some(first) = steps.first() else { return false };
+    let of_addon = first.phase.starts_with("addon/") && first.phase != FIRST;
+    let mut rest = steps.iter().filter(|step| step.phase == first.phase);
+    of_addon && rest.all(|step| waits_for_pods(&step.action))
+}
+
+/// Others go on meanwhile; kinds that are to be there are another matter.
+fn waits_for_pods(action: &Action) -> bool {
+    matches!(action, Action::Wait(wait) if matches!(wait.probe, Probe::RolledOut { .. } | Probe::Available { .. }))
+}
+
 /// Those of the operator, which have names of the operator's.
 fn all(cx: &Context<'_>, is_such: impl Fn(&Addon) -> bool) -> anyhow::Result<Vec<Draft>> {
     let own = |addon: &&Addon| !addon::NAMED.contains(&addon.name.as_str()) && is_such(addon);
     let addons = cx.cluster.site.addons.iter().filter(own).filter(|addon| cx.includes_addon(&addon.name));
-    let drafts = addons.map(|addon| bundle_of(cx, addon)?.drafts(cx.running));
-    Ok(drafts.collect::<anyhow::Result<Vec<_>>>()?.concat())
+    let (mut written, mut waits) = (Vec::new(), Vec::new());
+    for addon in addons {
+        let mut drafts = bundle_of(cx, addon)?.drafts(cx.running)?;
+        let last = drafts.iter().rposition(|draft| !waits_for_pods(&draft.action));
+        waits.extend(drafts.split_off(last.map_or(0, |last| last + 1)));
+        written.extend(drafts);
+    }
+    Ok([written, waits].concat())
 }
 
 /// Everything that is remembered by name.

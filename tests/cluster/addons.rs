@@ -73,7 +73,7 @@ fn metrics_are_verified_both_ways_and_go_without_a_trace() {
         host.ok("rm -f /etc/cni/net.d/*");
     }
     let host = &hosts[0];
-    operator.write_text(&text("metricsServer: {replicas: 2, resolution: 11s}"));
+    operator.write_text(&text("metricsServer: {replicas: 2, resolution: 12s}"));
     let apply = ["apply", "-f", "cluster.yaml", "--yes"];
     let done = operator.run(&apply);
     assert_eq!(done.code, 0, "{}", done.text());
@@ -117,7 +117,7 @@ fn by_hand(operator: &Operator, host: &Host) {
     host.kubectl("-n kube-system scale deployment metrics-server --replicas=1");
     let plan = operator.run(&["plan", "-f", "cluster.yaml", "--diff", "--detailed-exitcode"]);
     assert_eq!(plan.code, 2, "{}", plan.text());
-    assert!(plan.stdout.contains("-  replicas: 1\n+  replicas: 2\n"), "{}", plan.text());
+    assert!(plan.stdout.contains("-  replicas: 1\n    +  replicas: 2\n"), "{}", plan.text());
     let one = ["addon", "apply", "-f", "cluster.yaml", "metrics-server", "--yes"];
     let refused = operator.run(&one);
     assert!(refused.code == 7 && refused.stderr.contains("--force-conflicts"), "{}", refused.text());

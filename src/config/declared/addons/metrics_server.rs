@@ -15,8 +15,9 @@ use serde_json::json;
 const IMAGE: &str = "registry.k8s.io/metrics-server/metrics-server:v0.9.0";
 /// What its project's manifests say.
 const RESOLUTION: GoDuration = GoDuration::from_secs(15);
-/// So long a kubelet may take to answer; it does not start when it is to ask more often.
-const KUBELET_TIMEOUT: GoDuration = GoDuration::from_secs(10);
+/// It waits 10 seconds for a kubelet, and does not start where that is more than nine tenths of the resolution
+/// (`cmd/metrics-server/app/options` of v0.9.0).
+const SHORTEST_RESOLUTION: GoDuration = GoDuration::from_secs(12);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -47,15 +48,13 @@ impl MetricsServer {
 
     pub(super) fn validate(&self, report: &mut Report, path: &Path) {
         super::image(report, self.image.as_ref(), &path.key("image"));
-        if let Some(short) = self.resolution.filter(|resolution| *resolution <= KUBELET_TIMEOUT) {
+        if let Some(short) = self.resolution.filter(|resolution| *resolution < SHORTEST_RESOLUTION) {
             report
                 .error(
                     &path.key("resolution"),
-                    format!(
-                        "a kubelet may take {KUBELET_TIMEOUT} to answer, and would be asked every {short}"
-                    ),
+                    format!("{short} leaves kubelets no time to answer, and metrics-server would not start"),
                 )
-                .hint("15s, or another time above 10s");
+                .hint(format!("at least {SHORTEST_RESOLUTION}"));
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::cluster::DEFAULT_IMAGE_REPOSITORY;
 use crate::cluster::Node;
+use crate::cluster::prepare::Source;
 use crate::kube::objects::addon;
 use crate::kube::objects::foreign;
 use crate::kube::objects::pod_network;
@@ -99,6 +100,17 @@ pub fn everything(cluster: &Cluster) -> Vec<String> {
         }
     }
     images
+}
+
+/// Those that no archive of the local directory has; none where there are no archives, and hosts live by a registry.
+pub fn without_archive(cluster: &Cluster) -> Vec<String> {
+    let artifacts = &cluster.prepare.artifacts;
+    if artifacts.source != Source::Local || artifacts.stock.images.is_empty() {
+        return Vec::new();
+    }
+    let has =
+        |image: &String| artifacts.stock.images.iter().any(|archive| archive.references.contains(image));
+    everything(cluster).into_iter().filter(|image| !has(image)).collect()
 }
 
 /// Every image that a cluster's control plane needs, in the order in which kubeadm lists them.

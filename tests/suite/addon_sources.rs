@@ -78,6 +78,33 @@ fn a_download_that_cannot_be_had_says_why() {
     }
 }
 
+#[test]
+fn an_image_that_no_archive_has_is_told() {
+    let home = TempDir::new().unwrap();
+    let stock = home.path().join("stock/images");
+    fs::create_dir_all(&stock).unwrap();
+    let contents = r#"[{"RepoTags": ["registry.k8s.io/metrics-server/metrics-server:v0.9.0"]}]"#;
+    fs::write(home.path().join("manifest.json"), contents).unwrap();
+    let archive = stock.join("metrics-server.tar");
+    let mut pack = Command::new("tar");
+    pack.args(["--format=ustar", "-cf"]).arg(archive).arg("manifest.json").current_dir(home.path());
+    assert!(pack.status().unwrap().success());
+    let text = configuration("    metricsServer: {}\n    headlamp: {}\n");
+    let text = text.replacen(
+        "  hosts:\n",
+        &format!("  artifacts: {{directory: {}/stock}}\n  hosts:\n", home.path().display()),
+        1,
+    );
+    fs::write(home.path().join("cluster.yaml"), text).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["render", "-f", "cluster.yaml", "--output-dir", "out"]).current_dir(home.path());
+    let outcome = run(&mut command, b"");
+    assert_eq!(outcome.code, 0, "{}", outcome.err);
+    let warning = outcome.err.lines().find(|line| line.contains("no archive in")).unwrap();
+    assert!(warning.contains("ghcr.io/headlamp-k8s/headlamp:v0.45.0"), "{warning}");
+    assert!(!warning.contains("metrics-server"), "{warning}");
+}
+
 /// Puts a program of this name into a directory.
 fn program(home: &Path, name: &str, script: &str) {
     let path = home.join(name);

@@ -121,6 +121,8 @@ pub struct Headlamp {
     pub cluster_role: Option<String>,
     /// By which it is reached through the ingress.
     pub host: Option<String>,
+    /// `None` leaves that to whoever is the default.
+    pub ingress_class: Option<String>,
     pub tls_secret: Option<String>,
 }
 

@@ -263,6 +263,7 @@ impl Declared {
                 taken: &taken,
                 nodes,
                 workers: nodes.saturating_sub(self.spec.hosts.iter().filter(control_plane).count().max(1)),
+                dns_disabled: cluster.dns.disabled,
                 proxy_disabled: cluster.proxy.disabled,
                 proxy_mode: proxy("mode").and_then(Value::as_str).unwrap_or_default(),
                 strict_arp: proxy("ipvs").is_some_and(|ipvs| ipvs["strictARP"] == true),

@@ -127,7 +127,7 @@ fn by_hand(operator: &Operator, host: &Host) {
         host.kubectl("-n kube-system get deployment metrics-server -o jsonpath='{.spec.replicas}'");
     assert_eq!(replicas, "2");
     let looked = operator.run(&["addon", "apply", "-f", "cluster.yaml", "metrics-server", "--dry-run"]);
-    assert!(looked.code == 0 && looked.text().contains("0 changes"), "{}", looked.text());
+    assert!(looked.code == 0 && looked.text().contains("Nothing to do"), "{}", looked.text());
     let list = operator.run(&["addon", "list", "-f", "cluster.yaml"]);
     assert!(list.stdout.contains("metrics-server   yes           12 objects"), "{}", list.text());
     let unknown = operator.run(&["addon", "apply", "-f", "cluster.yaml", "metric-server", "--yes"]);

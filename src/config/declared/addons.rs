@@ -94,6 +94,7 @@ pub(super) struct Surroundings<'a> {
     pub nodes: usize,
     /// Nodes without a control plane.
     pub workers: usize,
+    pub dns_disabled: bool,
     pub proxy_disabled: bool,
     /// Of kube-proxy; empty is its default, iptables.
     pub proxy_mode: &'a str,
@@ -131,41 +132,26 @@ impl Addons {
 
     /// What is switched on, in the order in which it is installed.
     pub(super) fn meaning(&self, around: &Around<'_>) -> Vec<Addon> {
-        let metallb = on(self.metallb.as_ref(), |one| one.enabled);
+        let cache = on(self.node_local_dns.as_ref(), |one| one.enabled);
+        let approver = on(self.kubelet_csr_approver.as_ref(), |one| one.enabled);
+        let metrics = on(self.metrics_server.as_ref(), |one| one.enabled);
         let gateway_api = on(self.gateway_api.as_ref(), |one| one.enabled);
+        let metallb = on(self.metallb.as_ref(), |one| one.enabled);
+        let local_path = on(self.local_path.as_ref(), |one| one.enabled);
+        let ingress = on(self.ingress.as_ref(), |one| one.enabled);
+        let headlamp = on(self.headlamp.as_ref(), |one| one.enabled);
         let dashboard = on(self.kubernetes_dashboard.as_ref(), |one| one.enabled);
+        let class = ingress.map(ingress::Ingress::class);
+        let let_in = |one: &ingress::Ingress| one.meaning(around, metallb.is_some(), gateway_api.is_some());
         let named = [
-            (
-                addon::NODE_LOCAL_DNS,
-                on(self.node_local_dns.as_ref(), |one| one.enabled)
-                    .map(|one| What::NodeLocalDns(one.meaning(around))),
-            ),
-            (
-                addon::KUBELET_CSR_APPROVER,
-                on(self.kubelet_csr_approver.as_ref(), |one| one.enabled)
-                    .map(|one| What::KubeletCsrApprover(one.meaning(around))),
-            ),
-            (
-                addon::METRICS_SERVER,
-                on(self.metrics_server.as_ref(), |one| one.enabled)
-                    .map(|one| What::MetricsServer(one.meaning(around))),
-            ),
+            (addon::NODE_LOCAL_DNS, cache.map(|one| What::NodeLocalDns(one.meaning(around)))),
+            (addon::KUBELET_CSR_APPROVER, approver.map(|one| What::KubeletCsrApprover(one.meaning(around)))),
+            (addon::METRICS_SERVER, metrics.map(|one| What::MetricsServer(one.meaning(around)))),
             (addon::GATEWAY_API, gateway_api.map(|one| What::GatewayApi(one.meaning()))),
             (addon::METALLB, metallb.map(|one| What::Metallb(one.meaning(around)))),
-            (
-                addon::LOCAL_PATH,
-                on(self.local_path.as_ref(), |one| one.enabled)
-                    .map(|one| What::LocalPath(one.meaning(around))),
-            ),
-            (
-                addon::INGRESS,
-                on(self.ingress.as_ref(), |one| one.enabled)
-                    .map(|one| What::Ingress(one.meaning(around, metallb.is_some(), gateway_api.is_some()))),
-            ),
-            (
-                addon::HEADLAMP,
-                on(self.headlamp.as_ref(), |one| one.enabled).map(|one| What::Headlamp(one.meaning(around))),
-            ),
+            (addon::LOCAL_PATH, local_path.map(|one| What::LocalPath(one.meaning(around)))),
+            (addon::INGRESS, ingress.map(|one| What::Ingress(let_in(one)))),
+            (addon::HEADLAMP, headlamp.map(|one| What::Headlamp(one.meaning(around, class)))),
             (
                 addon::KUBERNETES_DASHBOARD,
                 dashboard.and_then(kubernetes_dashboard::KubernetesDashboard::meaning),
@@ -238,6 +224,11 @@ impl Addons {
     /// What add-ons and the rest of the file have to do with each other.
     pub(super) fn validate_against(&self, report: &mut Report, around: &Surroundings<'_>) {
         let path = Path::of(KIND, "spec.addons");
+        if self.coredns.is_some() && around.dns_disabled {
+            report
+                .error(&path.key("coredns"), "CoreDNS is switched off, so that nobody reads its options")
+                .hint("leave coredns out, or `dns.disabled` of ClusterConfiguration");
+        }
         if let Some(cache) = on(self.node_local_dns.as_ref(), |one| one.enabled) {
             cache.validate_against(report, around, &path.key("nodeLocalDns"));
         }

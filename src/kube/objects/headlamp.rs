@@ -90,6 +90,9 @@ fn ingress(headlamp: &Headlamp, host: &str) -> Object {
     let backend = json!({"service": {"name": NAME, "port": {"name": "http"}}});
     let path = json!({"path": "/", "pathType": "Prefix", "backend": backend});
     let mut spec = json!({"rules": [{"host": host, "http": {"paths": [path]}}]});
+    if let Some(class) = &headlamp.ingress_class {
+        spec["ingressClassName"] = json!(class);
+    }
     if let Some(secret) = &headlamp.tls_secret {
         spec["tls"] = json!([{"hosts": [host], "secretName": secret}]);
     }

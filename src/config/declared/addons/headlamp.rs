@@ -21,11 +21,13 @@ pub(super) struct Headlamp {
 }
 
 impl Headlamp {
-    pub(super) fn meaning(&self, around: &Around<'_>) -> addon::Headlamp {
+    /// `class` is that of the ingress of the file.
+    pub(super) fn meaning(&self, around: &Around<'_>, class: Option<&str>) -> addon::Headlamp {
         addon::Headlamp {
             image: around.image(self.image.as_ref(), IMAGE),
             cluster_role: some(self.cluster_role.as_ref()),
             host: some(self.host.as_ref()),
+            ingress_class: class.map(str::to_owned),
             tls_secret: some(self.tls_secret.as_ref()),
         }
     }

@@ -27,6 +27,11 @@ impl Ingress {
         self.expose.unwrap_or(if metallb { Expose::LoadBalancer } else { Expose::Host })
     }
 
+    /// The name of its class.
+    pub(super) fn class(&self) -> &'static str {
+        self.provider.unwrap_or(IngressProvider::Traefik).as_str()
+    }
+
     pub(super) fn meaning(&self, around: &Around<'_>, metallb: bool, gateway_api: bool) -> addon::Ingress {
         let provider = self.provider.unwrap_or(IngressProvider::Traefik);
         let ours = match provider {

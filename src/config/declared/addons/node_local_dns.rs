@@ -67,6 +67,11 @@ impl NodeLocalDns {
                 )
                 .hint("leave nodeLocalDns out; Cilium has a CiliumLocalRedirectPolicy for it");
         }
+        if around.dns_disabled {
+            report
+                .error(path, "CoreDNS is switched off, so that there is nobody for the cache to ask")
+                .hint("leave nodeLocalDns out, or `dns.disabled` of ClusterConfiguration");
+        }
         let address = self.address(around.networking);
         let networks = around.networking.services.iter().chain(&around.networking.pods);
         if let Some(network) = networks.clone().find(|network| network.contains(&address)) {

@@ -20,6 +20,7 @@ pub mod grpc;
 pub mod host;
 pub mod kube;
 pub mod lock;
+pub mod network;
 pub mod phase;
 pub mod pki;
 pub mod plan;

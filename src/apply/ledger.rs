@@ -224,6 +224,19 @@ impl Ledger {
         }
     }
 
+    /// Writes the receipt, if there is something new in it, and brings to the disk whatever was written.
+    pub(crate) fn settle(&mut self, host: &dyn Host) -> Result<(), StepError> {
+        if self.dirty {
+            host.change_and_settle(&[Change::Write {
+                path: self.path.clone(),
+                entry: self.receipt.entry(),
+            }])?;
+            self.dirty = false;
+            return Ok(());
+        }
+        Ok(host.settle()?)
+    }
+
     /// Writes the receipt, if there is something new in it.
     pub(crate) fn save(&mut self, host: &dyn Host) -> Result<(), StepError> {
         if self.dirty {

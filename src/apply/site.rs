@@ -79,7 +79,9 @@ impl Site {
 
     /// Writes down what is new and brings all of it to the disk, before something is started that builds on it.
     pub(crate) fn settle(&mut self) -> Result<(), StepError> {
-        self.save()?;
-        Ok(self.host.settle()?)
+        match &mut self.ledger {
+            Some(ledger) => ledger.settle(self.host.as_ref()),
+            None => Ok(self.host.settle()?),
+        }
     }
 }

@@ -30,6 +30,7 @@ mod kubeconfig;
 mod limit;
 mod load;
 mod manifests;
+mod network;
 mod output;
 mod phase_command;
 mod pki_files;
@@ -88,6 +89,7 @@ enum Command {
     Status(status::StatusCommand),
     Addon(addon::AddonCommand),
     Endpoint(endpoint::EndpointCommand),
+    Network(network::NetworkCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
@@ -148,6 +150,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Status(command) => status::run(&command, settings),
         Command::Addon(command) => addon::run(&command, settings),
         Command::Endpoint(command) => endpoint::run(&command, settings),
+        Command::Network(command) => network::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
         Command::Preflight(command) => preflight::run(&command, settings),

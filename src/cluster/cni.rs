@@ -180,6 +180,15 @@ const CILIUM_HUBBLE_PORT: u16 = 4244;
 const CILIUM_WIREGUARD_PORT: u16 = 51_871;
 
 impl Cni {
+    /// Whether pods that a `NetworkPolicy` closes cannot be reached; `None` where somebody else says so.
+    pub fn enforces_policies(&self) -> Option<bool> {
+        match self {
+            Self::Bridge(_) | Self::Flannel(_) => Some(false),
+            Self::Calico(_) | Self::Canal(_) | Self::Cilium(_) => Some(true),
+            Self::None | Self::Custom(_) => None,
+        }
+    }
+
     /// What nodes must let each other send: without the first group pods do not reach each other, without the second
     /// something of the network is missing. Of a network that somebody else installs nobody here knows.
     pub fn transports(&self) -> (Vec<Transport>, Vec<Transport>) {

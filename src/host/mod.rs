@@ -15,6 +15,7 @@ pub mod local;
 mod process;
 pub mod remembered;
 pub mod ssh;
+pub mod within;
 
 pub use blank::Blank;
 pub use command::Command;
@@ -28,6 +29,7 @@ pub use links::read_through;
 pub use local::Local;
 pub use remembered::Remembered;
 pub use ssh::Ssh;
+pub use within::Within;
 
 use std::fmt;
 use std::io;
@@ -112,6 +114,15 @@ pub trait Host: Send + Sync {
     fn settle(&self) -> Result<(), HostError> {
         Ok(())
     }
+
+    /// [`Host::change_many`] and then [`Host::settle`]; in one stream where the machine is far away.
+    ///
+    /// # Errors
+    /// One of the changes cannot be made, or the disk refuses.
+    fn change_and_settle(&self, changes: &[Change]) -> Result<(), HostError> {
+        self.change_many(changes)?;
+        self.settle()
+    }
 }
 
 impl<H: Host + ?Sized> Host for Arc<H> {
@@ -153,6 +164,10 @@ impl<H: Host + ?Sized> Host for Arc<H> {
 
     fn settle(&self) -> Result<(), HostError> {
         (**self).settle()
+    }
+
+    fn change_and_settle(&self, changes: &[Change]) -> Result<(), HostError> {
+        (**self).change_and_settle(changes)
     }
 }
 

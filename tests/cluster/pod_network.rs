@@ -75,6 +75,7 @@ fn connects(operator: &Operator, hosts: &[Host], mode: &str) {
                  kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=60s";
     hosts[0].ok(&format!("{KUBECONFIG} {ready}"));
     hosts[0].until(Duration::from_mins(1), &format!("{KUBECONFIG} {ASK}"));
+    tested(operator, hosts, mode);
     let again = operator.run(&apply);
     assert!(again.code == 0 && again.stderr.contains(": 0 changed"), "{mode}: {}", again.text());
     let reset = operator.run(&["reset", "-f", "cluster.yaml", "--yes"]);
@@ -85,6 +86,49 @@ fn connects(operator: &Operator, hosts: &[Host], mode: &str) {
             "! ip link show cni0 && ! nft list table ip kubewright-pods && ! ls /etc/cni/net.d/* 2>/dev/null",
         );
     }
+}
+
+/// `network test` finds all well, says which ways are closed when some are, and leaves nothing.
+fn tested(operator: &Operator, hosts: &[Host], mode: &str) {
+    let test = ["network", "test", "-f", "cluster.yaml"];
+    let well = operator.run(&test);
+    assert_eq!(well.code, 0, "{mode}: {}", well.text());
+    let row = "kwt-a2  ok      -       ok      ok       ok   open\n";
+    assert!(well.stdout.contains(row) && well.stdout.ends_with("all is well\n"), "{mode}: {}", well.text());
+    hosts[1].ok("iptables -I FORWARD -p udp --dport 10081 -j DROP");
+    hosts[2].ok("iptables -I FORWARD -p udp --dport 53 -j DROP");
+    let ill = operator.run(&[&test[..], &["--patience", "1s", "-o", "json"]].concat());
+    hosts[1].ok("iptables -D FORWARD -p udp --dport 10081 -j DROP");
+    hosts[2].ok("iptables -D FORWARD -p udp --dport 53 -j DROP");
+    assert_eq!(ill.code, 9, "{mode}: {}", ill.text());
+    let report: serde_json::Value = serde_json::from_str(&ill.stdout).unwrap();
+    let failed = |key: &str| -> Vec<String> {
+        let all = report[key].as_array().unwrap().iter().filter(|tried| tried["ok"] == false);
+        all.map(|tried| format!("{} > {} {}", tried["from"], tried["to"], tried["outcome"]).replace('"', ""))
+            .collect()
+    };
+    let expected = [
+        "kwt-a1 > kwt-a2 silent",
+        "kwt-a2 > kwt-a3 silent",
+        "kwt-a2 > kwt-a1 silent",
+        "kwt-a3 > kwt-a2 silent",
+    ];
+    let mut pods = failed("podToPod");
+    pods.sort();
+    let mut sorted = expected.map(str::to_owned).to_vec();
+    sorted.sort();
+    assert_eq!(pods, sorted, "{mode}: {}", ill.text());
+    // A name service that runs there is not reached by others either.
+    let names = failed("dns");
+    let asked = "kwt-a3 > kubernetes.default.svc.cluster.local silent".to_owned();
+    assert!(
+        names.contains(&asked) && names.iter().all(|name| name.ends_with(" silent")),
+        "{mode}: {}",
+        ill.text()
+    );
+    assert_eq!((failed("service"), failed("hostToPod")), (Vec::new(), Vec::new()), "{mode}: {}", ill.text());
+    let gone = "! kubectl get namespace kubewright-network-test";
+    hosts[0].until(Duration::from_mins(1), &format!("{KUBECONFIG} {gone}"));
 }
 
 #[test]

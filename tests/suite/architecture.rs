@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 27] = [
+const MAY_USE: [(&str, &[&str]); 28] = [
     ("cluster", &[]),
     ("clock", &[]),
     ("template", &[]),
@@ -38,6 +38,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("lock", &["host"]),
     // What is failed, and how it is looked at, are commands; where a manifest lies, `kube` knows.
     ("endpoint", &["cluster", "host", "kube", "plan"]),
+    ("network", &["cluster", "facts", "host", "kube"]),
     // A digest is what the receipt takes for one.
     ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
@@ -58,6 +59,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
             "host",
             "kube",
             "lock",
+            "network",
             "phase",
             "pki",
             "plan",
@@ -73,8 +75,19 @@ const MAY_USE: [(&str, &[&str]); 27] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 10] =
-    ["artifact", "cluster", "config", "endpoint", "kube", "phase", "pki", "plan", "preflight", "status"];
+const PURE: [&str; 11] = [
+    "artifact",
+    "cluster",
+    "config",
+    "endpoint",
+    "kube",
+    "network",
+    "phase",
+    "pki",
+    "plan",
+    "preflight",
+    "status",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -220,6 +220,14 @@ impl Net {
         }
     }
 
+    fn until_it_is_at(&self, holder: usize, limit: Duration) {
+        let start = Instant::now();
+        while self.holders() != [holder] {
+            assert!(start.elapsed() < limit, "holders after {limit:?}: {:?}", self.holders());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
     fn ask(&self) -> bool {
         asked(&self.name)
     }
@@ -332,8 +340,8 @@ fn the_address_moves_when_it_should_and_stays_when_it_can() {
     println!("address answers {:.2} s after the first API server", served.as_secs_f32());
     assert!(served < Duration::from_millis(1500), "{served:?}");
     // Some time for the one whose API server is up.
-    let (holder, _) = net.holder_other_than(Some(first), Duration::from_secs(8));
-    assert_eq!(holder, other, "the address goes where an API server is");
+    // A third one may have it for a moment, where a busy machine checks late.
+    net.until_it_is_at(other, Duration::from_secs(12));
     for number in (0..3).filter(|number| *number != other) {
         net.machines[number].start_api();
     }

@@ -24,6 +24,7 @@ mod endpoint;
 mod endpoint_moves;
 mod etcd_hosts;
 mod etcd_join;
+mod exchange;
 mod execution;
 mod facts;
 mod fixture;

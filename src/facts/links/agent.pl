@@ -156,7 +156,7 @@ if ($mode eq 'connect') {
     my $begin = seconds();
     while (%open) {
       my $others = grep { $_->[0] ne $brief } values %open;
-      my $left = ($others ? $limit : $limit / 4) - (seconds() - $begin);
+      my $left = ($others ? $limit : $limit / 8) - (seconds() - $begin);
       last if $left <= 0;
       for my $socket (ready(1, $left, map { $_->[1] } values %open)) {
         my ($id) = @{delete $open{fileno $socket}};

@@ -134,7 +134,7 @@ def connect():
         begin = time.monotonic()
         while waiting:
             others = [probe for probe in waiting.values() if probe != brief]
-            left = (limit if others else limit / 4) - (time.monotonic() - begin)
+            left = (limit if others else limit / 8) - (time.monotonic() - begin)
             if left <= 0: break
             for one in select.select([], list(waiting), [], left)[1]:
                 probe = waiting.pop(one)

@@ -10,6 +10,7 @@ use crate::host::ssh::archive;
 use crate::host::ssh::archive::Content;
 use crate::host::ssh::archive::Member;
 use crate::host::ssh::run::Job;
+use crate::host::ssh::settle;
 use crate::host::ssh::shell::quoted;
 use crate::host::ssh::talk;
 use crate::host::ssh::talk::Input;
@@ -54,33 +55,48 @@ const REASONS: [(&str, ErrorKind); 13] = [
 
 /// How an attempt ended.
 enum Outcome {
-    Done,
+    Done {
+        /// It is on the disk, with everything that was written before.
+        settled: bool,
+    },
     /// The change of this number cannot be made.
-    Failed {
-        at: usize,
-        said: String,
-    },
+    Failed { at: usize, said: String },
     /// From this number on, one by one.
-    Careful {
-        from: usize,
-    },
+    Careful { from: usize },
 }
 
 impl Ssh {
     /// Makes the changes in order.
     pub(super) fn make_changes(&self, changes: &[Change]) -> Result<(), HostError> {
+        self.make(changes, false).map(|_| ())
+    }
+
+    /// Makes the changes in order and brings them to the disk, with what was written before.
+    pub(super) fn make_changes_and_settle(&self, changes: &[Change]) -> Result<(), HostError> {
+        // Asked again, the disk says what is wrong with it.
+        if self.make(changes, true)? { Ok(()) } else { self.bring_to_disk() }
+    }
+
+    /// Whether all is on the disk, which is only seen to where `settle` asks for it.
+    fn make(&self, changes: &[Change], settle: bool) -> Result<bool, HostError> {
         if let Some(change) =
             changes.iter().find(|change| !path(change).starts_with('/') || name(path(change)).is_empty())
         {
             let source = io::Error::new(ErrorKind::InvalidInput, "not an absolute path of a file");
             return Err(self.change_error(change, source));
         }
-        let mut outcome = self.attempt(changes, 0, false)?;
+        let settled = if settle { self.unsettled().clone() } else { BTreeSet::new() };
+        let ending = if settle { self.ending(changes) } else { String::new() };
+        let mut outcome = self.attempt(changes, 0, false, &ending)?;
         if let Outcome::Careful { from } = outcome {
-            outcome = self.attempt(changes, from, true)?;
+            outcome = self.attempt(changes, from, true, &ending)?;
+        }
+        if matches!(outcome, Outcome::Done { settled: true }) {
+            self.unsettled().retain(|path| !settled.contains(path));
+            return Ok(true);
         }
         let (made, error) = match outcome {
-            Outcome::Done => (changes.len(), None),
+            Outcome::Done { .. } => (changes.len(), None),
             Outcome::Failed { at, said } => {
                 (at, changes.get(at).map(|change| self.change_error(change, reason(&said))))
             }
@@ -89,7 +105,14 @@ impl Ssh {
             }
         };
         self.unsettled().extend(changes.iter().take(made).map(|change| path(change).to_owned()));
-        error.map_or(Ok(()), Err)
+        error.map_or(Ok(false), Err)
+    }
+
+    /// What brings these changes to the disk when they are made, and says so.
+    fn ending(&self, changes: &[Change]) -> String {
+        let paths = changes.iter().map(|change| path(change).to_owned());
+        let script = settle::script(&paths.chain(self.unsettled().iter().cloned()).collect());
+        format!("{script}echo settled\n")
     }
 
     fn change_error(&self, change: &Change, source: io::Error) -> HostError {
@@ -97,10 +120,16 @@ impl Ssh {
         HostError::File { host: self.name.clone(), action, path: path(change).to_owned(), source }
     }
 
-    /// Makes the changes from number `from` on; `careful` means one by one.
-    fn attempt(&self, changes: &[Change], from: usize, careful: bool) -> Result<Outcome, HostError> {
+    /// Makes the changes from number `from` on; `careful` means one by one. `ending` follows when they are made.
+    fn attempt(
+        &self,
+        changes: &[Change],
+        from: usize,
+        careful: bool,
+        ending: &str,
+    ) -> Result<Outcome, HostError> {
         if changes.len() == from {
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Done { settled: false });
         }
         let is_root = self.is_root();
         let batches = batches(changes, from, careful);
@@ -113,6 +142,7 @@ impl Ssh {
             batch_script(&mut script, changes, batch, last, is_root);
         }
         script.push_str("echo done\n");
+        script.push_str(ending);
         let total: usize = batches.iter().map(|batch| archive::size(&members(changes, batch))).sum();
         let limit = LIMIT + Duration::from_secs(total as u64 / SLOWEST);
         let input = || -> Input<'_> {
@@ -130,8 +160,8 @@ fn outcome(output: &Output, from: usize) -> Outcome {
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let number = |word: &str| text.trim().strip_prefix(word).and_then(|number| number.trim().parse().ok());
-    if text.trim() == "done" {
-        Outcome::Done
+    if let Some(rest) = text.trim().strip_prefix("done") {
+        Outcome::Done { settled: rest.trim() == "settled" }
     } else if let Some(from) = number("careful") {
         Outcome::Careful { from }
     } else {

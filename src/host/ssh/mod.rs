@@ -189,4 +189,8 @@ impl Host for Ssh {
     fn settle(&self) -> Result<(), HostError> {
         self.bring_to_disk()
     }
+
+    fn change_and_settle(&self, changes: &[Change]) -> Result<(), HostError> {
+        self.make_changes_and_settle(changes)
+    }
 }

@@ -33,20 +33,7 @@ impl Ssh {
         if paths.is_empty() {
             return Ok(());
         }
-        let above = |path: &'_ String| -> Vec<String> {
-            path.match_indices('/').map(|(at, _)| path[..at.max(1)].to_owned()).collect()
-        };
-        let directories: BTreeSet<String> = paths.iter().flat_map(above).collect();
-        // Contents before the directories that lead to them.
-        let all: Vec<&String> = paths.iter().chain(directories.iter().rev()).collect();
-        let mut script = SCRIPT.to_owned();
-        for group in all.chunks(GROUP) {
-            script.push_str("settle");
-            for path in group {
-                let _ = write!(script, " {}", *quoted(path));
-            }
-            script.push_str(" || exit 1\n");
-        }
+        let script = script(&paths);
         let job = Job {
             what: "bringing files to the disk",
             script: &script,
@@ -67,4 +54,23 @@ impl Ssh {
         self.unsettled().retain(|path| !paths.contains(path));
         Ok(())
     }
+}
+
+/// What brings these paths to the disk, and ends the shell with status 1 when that cannot be done.
+pub(super) fn script(paths: &BTreeSet<String>) -> String {
+    let above = |path: &'_ String| -> Vec<String> {
+        path.match_indices('/').map(|(at, _)| path[..at.max(1)].to_owned()).collect()
+    };
+    let directories: BTreeSet<String> = paths.iter().flat_map(above).collect();
+    // Contents before the directories that lead to them.
+    let all: Vec<&String> = paths.iter().chain(directories.iter().rev()).collect();
+    let mut script = SCRIPT.to_owned();
+    for group in all.chunks(GROUP) {
+        script.push_str("settle");
+        for path in group {
+            let _ = write!(script, " {}", *quoted(path));
+        }
+        script.push_str(" || exit 1\n");
+    }
+    script
 }

@@ -21,6 +21,7 @@ pub mod kubelet_csr_approver;
 pub mod local_path;
 pub mod metallb;
 pub mod metrics_server;
+pub mod network_test;
 pub mod node;
 pub mod node_local_dns;
 pub mod pod_network;

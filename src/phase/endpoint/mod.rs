@@ -33,11 +33,10 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         Some(Balancing::Keepalived(said)) => {
             let balancer = haproxy::of_keepalived(cx, node, said);
             // The address comes to a host whose HAProxy answers.
-            let drafts = running(cx, node, haproxy::part(cx, node, &balancer)?)?;
-            Ok([drafts, running(cx, node, keepalived::part(cx, node, said)?)?].concat())
+            running(cx, node, [haproxy::part(cx, node, &balancer)?, keepalived::part(cx, node, said)?])
         }
         Some(Balancing::NodeLocal(said)) => {
-            running(cx, node, haproxy::part(cx, node, &haproxy::of_node(node, said))?)
+            running(cx, node, [haproxy::part(cx, node, &haproxy::of_node(node, said))?])
         }
         // It needs an API server first.
         Some(Balancing::KubeVip(_)) | None => Ok(Vec::new()),
@@ -55,16 +54,26 @@ struct Part {
     reason: &'static str,
 }
 
-/// The files of a program, and the program running with them.
-fn running(cx: &Context<'_>, node: &Node, part: Part) -> anyhow::Result<Vec<Draft>> {
-    let mut drafts = part.files;
-    match part.run_as {
-        RunAs::Service => {
-            drafts.extend(drop_in(cx, node, part.unit, &part.settings)?);
-            drafts.push(service(part.unit, &drafts, part.reason));
+/// The files of programs, and the programs running with them. All files come first: they are one write, and systemd reads
+/// its own once.
+fn running(
+    cx: &Context<'_>,
+    node: &Node,
+    parts: impl IntoIterator<Item = Part>,
+) -> anyhow::Result<Vec<Draft>> {
+    let (mut drafts, mut services) = (Vec::new(), Vec::new());
+    for part in parts {
+        let mut files = part.files;
+        match part.run_as {
+            RunAs::Service => {
+                files.extend(drop_in(cx, node, part.unit, &part.settings)?);
+                services.push(service(part.unit, &files, part.reason));
+            }
+            RunAs::StaticPod => files.extend(part.pod.drafts(node)),
         }
-        RunAs::StaticPod => drafts.extend(part.pod.drafts(node)),
+        drafts.extend(files);
     }
+    drafts.extend(services);
     Ok(drafts)
 }
 

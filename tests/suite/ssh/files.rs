@@ -159,6 +159,33 @@ fn what_is_there_is_replaced_as_on_this_machine() {
 }
 
 #[test]
+fn changes_are_made_and_settled_in_one_go() {
+    let Some(server) = Server::start("changes_are_made_and_settled_in_one_go") else { return };
+    let there = tempfile::tempdir().unwrap();
+    let root = there.path().to_str().unwrap();
+    let ssh = server.connect();
+    ssh.change_many(&[write(&format!("{root}/earlier"), Entry::file("1", 0o600))]).unwrap();
+    let changes =
+        [write(&format!("{root}/new/file"), Entry::file("2", 0o640)), remove(&format!("{root}/gone"))];
+    ssh.change_and_settle(&changes).unwrap();
+    assert_eq!(fs::read_to_string(there.path().join("new/file")).unwrap(), "2");
+    // Neither is left to be settled: that needs no host any more.
+    drop(server);
+    ssh.settle().unwrap();
+    // One of them that cannot be made is named as ever, and what was made before it is still to be settled.
+    let Some(server) = Server::start("changes_are_made_and_settled_in_one_go") else { return };
+    let ssh = server.connect();
+    let changes = [
+        write(&format!("{root}/made"), Entry::file("3", 0o600)),
+        write(&format!("{root}/made/below"), Entry::file("4", 0o600)),
+    ];
+    let error = ssh.change_and_settle(&changes).unwrap_err();
+    assert!(error.to_string().contains("made/below"), "{error}");
+    assert_eq!(fs::read_to_string(there.path().join("made")).unwrap(), "3");
+    ssh.settle().unwrap();
+}
+
+#[test]
 fn the_first_failure_ends_it_and_is_named() {
     let Some(server) = Server::start("the_first_failure_ends_it_and_is_named") else { return };
     let prepare = |root: &Path| {

@@ -1,6 +1,7 @@
 //! What can be typed, and what happens then.
 
 mod access;
+mod addon;
 mod apply;
 mod apply_args;
 pub mod argv;
@@ -17,6 +18,7 @@ mod etcd;
 pub mod exit;
 mod fleet;
 mod handover;
+mod helm;
 mod images;
 mod init;
 mod init_args;
@@ -88,6 +90,7 @@ enum Command {
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
     Status(status::StatusCommand),
+    Addon(addon::AddonCommand),
     Endpoint(endpoint::EndpointCommand),
     Etcd(etcd::EtcdCommand),
     Network(network::NetworkCommand),
@@ -151,6 +154,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
         Command::Status(command) => status::run(&command, settings),
+        Command::Addon(command) => addon::run(&command, settings),
         Command::Endpoint(command) => endpoint::run(&command, settings),
         Command::Etcd(command) => etcd::run(&command, settings),
         Command::Network(command) => network::run(&command, settings),

@@ -1,6 +1,7 @@
 //! What the `Cluster` document says beyond kubeadm's words.
 
 use crate::cluster::addon::Addon;
+use crate::cluster::addon::Coredns;
 use crate::cluster::cni::Cni;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::node::Node;
@@ -17,7 +18,8 @@ pub struct Site {
     /// What this program does for the endpoint; always what the provider says.
     pub balancing: Option<Balancing>,
     pub cni: Cni,
-    /// Of the operator, in this order.
+    pub coredns: Coredns,
+    /// In the order in which they are installed.
     pub addons: Vec<Addon>,
     /// `None` leaves the runtime alone.
     pub container_runtime: Option<RuntimeProvider>,

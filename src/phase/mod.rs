@@ -148,6 +148,8 @@ pub struct Options {
     pub kubeconfig_dir: Option<String>,
     /// The hosts that the operator wants to be changed; all of them without it.
     pub only: Option<BTreeSet<String>>,
+    /// The add-ons that the run is about; all of them without it.
+    pub addons: Option<BTreeSet<String>>,
     /// Control planes that join a cluster that runs, which is planned apart.
     pub joiners: BTreeSet<String>,
     /// Repair what can be repaired on the hosts.
@@ -194,6 +196,11 @@ impl Context<'_> {
     /// Whether the run is about this host.
     pub fn includes_host(&self, name: &str) -> bool {
         self.options.only.as_ref().is_none_or(|only| only.contains(name))
+    }
+
+    /// Whether the run is about this add-on.
+    pub fn includes_addon(&self, name: &str) -> bool {
+        self.options.addons.as_ref().is_none_or(|addons| addons.contains(name))
     }
 
     /// Whether the run is about this node, and it does not join one that runs.

@@ -26,6 +26,7 @@ pub mod renew;
 pub mod request;
 pub mod sans;
 pub mod seal;
+pub mod serving;
 pub mod shared;
 pub mod spec;
 pub mod user;

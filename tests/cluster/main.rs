@@ -10,6 +10,7 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod addons;
 mod apply;
 mod apply_fault;
 mod apply_kill;

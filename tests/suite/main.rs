@@ -5,6 +5,7 @@
     reason = "helpers of tests panic and print like the tests themselves"
 )]
 
+mod addon_sources;
 mod addons;
 mod api;
 mod architecture;
@@ -60,4 +61,5 @@ mod ssh;
 mod stored;
 mod support;
 mod taking_away;
+mod valid_objects;
 mod yaml_text;

@@ -3,6 +3,7 @@
 //! A field's Go side (pointer or not, left out when empty or not) is there so that component configurations can
 //! be written exactly as kubeadm's typed objects serialise.
 
+pub mod addons;
 pub mod cluster;
 pub mod core;
 pub mod endpoint;

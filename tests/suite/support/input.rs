@@ -72,7 +72,7 @@ pub(crate) fn patches(folder: &Path) -> Vec<Patch> {
 /// Reads what others wrote and a configuration names: files from its folder, downloads from stand-ins of ours.
 pub(crate) fn manifests(cluster: &mut Cluster, folder: &Path) {
     let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/manifests");
-    let of_addons = cluster.site.addons.iter_mut().flat_map(|addon| addon.manifests.iter_mut());
+    let of_addons = cluster.site.addons.iter_mut().flat_map(|addon| addon.manifests_mut());
     for manifest in cluster.site.cni.manifests_mut().into_iter().chain(of_addons) {
         let path = match &manifest.from {
             ManifestFrom::File(path) => folder.join(path),
@@ -81,6 +81,17 @@ pub(crate) fn manifests(cluster: &mut Cluster, folder: &Path) {
         let text = super::text::read(&path);
         let file = File { name: manifest.name(), bytes: text.as_bytes() };
         manifest.objects = config::manifest::objects(file).unwrap_or_else(|issues| panic!("{issues}"));
+    }
+}
+
+/// Takes what helm would make of a chart from the folder: `rendered-NAME.yaml`.
+pub(crate) fn charts(cluster: &mut Cluster, folder: &Path) {
+    for addon in &mut cluster.site.addons {
+        let path = folder.join(format!("rendered-{}.yaml", addon.name));
+        let Some(chart) = addon.chart_mut() else { continue };
+        let text = super::text::read(&path);
+        let file = File { name: "rendered", bytes: text.as_bytes() };
+        chart.rendered = config::manifest::objects(file).unwrap_or_else(|issues| panic!("{issues}"));
     }
 }
 

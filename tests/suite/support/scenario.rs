@@ -82,6 +82,11 @@ pub(crate) fn all() -> Vec<Scenario> {
     found
 }
 
+/// Those that can be planned with either layout: some add-ons go along with one of them only.
+pub(crate) fn of_any_layout() -> Vec<String> {
+    names().into_iter().filter(|name| !name.starts_with("addons-")).collect()
+}
+
 /// The folders under `tests/scenarios`.
 pub(crate) fn names() -> Vec<String> {
     let root = root();
@@ -112,6 +117,7 @@ impl Scenario {
             if told.is_file() { serde_yaml::from_str(&text::read(&told)).unwrap() } else { Told::default() };
         cluster.prepare.artifacts.stock = told.stock.clone();
         input::manifests(&mut cluster, &folder);
+        input::charts(&mut cluster, &folder);
         let mut phases = CLUSTER;
         let join = folder.join("join.yaml");
         if join.is_file() {

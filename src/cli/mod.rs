@@ -14,6 +14,7 @@ mod confirm;
 mod control_planes;
 mod endpoint;
 pub mod error;
+mod etcd;
 pub mod exit;
 mod fleet;
 mod handover;
@@ -89,6 +90,7 @@ enum Command {
     Status(status::StatusCommand),
     Addon(addon::AddonCommand),
     Endpoint(endpoint::EndpointCommand),
+    Etcd(etcd::EtcdCommand),
     Network(network::NetworkCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
@@ -150,6 +152,7 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Status(command) => status::run(&command, settings),
         Command::Addon(command) => addon::run(&command, settings),
         Command::Endpoint(command) => endpoint::run(&command, settings),
+        Command::Etcd(command) => etcd::run(&command, settings),
         Command::Network(command) => network::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),

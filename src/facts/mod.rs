@@ -18,6 +18,7 @@ pub mod question;
 pub mod runtime;
 pub mod swap;
 pub mod sync;
+mod tool;
 
 pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;

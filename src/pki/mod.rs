@@ -22,6 +22,7 @@ pub mod mint;
 mod pem;
 pub mod pin;
 pub mod random;
+pub mod renew;
 pub mod request;
 pub mod sans;
 pub mod seal;

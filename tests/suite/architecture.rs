@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     // How the inventory says that a host is reached.
     ("host", &["cluster"]),
     ("report", &[]),
-    ("status", &[]),
+    ("status", &["report"]),
     ("artifact", &["cluster"]),
     ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
@@ -37,8 +37,8 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
     ("lock", &["host"]),
     // What is failed, and how it is looked at, are commands; where a manifest lies, `kube` knows.
-    ("endpoint", &["cluster", "host", "kube", "plan"]),
-    ("network", &["cluster", "facts", "host", "kube"]),
+    ("endpoint", &["cluster", "host", "kube", "plan", "report"]),
+    ("network", &["cluster", "facts", "host", "kube", "report"]),
     // A digest is what the receipt takes for one.
     ("review", &["apply", "etcd", "host", "plan", "report"]),
     (

@@ -20,6 +20,9 @@ macro_rules! embedded {
 const TEMPLATES: &[(&str, &str)] = &[
     embedded!("addons/coredns/Corefile"),
     embedded!("addons/kube-proxy/kubeconfig.conf"),
+    embedded!("addons/local-path/setup"),
+    embedded!("addons/local-path/teardown"),
+    embedded!("addons/node-local-dns/Corefile"),
     embedded!("etc/NetworkManager/conf.d/kubewright.conf"),
     embedded!("etc/crictl.yaml"),
     embedded!("etc/crio/crio.conf.d/10-kubewright.conf"),

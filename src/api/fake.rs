@@ -274,6 +274,9 @@ fn act(object: &mut Value) {
         Some("CustomResourceDefinition") => {
             object["status"]["conditions"] = json!([{"type": "Established", "status": "True"}]);
         }
+        Some("APIService") => {
+            object["status"]["conditions"] = json!([{"type": "Available", "status": "True"}]);
+        }
         Some("DaemonSet") => {
             object["status"] = json!({
                 "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1,

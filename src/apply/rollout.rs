@@ -16,6 +16,19 @@ pub(super) fn is_established(definition: &Value) -> Result<(), String> {
     }
 }
 
+/// An `APIService` whose pods answer.
+pub(super) fn is_available(service: &Value) -> Result<(), String> {
+    let conditions = service.pointer("/status/conditions").and_then(Value::as_array);
+    match conditions.into_iter().flatten().find(|one| one["type"] == "Available") {
+        Some(available) if available["status"] == "True" => Ok(()),
+        Some(available) => {
+            let why = ["message", "reason"].iter().find_map(|field| available[field].as_str());
+            Err(why.unwrap_or("it is not available").to_owned())
+        }
+        None => Err("the API server has not looked at it yet".to_owned()),
+    }
+}
+
 /// A `DaemonSet`, a Deployment or a `StatefulSet`, as `kubectl rollout status` judges it.
 pub(super) fn is_rolled_out(object: &Value) -> Result<(), String> {
     let status = &object["status"];
@@ -76,6 +89,17 @@ mod tests {
         ] {
             assert_eq!(is_rolled_out(&object), expected.map_err(str::to_owned), "{object}");
         }
+    }
+
+    #[test]
+    fn a_group_of_the_api_counts_when_somebody_answers() {
+        let service = |status: &str| {
+            json!({"status": {"conditions": [
+            {"type": "Available", "status": status, "reason": "MissingEndpoints", "message": "no endpoints"}]}})
+        };
+        assert_eq!(is_available(&service("True")), Ok(()));
+        assert_eq!(is_available(&service("False")), Err("no endpoints".to_owned()));
+        assert!(is_available(&json!({})).is_err());
     }
 
     #[test]

@@ -156,6 +156,10 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
         Probe::RolledOut { object, identity } => {
             Ok(look_at(run, *identity, object).and_then(|object| rollout::is_rolled_out(&object)))
         }
+        Probe::Available { service, identity } => {
+            let name = ObjectRef::new("apiregistration.k8s.io/v1", "APIService", "", service);
+            Ok(look_at(run, *identity, &name).and_then(|object| rollout::is_available(&object)))
+        }
         Probe::Path { path } => {
             let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
             let there = read_through(host, path)?.is_some();

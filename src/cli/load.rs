@@ -28,6 +28,7 @@ use crate::host::Entry;
 use crate::host::Host;
 use crate::host::local::Local;
 use crate::host::read_through;
+use crate::kube::images;
 use crate::pki::random;
 use crate::pki::random::SystemRandom;
 use crate::report::Event;
@@ -92,7 +93,7 @@ pub(super) fn for_join(
 /// # Errors
 /// The configuration has problems; all of them are listed.
 pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    with_manifests(load(Some(file), &Overrides::default(), Purpose::Render, reporter)?)
+    planned(load(Some(file), &Overrides::default(), Purpose::Render, reporter)?, reporter)
 }
 
 /// Loads a cluster whose hosts are reached over SSH. Nothing of the machine that this runs on plays a part.
@@ -130,12 +131,28 @@ pub(super) fn with_manifests(mut loaded: Loaded) -> Result<Loaded, CliError> {
     Ok(loaded)
 }
 
+/// The same for whoever plans; images that hosts will look for in vain are told.
+fn planned(loaded: Loaded, reporter: &Reporter) -> Result<Loaded, CliError> {
+    let loaded = with_manifests(loaded)?;
+    let missing = images::without_archive(&loaded.cluster);
+    if let Some(directory) =
+        loaded.cluster.prepare.artifacts.directory.as_ref().filter(|_| !missing.is_empty())
+    {
+        reporter.tell(&Event::Warning {
+            host: None,
+            message: format!("no archive in `{directory}` has {}", missing.join(", ")),
+            hint: Some("put them into images/*.tar there, unless hosts reach their registries".to_owned()),
+        });
+    }
+    Ok(loaded)
+}
+
 /// The same with what others wrote and the file names: for whoever plans.
 ///
 /// # Errors
 /// As for [`for_fleet`]; something that the file names cannot be had.
 pub(super) fn for_fleet_plan(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
-    with_manifests(for_fleet(file, reporter)?)
+    planned(for_fleet(file, reporter)?, reporter)
 }
 
 /// The same for this host.
@@ -143,7 +160,7 @@ pub(super) fn for_fleet_plan(file: &Path, reporter: &Reporter) -> Result<Loaded,
 /// # Errors
 /// As for [`for_init`]; something that the file names cannot be had.
 pub(super) fn for_init_plan(args: &InitArgs, reporter: &Reporter) -> Result<Loaded, CliError> {
-    with_manifests(for_init(args, reporter)?)
+    planned(for_init(args, reporter)?, reporter)
 }
 
 /// Whether a file describes the hosts of a whole cluster. What cannot be read is for the loader to complain about.
@@ -409,8 +426,7 @@ fn keep_only(cluster: &mut Cluster, name: &str) -> Result<(), CliError> {
         return Err(error.hint("`kubewright apply -f FILE` sets up all hosts of the file"));
     }
     let names: Vec<String> = cluster.control_planes().map(|node| node.name.clone()).collect();
-    cluster.nodes.retain(|node| node.name == name && node.is_control_plane());
-    if cluster.nodes.is_empty() {
+    if names.iter().all(|control_plane| control_plane != name) {
         let message =
             format!("this host is `{name}`, and the configuration's control planes are {}", names.join(", "));
         let error = CliError::new(Exit::Configuration, anyhow::anyhow!(message));
@@ -418,6 +434,7 @@ fn keep_only(cluster: &mut Cluster, name: &str) -> Result<(), CliError> {
             error.hint("run `init` on one of them, or say with `--node-name` which of them this host is")
         );
     }
+    cluster.keep_only(name);
     Ok(())
 }
 

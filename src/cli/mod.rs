@@ -1,6 +1,7 @@
 //! What can be typed, and what happens then.
 
 mod access;
+mod addon;
 mod apply;
 mod apply_args;
 pub mod argv;
@@ -13,18 +14,22 @@ mod confirm;
 mod control_planes;
 mod endpoint;
 pub mod error;
+mod etcd;
 pub mod exit;
 mod fleet;
 mod handover;
+mod helm;
 mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod inventory;
 mod join;
 mod join_args;
 mod joining;
 mod journal;
 mod kubeconfig;
+mod lab;
 mod limit;
 mod load;
 mod manifests;
@@ -85,17 +90,21 @@ enum Command {
     Join(Box<join::JoinCommand>),
     Reset(Box<reset::ResetCommand>),
     Status(status::StatusCommand),
+    Addon(addon::AddonCommand),
     Endpoint(endpoint::EndpointCommand),
+    Etcd(etcd::EtcdCommand),
     Network(network::NetworkCommand),
     Plan(Box<plan::PlanCommand>),
     Render(render::RenderCommand),
     Preflight(Box<preflight::PreflightCommand>),
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
+    Inventory(inventory::InventoryCommand),
     Journal(journal::JournalCommand),
     Unlock(unlock::UnlockCommand),
     Completions(completions::CompletionsCommand),
     Kubeconfig(kubeconfig::KubeconfigCommand),
+    Lab(lab::LabCommand),
     Token(token::TokenCommand),
     Version(version::VersionCommand),
 }
@@ -145,7 +154,9 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Join(command) => join::run(*command, settings),
         Command::Reset(command) => reset::run(&command, settings),
         Command::Status(command) => status::run(&command, settings),
+        Command::Addon(command) => addon::run(&command, settings),
         Command::Endpoint(command) => endpoint::run(&command, settings),
+        Command::Etcd(command) => etcd::run(&command, settings),
         Command::Network(command) => network::run(&command, settings),
         Command::Plan(command) => plan::run(&command, settings),
         Command::Render(command) => render::run(&command, settings),
@@ -153,10 +164,12 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
         Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
+        Command::Lab(command) => lab::run(&command, settings),
         Command::Token(command) => token::run(&command, settings),
         Command::Version(command) => version::run(&command, settings),
+        Command::Inventory(command) => inventory::run(&command, settings),
         Command::Journal(command) => journal::run(&command, settings),
         Command::Unlock(command) => unlock::run(&command, settings),
-        Command::Completions(command) => Ok(completions::run(&command, definition())),
+        Command::Completions(command) => completions::run(&command, definition()),
     }
 }

@@ -179,6 +179,9 @@ fn name_fill(fill: &Fill, cluster: &Cluster, named: &mut Named) {
         Fill::ClusterInfo { .. } | Fill::Signature { .. } => {
             named.insert((String::new(), CertName::Ca(Ca::Kubernetes)));
         }
+        Fill::Authority { ca, .. } | Fill::Serving { ca, .. } => {
+            named.insert((String::new(), CertName::Ca(*ca)));
+        }
         Fill::Encrypted { cert, .. } => {
             named.insert((cluster.first_control_plane().name.clone(), *cert));
         }

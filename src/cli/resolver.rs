@@ -2,17 +2,22 @@
 
 use crate::apply::Resolve;
 use crate::cli::artifacts;
+use crate::clock::Clock as _;
+use crate::clock::System;
 use crate::cluster::Cluster;
 use crate::cluster::Secret;
 use crate::discovery::Found;
 use crate::host::Host;
 use crate::pki::Bundle;
+use crate::pki::Ca;
 use crate::pki::CertName;
+use crate::pki::Minting;
 use crate::pki::Part;
 use crate::pki::jws;
 use crate::pki::material::SecretBytes;
 use crate::pki::random::SystemRandom;
 use crate::pki::seal;
+use crate::pki::serving::Server;
 use crate::plan::Content;
 use crate::plan::Fill;
 use crate::plan::Supply;
@@ -54,6 +59,8 @@ pub(super) struct Resolver<'a> {
     pub host: &'a dyn Host,
     /// What a joining host was handed.
     pub handed: Option<&'a Handed>,
+    /// How certificates are made that belong to objects.
+    pub minting: Minting,
     /// Nothing is minted; what does not exist stands as [`NOT_MADE_YET`].
     pub dry_run: bool,
 }
@@ -74,6 +81,7 @@ impl<'a> Resolver<'a> {
             certificate_key: cluster.certificate_key.clone(),
             host,
             handed: None,
+            minting: Minting::new(&cluster.configuration, System.now()),
             dry_run,
         }
     }
@@ -89,6 +97,20 @@ impl<'a> Resolver<'a> {
     fn encrypted(&self, plain: &[u8]) -> anyhow::Result<String> {
         let key = self.certificate_key.as_ref().context("there is no certificate key to encrypt with")?;
         Ok(STANDARD.encode(seal::seal(key, plain, &mut SystemRandom)?))
+    }
+
+    /// The certificates of an authority, as its file has them.
+    fn authority(&self, ca: Ca) -> anyhow::Result<Vec<u8>> {
+        let name = CertName::Ca(ca);
+        let file = self.bundle.part("", name, Part::Certificate);
+        Ok(file.with_context(|| format!("there is no certificate of {name}"))?.to_vec())
+    }
+
+    fn serving(&self, ca: Ca, server: Server<'_>) -> anyhow::Result<String> {
+        let name = CertName::Ca(ca);
+        let issuer = self.bundle.issuer(ca).with_context(|| format!("the key of {name} is not here"))?;
+        let pair = server.mint(issuer, self.minting.algorithm, self.minting.now, &mut SystemRandom)?;
+        Ok(STANDARD.encode(&*pair))
     }
 
     /// An authority without its key is stored with an empty key, as kubeadm stores it.
@@ -135,6 +157,17 @@ impl Resolve for Resolver<'_> {
                 let content = entry.as_ref().and_then(|entry| entry.content()).unwrap_or_default();
                 self.encrypted(content).map(Some)
             }
+            Fill::Serving { .. } if self.dry_run => Ok(Some(STANDARD.encode(NOT_MADE_YET))),
+            Fill::Serving { ca, common_name, names } => {
+                self.serving(*ca, Server { common_name, names }).map(Some)
+            }
+            Fill::Authority { ca, encoded } => {
+                let text = match self.authority(*ca) {
+                    Err(_) if self.dry_run => NOT_MADE_YET.into(),
+                    text => text?,
+                };
+                Ok(Some(if *encoded { STANDARD.encode(text) } else { String::from_utf8(text)? }))
+            }
             Fill::Expiration(_) | Fill::UidOf(_) => Ok(None),
         }
     }
@@ -145,6 +178,12 @@ impl Resolve for Resolver<'_> {
 
     fn is_current(&self, fill: &Fill, live: &str) -> anyhow::Result<Option<bool>> {
         let plain = match fill {
+            Fill::Serving { ca, common_name, names } => {
+                let Some(authority) = self.bundle.authority(*ca) else { return Ok(None) };
+                let Ok(pair) = STANDARD.decode(live) else { return Ok(Some(false)) };
+                let server = Server { common_name, names };
+                return Ok(Some(server.is_served_by(&pair, authority, self.minting.now)));
+            }
             Fill::Encrypted { node, cert, part } => self.file_of(node, *cert, *part),
             _ => return Ok(None),
         };

@@ -33,6 +33,7 @@ use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
 use crate::facts::NodeFacts;
 use crate::facts::Questions;
+use crate::facts::addons::COREFILE_ANNOTATION;
 use crate::facts::addons::INVENTORY_LABEL;
 use crate::facts::addons::Installed;
 use crate::facts::baseline;
@@ -387,7 +388,12 @@ pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
         addons: addons.iter().filter_map(Installed::of).collect(),
         nodes: nodes.iter().map(NodeFacts::of).collect(),
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
-        corefile: corefile.and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
+        corefile: corefile
+            .as_ref()
+            .and_then(|object| Some(object.pointer("/data/Corefile")?.as_str()?.to_owned())),
+        corefile_mark: corefile.and_then(|object| {
+            Some(object["metadata"]["annotations"].get(COREFILE_ANNOTATION)?.as_str()?.to_owned())
+        }),
         ..ClusterFacts::default()
     }
 }

@@ -86,7 +86,9 @@ pub(super) fn run(command: &StatusCommand, settings: &Settings) -> Result<Exit, 
     // The report is the result; how it came about is not told.
     let quiet = Settings { quiet: true, face: crate::cli::settings::Face::Plain, ..settings.clone() };
     let reporter = quiet.reporter();
-    let cluster = load::for_fleet(&command.file, &reporter)?.cluster;
+    // What others wrote plays a part in what `apply` would change only.
+    let load = if command.no_drift { load::for_fleet } else { load::for_fleet_plan };
+    let cluster = load(&command.file, &reporter)?.cluster;
     let report = look(cluster, command, settings, &reporter)?.judged();
     output::data(&match command.output {
         StatusOutput::Table => report.text(),

@@ -225,6 +225,32 @@ impl Cni {
         }
     }
 
+    /// Modules of the kernel that carry its packets from node to node, beside what every node has.
+    pub fn modules(&self) -> &'static [&'static str] {
+        match self {
+            Self::None | Self::Bridge(_) | Self::Custom(_) => &[],
+            Self::Flannel(flannel) => match flannel.backend {
+                FlannelBackend::Vxlan { .. } => &["vxlan"],
+                FlannelBackend::HostGw => &[],
+                FlannelBackend::Wireguard { .. } => &["wireguard"],
+            },
+            Self::Canal(_) => &["vxlan"],
+            Self::Calico(calico) => match calico.encapsulation {
+                Encapsulation::Vxlan => &["vxlan"],
+                Encapsulation::Ipip => &["ipip"],
+                Encapsulation::None => &[],
+            },
+            Self::Cilium(cilium) => match (cilium.routing, cilium.encrypts()) {
+                (CiliumRouting::Vxlan, false) => &["vxlan"],
+                (CiliumRouting::Vxlan, true) => &["vxlan", "wireguard"],
+                (CiliumRouting::Geneve, false) => &["geneve"],
+                (CiliumRouting::Geneve, true) => &["geneve", "wireguard"],
+                (CiliumRouting::Native, false) => &[],
+                (CiliumRouting::Native, true) => &["wireguard"],
+            },
+        }
+    }
+
     /// The plugins that pods of the network put into [`PLUGIN_DIRECTORY`].
     pub fn own_plugins(&self) -> &'static [&'static str] {
         match self {
@@ -279,6 +305,16 @@ impl Cni {
             },
             Self::Custom(manifests) => manifests.iter_mut().collect(),
         }
+    }
+}
+
+impl Cilium {
+    /// Whether the operator's values switch `WireGuard` on.
+    fn encrypts(&self) -> bool {
+        self.values.get("encryption").is_some_and(|encryption| {
+            encryption["enabled"] == true
+                && encryption["type"].as_str().is_none_or(|kind| kind == "wireguard")
+        })
     }
 }
 

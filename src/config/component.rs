@@ -20,16 +20,20 @@ use std::net::IpAddr;
 /// A field that kubeadm fills in: its path, and what it puts there.
 type Recommended = (&'static str, Value);
 
+/// `cache` is where pods ask for names, if that is not the cluster's DNS service.
 pub(crate) fn kubelet(
     report: &mut Report,
     given: Option<Object>,
     cluster: &ClusterConfiguration,
     layout: Layout,
+    cache: Option<IpAddr>,
 ) -> ComponentConfig {
     let user_supplied = given.is_some();
     let mut object = given.unwrap_or_default();
     let dns = cluster.networking.service_subnet.split(',').next().and_then(name::parse_cidr);
-    let dns = dns.map_or_else(|| "10.96.0.10".to_owned(), |network| nth_address(&network, 10).to_string());
+    let service =
+        dns.map_or_else(|| "10.96.0.10".to_owned(), |network| nth_address(&network, 10).to_string());
+    let dns = cache.map_or(service, |cache| cache.to_string());
     let recommended: [Recommended; 10] = [
         ("staticPodPath", json!("/etc/kubernetes/manifests")),
         ("clusterDNS", json!([dns])),

@@ -1,6 +1,9 @@
 //! The `Cluster` document: hosts, how to reach them, and the few choices that kubeadm has no word for.
 
+mod addons;
 mod endpoint;
+mod joining;
+mod manifest;
 mod network;
 mod ssh;
 
@@ -26,13 +29,17 @@ use crate::config::name;
 use crate::config::path::Path;
 use crate::config::report::Report;
 use crate::config::validate;
+use addons::Surroundings;
 use endpoint::Endpoint;
 use endpoint::Setting;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 mod prepare;
+
+pub(crate) use joining::Declaration;
 
 pub(crate) const KIND: &str = "Cluster";
 
@@ -57,7 +64,7 @@ pub(crate) struct Spec {
     endpoint: Option<Endpoint>,
     pki: Pki,
     network: network::Network,
-    addons: network::Addons,
+    addons: addons::Addons,
     prepare: prepare::Prepare,
     container_runtime: prepare::Runtime,
     artifacts: prepare::Artifacts,
@@ -92,17 +99,42 @@ impl Declared {
         prepare::meaning(&self.spec.prepare, &self.spec.container_runtime, &self.spec.artifacts)
     }
 
-    /// `nodes` are those of the file; the pod network may have to know them all.
-    pub(crate) fn site(&self, bind_port: u16, cluster: &ClusterConfiguration, nodes: &[Node]) -> Site {
+    /// `nodes` are those of the file; the pod network and add-ons may have to know them all.
+    pub(crate) fn site(
+        &self,
+        bind_port: u16,
+        cluster: &ClusterConfiguration,
+        nodes: &[Node],
+        proxy_mode: &str,
+    ) -> Site {
+        let declared_hosts = !self.spec.hosts.is_empty();
+        let networking = networking(cluster);
+        let around = self.spec.addons.around(&networking, nodes, declared_hosts, proxy_mode);
         Site {
-            declared_hosts: !self.spec.hosts.is_empty(),
+            declared_hosts,
             endpoint_provider: self.provider(),
             balancing: self.setting(bind_port).and_then(|setting| setting.balancing()),
-            cni: self.spec.network.meaning(cluster, &networking(cluster), nodes),
-            addons: self.spec.addons.meaning(),
+            cni: self.spec.network.meaning(cluster, &networking, nodes),
+            coredns: self.spec.addons.coredns(),
+            addons: self.spec.addons.meaning(&around),
             container_runtime: self.spec.container_runtime.provider(),
+            hosts: Vec::new(),
             ci_build: false,
         }
+    }
+
+    pub(crate) fn names_no_hosts(&self) -> bool {
+        self.spec.hosts.is_empty()
+    }
+
+    /// Where pods ask for names, if that is not the cluster's DNS service.
+    pub(crate) fn dns_address(&self, cluster: &ClusterConfiguration, proxy_mode: &str) -> Option<IpAddr> {
+        self.spec.addons.dns_address(&networking(cluster), proxy_mode)
+    }
+
+    /// What can only be said of kubelets once the layout is known.
+    pub(crate) fn validate_kubelets(&self, report: &mut Report, five: bool, kubelet: &Value) {
+        self.spec.addons.validate_kubelets(report, five, kubelet);
     }
 
     fn provider(&self) -> EndpointProvider {
@@ -187,6 +219,7 @@ impl Declared {
             |host: &&Host| host.roles.iter().any(|role| [Role::ControlPlane, Role::Worker].contains(role));
         let nodes = self.spec.hosts.iter().filter(is_node).count().max(1);
         self.spec.network.validate_against(report, networking, cluster, kube_proxy, nodes);
+        self.validate_addons(report, networking, cluster, kube_proxy, nodes);
         let hosts = Path::of(KIND, "spec.hosts");
         if let Some(setting) = self.setting(0) {
             setting.validate_against(report, networking, &Path::of(KIND, "spec.endpoint"));
@@ -213,6 +246,37 @@ impl Declared {
                 .hint("spec.endpoint: {host: ADDRESS, provider: keepalived-haproxy}");
         }
         self.validate_etcd(report, control_planes, cluster.etcd.external.is_some());
+    }
+
+    fn validate_addons(
+        &self,
+        report: &mut Report,
+        networking: &Networking,
+        cluster: &ClusterConfiguration,
+        kube_proxy: Option<&Object>,
+        nodes: usize,
+    ) {
+        let hosts = self.spec.hosts.iter();
+        let of_hosts = hosts
+            .filter_map(|host| Some((name::parse_ip(&host.address)?, format!("the host {}", host.name))));
+        let of_endpoint = self.spec.endpoint.iter().flat_map(Endpoint::virtual_addresses);
+        let taken: Vec<(IpAddr, String)> =
+            of_hosts.chain(of_endpoint.map(|address| (address, "the API's endpoint".to_owned()))).collect();
+        let control_plane = |host: &&Host| host.roles.contains(&Role::ControlPlane);
+        let proxy = |pointer: &str| kube_proxy.and_then(|proxy| proxy.get(pointer));
+        self.spec.addons.validate_against(
+            report,
+            &Surroundings {
+                networking,
+                taken: &taken,
+                nodes,
+                workers: nodes.saturating_sub(self.spec.hosts.iter().filter(control_plane).count().max(1)),
+                dns_disabled: cluster.dns.disabled,
+                proxy_disabled: cluster.proxy.disabled,
+                proxy_mode: proxy("mode").and_then(Value::as_str).unwrap_or_default(),
+                strict_arp: proxy("ipvs").is_some_and(|ipvs| ipvs["strictARP"] == true),
+            },
+        );
     }
 
     /// How many members etcd has, and whether they are ours at all.

@@ -325,15 +325,20 @@ impl Draft<'_> {
     fn assemble(&mut self, release: Release, overrides: &Overrides) -> Option<Cluster> {
         let layout = self.layout(overrides);
         let address = name::parse_ip(&self.init.local_api_endpoint.advertise_address);
-        let kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout);
         let kube_proxy = component::kube_proxy(self.report, self.kube_proxy.take(), &self.cluster, address);
+        let proxy_mode = kube_proxy.value["mode"].as_str().unwrap_or_default();
+        let dns = self.declared.as_ref().and_then(|declared| declared.dns_address(&self.cluster, proxy_mode));
+        let kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout, dns);
+        if let Some(declared) = &self.declared {
+            declared.validate_kubelets(self.report, layout == Layout::Five, &kubelet.value);
+        }
         let nodes = self.nodes();
         if self.report.has_errors() || nodes.is_empty() {
             return None;
         }
         let declared = self.declared.as_ref();
         let bind_port = self.init.local_api_endpoint.bind_port;
-        let site = |declared: &Declared| declared.site(bind_port, &self.cluster, &nodes);
+        let site = |declared: &Declared| declared.site(bind_port, &self.cluster, &nodes, proxy_mode);
         let mut site = declared.map(site).unwrap_or_default();
         site.ci_build = release.ci;
         let endpoint = name::parse_host_port(&self.cluster.control_plane_endpoint);

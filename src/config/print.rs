@@ -78,7 +78,7 @@ pub fn init_defaults(components: &[Component]) -> String {
         vec![document(&init, V1BETA4, load::INIT), document(&cluster, V1BETA4, load::CLUSTER)];
     let mut report = Report::new("");
     documents.extend(components.iter().map(|component| match component {
-        Component::Kubelet => component::kubelet(&mut report, None, &cluster, Layout::Kubeadm).value,
+        Component::Kubelet => component::kubelet(&mut report, None, &cluster, Layout::Kubeadm, None).value,
         Component::KubeProxy => component::kube_proxy(&mut report, None, &cluster, None).value,
     }));
     to_stream(&documents)

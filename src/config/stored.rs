@@ -226,7 +226,7 @@ fn assemble(basis: Basis, kubelet: Component, kube_proxy: Component, joining: Jo
         kubelet: settled(kubelet, |report, given| {
             // A stored document is the cluster's own, and what it does not say it does not want.
             let layout = if given.is_some() { Layout::Kubeadm } else { joining.layout };
-            component::kubelet(report, given, &configuration, layout)
+            component::kubelet(report, given, &configuration, layout, None)
         }),
         kube_proxy: settled(kube_proxy, |report, given| {
             component::kube_proxy(report, given, &configuration, Some(node.advertise_address))

@@ -2,7 +2,8 @@
 
 use super::Report;
 use super::Row;
-use std::fmt::Write as _;
+use crate::report::text::ending;
+use crate::report::text::table;
 
 const HEADER: [&str; 7] = ["FAILED", "ON", "GAP", "LOST", "ADDRESS AFTER", "MOVED AFTER", "THEN"];
 
@@ -17,28 +18,17 @@ impl Report {
             "endpoint {} ({}), asked every {} ms from {from}\n\n",
             self.endpoint, self.provider, self.interval_ms
         );
-        let rows: Vec<[String; 7]> = self.stages.iter().map(cells).collect();
+        let header = HEADER.map(str::to_owned).to_vec();
+        let rows: Vec<Vec<String>> = [header].into_iter().chain(self.stages.iter().map(cells)).collect();
         text.push_str(&table(&rows));
         text.push('\n');
-        for note in &self.notes {
-            let _ = writeln!(text, "note: {note}");
-        }
-        if self.interrupted {
-            text.push_str("interrupted: what had been failed was mended\n");
-        }
-        if self.findings.is_empty() {
-            text.push_str("all is well\n");
-        } else {
-            text.push_str("wants attention:\n");
-            for finding in &self.findings {
-                let _ = writeln!(text, "  {finding}");
-            }
-        }
+        let interrupted = self.interrupted.then_some("interrupted: what had been failed was mended");
+        text.push_str(&ending(&self.notes, interrupted, &self.findings));
         text
     }
 }
 
-fn cells(row: &Row) -> [String; 7] {
+fn cells(row: &Row) -> Vec<String> {
     let dash = || "-".to_owned();
     let after = if row.failed.is_some() { &row.holder_after } else { &row.holder_before };
     let then = match (row.failed, row.came_back_after_ms) {
@@ -46,7 +36,7 @@ fn cells(row: &Row) -> [String; 7] {
         (Some(_), None) if row.holder_before.is_some() => "stayed there".to_owned(),
         _ => dash(),
     };
-    [
+    vec![
         row.what.clone(),
         row.host.clone().unwrap_or_else(dash),
         format!("{} ms", row.gap_ms),
@@ -55,16 +45,4 @@ fn cells(row: &Row) -> [String; 7] {
         row.moved_after_ms.map_or_else(dash, |after| format!("{after} ms")),
         then,
     ]
-}
-
-fn table(rows: &[[String; 7]]) -> String {
-    let header = HEADER.map(str::to_owned);
-    let all = || std::iter::once(&header).chain(rows);
-    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let line = |row: &[String; 7]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    all().map(line).collect()
 }

@@ -9,6 +9,7 @@ use crate::etcd::Tls;
 use crate::etcd::error::Trouble;
 use crate::etcd::error::summed_up;
 use crate::etcd::message;
+use crate::etcd::snapshot::Copy;
 use crate::grpc;
 use crate::grpc::Duplex;
 use crate::host::Host;
@@ -131,7 +132,7 @@ impl Client {
         };
         let stream = connect()?;
         let channel = self.tokio.block_on(limited(CONNECT, Box::pin(self.channel(stream, &name))))?;
-        let path = format!("/etcdserverpb.{method}");
+        let path = rpc(method);
         let call =
             async { grpc::unary(&channel, &path, request).await.map_err(|status| Trouble::of(&status)) };
         match self.tokio.block_on(limited(ANSWER, call)) {
@@ -141,6 +142,22 @@ impl Client {
             }
             answer => answer,
         }
+    }
+
+    /// The stream of a member's store, and the channel that it lives on.
+    fn begin_snapshot(&self, endpoint: &str) -> Result<(Parts, Channel), Trouble> {
+        let (name, port) = address(endpoint).map_err(Trouble::Silent)?;
+        let socket = Socket::Tcp { host: name.clone(), port };
+        let stream = self.host.connect_within(&socket, CONNECT);
+        let stream = stream.map_err(|error| Trouble::Silent(error.to_string()))?;
+        let channel = self.tokio.block_on(limited(CONNECT, Box::pin(self.channel(stream, &name))))?;
+        let path = rpc("Maintenance/Snapshot");
+        let begin = async {
+            let asked = grpc::server_stream(&channel, &path, message::SnapshotRequest {}).await;
+            asked.map_err(|status| Trouble::of(&status))
+        };
+        let parts = self.tokio.block_on(limited(ANSWER, begin))?;
+        Ok((parts, channel))
     }
 
     async fn channel(&self, stream: Stream, name: &str) -> Result<Channel, Trouble> {
@@ -214,10 +231,49 @@ impl Etcd for Client {
             is_learner: answer.is_learner,
         })
     }
+
+    fn snapshot(&self, into: &mut dyn io::Write) -> Result<u64, EtcdError> {
+        let mut tried = Vec::new();
+        for endpoint in self.endpoints() {
+            // Once something was written, another member's copy cannot follow it.
+            match self.begin_snapshot(&endpoint) {
+                Ok((stream, _channel)) => {
+                    return self
+                        .tokio
+                        .block_on(copy(stream, into))
+                        .map_err(|trouble| summed_up(vec![(endpoint, trouble)]));
+                }
+                Err(trouble) if trouble.is_of_endpoint() => tried.push((endpoint, trouble)),
+                Err(trouble) => return Err(summed_up(vec![(endpoint, trouble)])),
+            }
+        }
+        Err(summed_up(tried))
+    }
+}
+
+type Parts = tonic::Streaming<message::SnapshotResponse>;
+
+/// Part after part, with a limit for each: how long all of it takes depends on how much it is.
+async fn copy(mut parts: Parts, into: &mut dyn io::Write) -> Result<u64, Trouble> {
+    let mut copy = Copy::new(into);
+    let unusable = |why: String| Trouble::Answer(EtcdError::Unusable { why });
+    let mut next = async || {
+        let part = async { parts.message().await.map_err(|status| Trouble::of(&status)) };
+        limited(ANSWER, part).await
+    };
+    while let Some(part) = next().await? {
+        copy.add(&part.blob).map_err(|error| unusable(format!("the copy cannot be written: {error}")))?;
+    }
+    copy.end().map_err(unusable)
 }
 
 async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
     tokio::time::timeout(limit, work).await.map_err(|_| Trouble::late(limit))?
+}
+
+/// The path of a method, `Service/Method`.
+fn rpc(method: &str) -> String {
+    format!("/etcdserverpb.{method}")
 }
 
 /// Host and port of an endpoint.

@@ -6,6 +6,7 @@ use crate::etcd::Member;
 use crate::etcd::MemberId;
 use crate::etcd::Status;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// Looking passes through, every change is refused.
@@ -39,6 +40,10 @@ impl Etcd for DryRun {
 
     fn status(&self, endpoint: &str) -> Result<Status, EtcdError> {
         self.real.status(endpoint)
+    }
+
+    fn snapshot(&self, into: &mut dyn io::Write) -> Result<u64, EtcdError> {
+        self.real.snapshot(into)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::etcd::Status;
 use crate::etcd::error::Tried;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -272,6 +273,12 @@ impl Etcd for Fake {
             errors: store.complaints.get(&member.name).cloned().into_iter().collect(),
             is_learner: member.is_learner,
         })
+    }
+
+    fn snapshot(&self, into: &mut dyn io::Write) -> Result<u64, EtcdError> {
+        let store = b"a store of no use";
+        into.write_all(store).map_err(|error| EtcdError::Unusable { why: error.to_string() })?;
+        Ok(store.len() as u64)
     }
 }
 

@@ -51,6 +51,15 @@ pub(super) struct Member {
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct SnapshotRequest {}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct SnapshotResponse {
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) blob: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(super) struct StatusRequest {}
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]

@@ -7,6 +7,7 @@ pub mod fake;
 pub mod membership;
 mod message;
 pub mod provider;
+mod snapshot;
 mod tls;
 
 pub use client::Client;
@@ -21,6 +22,7 @@ pub use provider::NoEtcd;
 pub use tls::Tls;
 
 use std::fmt;
+use std::io;
 
 /// A cluster of etcd. Its calls block. A call that changes something may have been obeyed although it failed: who
 /// repeats it must be ready to find it done.
@@ -58,6 +60,14 @@ pub trait Etcd: Send + Sync {
     /// # Errors
     /// It does not answer.
     fn status(&self, endpoint: &str) -> Result<Status, EtcdError>;
+
+    /// Writes a copy of the whole store, as `etcdutl snapshot restore` takes it: the file of one member, and a SHA-256 of it
+    /// behind, with which it was compared. The answer is its length in bytes.
+    ///
+    /// # Errors
+    /// [`EtcdError::Unusable`] when it cannot be written or is not whole, or as for [`Etcd::member_list`]. What was
+    /// written then is of no use.
+    fn snapshot(&self, into: &mut dyn io::Write) -> Result<u64, EtcdError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

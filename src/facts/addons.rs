@@ -9,6 +9,9 @@ pub const INVENTORY_LABEL: &str = "kubewright.dev/inventory";
 /// Its one key: a line for each member.
 pub const INVENTORY_KEY: &str = "members";
 
+/// On CoreDNS' `ConfigMap`: what its Corefile was when this program wrote it.
+pub const COREFILE_ANNOTATION: &str = "kubewright.dev/corefile";
+
 /// An add-on that was installed, and what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {

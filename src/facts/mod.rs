@@ -18,6 +18,7 @@ pub mod question;
 pub mod runtime;
 pub mod swap;
 pub mod sync;
+mod tool;
 
 pub use crate::etcd::Membership as EtcdMembership;
 pub use accounts::Accounts;
@@ -141,6 +142,8 @@ pub struct ClusterFacts {
     pub coredns_replicas: Option<u32>,
     /// The Corefile in use.
     pub corefile: Option<String>,
+    /// By which the Corefile is known that this program wrote last, where it is not kubeadm's.
+    pub corefile_mark: Option<String>,
     /// The members of the cluster's own etcd; `None` where nobody asked, or somebody else runs it.
     pub etcd: Option<EtcdMembership>,
     /// Why the members could not be asked for.

@@ -180,7 +180,9 @@ for file in /usr/share/selinux/packages/container.pp* /usr/share/selinux/package
   /var/lib/selinux/*/active/modules/*/container; do
   [ -e "$file" ] && answer "selinux-policy:$file"
 done
-for module in overlay br_netfilter ip_vs ip_vs_rr; do [ -d "/sys/module/$module" ] && answer "module:$module"; done
+for module in overlay br_netfilter geneve ip_vs ip_vs_rr ip_vs_sh ip_vs_wrr ipip nf_conntrack vxlan wireguard; do
+  [ -d "/sys/module/$module" ] && answer "module:$module"
+done
 has modprobe && [ -d "/lib/modules/$release/kernel" ] && answer 'modules:loadable'
 [ -e /run/systemd/timesync/synchronized ] && answer 'timesyncd:synchronised'
 [ -h /etc/systemd/zram-generator.conf ] && answer 'zram:masked'

@@ -49,6 +49,9 @@ pub async fn channel(stream: impl Duplex + 'static) -> io::Result<Channel> {
         .map_err(io::Error::other)
 }
 
+/// The largest message of a stream; etcd sends its store in parts of 32 KiB.
+const LARGEST_PART: usize = 16 << 20;
+
 /// One request and its answer; `path` is `/package.Service/Method`.
 ///
 /// # Errors
@@ -63,4 +66,24 @@ where
     grpc.ready().await.map_err(|error| tonic::Status::from_error(Box::new(error)))?;
     let codec = tonic_prost::ProstCodec::<Q, A>::default();
     Ok(grpc.unary(tonic::Request::new(request), path, codec).await?.into_inner())
+}
+
+/// One request, and an answer of many messages.
+///
+/// # Errors
+/// As for [`unary`]; what goes wrong later is told by the stream.
+pub async fn server_stream<Q, A>(
+    channel: &Channel,
+    path: &str,
+    request: Q,
+) -> Result<tonic::Streaming<A>, tonic::Status>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let path = http::uri::PathAndQuery::try_from(path).expect("a path of letters and dots is valid");
+    let mut grpc = tonic::client::Grpc::new(channel.clone()).max_decoding_message_size(LARGEST_PART);
+    grpc.ready().await.map_err(|error| tonic::Status::from_error(Box::new(error)))?;
+    let codec = tonic_prost::ProstCodec::<Q, A>::default();
+    Ok(grpc.server_streaming(tonic::Request::new(request), path, codec).await?.into_inner())
 }

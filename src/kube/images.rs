@@ -3,10 +3,11 @@
 use crate::cluster::Cluster;
 use crate::cluster::DEFAULT_IMAGE_REPOSITORY;
 use crate::cluster::Node;
+use crate::cluster::prepare::Source;
+use crate::kube::objects::addon;
 use crate::kube::objects::foreign;
 use crate::kube::objects::pod_network;
 use serde::Serialize;
-use serde_json::Value;
 
 /// What goes with one minor version of Kubernetes, as kubeadm v1.36.2 has it.
 struct Row {
@@ -91,16 +92,25 @@ pub fn of_host(cluster: &Cluster, node: &Node) -> Vec<String> {
 /// for is for the plan to complain about.
 pub fn everything(cluster: &Cluster) -> Vec<String> {
     let network = pod_network::objects(cluster).ok().flatten().unwrap_or_default();
-    let addons = cluster.site.addons.iter().flat_map(|addon| &addon.manifests);
-    let of_addons = addons.flat_map(|manifest| manifest.objects.clone());
-    let objects: Vec<Value> = network.into_iter().chain(of_addons).collect();
+    let of_addons = cluster.site.addons.iter().flat_map(|one| addon::images(cluster, one));
     let mut images = list(cluster);
-    for image in foreign::images(&objects) {
+    for image in foreign::images(&network).into_iter().chain(of_addons) {
         if !images.contains(&image) {
             images.push(image);
         }
     }
     images
+}
+
+/// Those that no archive of the local directory has; none where there are no archives, and hosts live by a registry.
+pub fn without_archive(cluster: &Cluster) -> Vec<String> {
+    let artifacts = &cluster.prepare.artifacts;
+    if artifacts.source != Source::Local || artifacts.stock.images.is_empty() {
+        return Vec::new();
+    }
+    let has =
+        |image: &String| artifacts.stock.images.iter().any(|archive| archive.references.contains(image));
+    everything(cluster).into_iter().filter(|image| !has(image)).collect()
 }
 
 /// Every image that a cluster's control plane needs, in the order in which kubeadm lists them.

@@ -2,6 +2,8 @@
 
 use crate::network::Report;
 use crate::network::Tried;
+use crate::report::text::ending;
+use crate::report::text::table;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -26,20 +28,8 @@ impl Report {
             }
             _ => {}
         }
-        for note in &self.notes {
-            let _ = writeln!(text, "note: {note}");
-        }
-        if self.interrupted {
-            text.push_str("interrupted\n");
-        }
-        if self.findings.is_empty() {
-            text.push_str("all is well\n");
-        } else {
-            text.push_str("wants attention:\n");
-            for finding in &self.findings {
-                let _ = writeln!(text, "  {finding}");
-            }
-        }
+        let interrupted = self.interrupted.then_some("interrupted");
+        text.push_str(&ending(&self.notes, interrupted, &self.findings));
         text
     }
 
@@ -59,7 +49,7 @@ impl Report {
             row.push(self.guards(from));
             rows.push(row);
         }
-        aligned(&rows)
+        table(&rows)
     }
 
     /// How the pod of a node that a policy closes looked to those who tried.
@@ -90,7 +80,7 @@ impl Report {
             vec![what.to_owned(), format!("{ok} of {}", all.len())]
         };
         let header = vec!["WHAT".to_owned(), "AS IT SHOULD BE".to_owned()];
-        aligned(&[vec![header], lines.into_iter().map(row).collect()].concat())
+        table(&[vec![header], lines.into_iter().map(row).collect()].concat())
     }
 }
 
@@ -112,17 +102,6 @@ fn cell<'a>(tries: impl Iterator<Item = &'a Tried>) -> String {
         (true, true) => "ok".to_owned(),
         (true, false) => wrong.join(", "),
     }
-}
-
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::Scope;
 use crate::phase::UndoDraft;
+use crate::phase::addon;
 use crate::phase::objects;
 use crate::phase::pace;
 use crate::phase::prepare;
@@ -60,6 +61,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
         }
     }
     once_each(&mut steps);
+    addon::wait_at_the_end(&mut steps);
     if !cx.cluster.joining {
         grant_admin_rights(cx, &mut steps);
     }
@@ -131,7 +133,13 @@ fn settle(draft: Draft, phase: &str, node: &Node) -> Step {
 }
 
 fn is_asked_of_cluster(probe: &Probe) -> bool {
-    matches!(probe, Probe::NodeRegistered { .. } | Probe::Established { .. } | Probe::RolledOut { .. })
+    matches!(
+        probe,
+        Probe::NodeRegistered { .. }
+            | Probe::Established { .. }
+            | Probe::RolledOut { .. }
+            | Probe::Available { .. }
+    )
 }
 
 /// Binds the administrators' group to its role before the first object is written. Since kubeadm 1.29 `admin.conf`

@@ -148,6 +148,8 @@ pub struct Options {
     pub kubeconfig_dir: Option<String>,
     /// The hosts that the operator wants to be changed; all of them without it.
     pub only: Option<BTreeSet<String>>,
+    /// The add-ons that the run is about; all of them without it.
+    pub addons: Option<BTreeSet<String>>,
     /// Control planes that join a cluster that runs, which is planned apart.
     pub joiners: BTreeSet<String>,
     /// Repair what can be repaired on the hosts.
@@ -196,6 +198,11 @@ impl Context<'_> {
         self.options.only.as_ref().is_none_or(|only| only.contains(name))
     }
 
+    /// Whether the run is about this add-on.
+    pub fn includes_addon(&self, name: &str) -> bool {
+        self.options.addons.as_ref().is_none_or(|addons| addons.contains(name))
+    }
+
     /// Whether the run is about this node, and it does not join one that runs.
     pub fn begins_with(&self, node: &Node) -> bool {
         self.includes_host(&node.name) && !self.options.joiners.contains(&node.name)
@@ -222,7 +229,8 @@ impl Phase {
             // The balancers of a cluster know all its control planes, those that are about to join as well.
             Scope::Balancers => {
                 let balancers = cluster.balancers().into_iter();
-                balancers.filter(|node| cx.includes_host(&node.name)).collect()
+                let here = balancers.filter_map(|balancer| cluster.node(&balancer.name));
+                here.filter(|node| cx.includes_host(&node.name)).collect()
             }
             Scope::FirstControlPlane => nodes.filter(|node| node.is_control_plane()).take(1).collect(),
         }

@@ -116,7 +116,7 @@ fn resolve(all: &[Selected], typed: &str) -> Result<String, SelectError> {
 }
 
 /// The candidate that is most like `word`, if any is like it at all.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.8)

@@ -186,19 +186,19 @@ const CONTROL_PLANE_LATER: Phase = Phase {
 };
 
 /// While the control plane comes up, and before anybody looks for it at its endpoint.
-const ENDPOINT: Phase = Phase {
+pub(super) const ENDPOINT: Phase = Phase {
     scope: Scope::Balancers,
     ..leaf("endpoint", "Set up what keeps the API's endpoint alive", endpoint::plan)
 };
 
-const KUBE_VIP: Phase = Phase {
+pub(super) const KUBE_VIP: Phase = Phase {
     needs: &["kubelet-start"],
     scope: Scope::Balancers,
     ..leaf("kube-vip", "Let kube-vip bring up the API's endpoint", endpoint::kube_vip)
 };
 
 const KUBE_VIP_FINALIZE: Phase = Phase {
-    needs: &["kube-vip"],
+    needs: &["kubelet-start"],
     scope: Scope::Balancers,
     ..leaf(
         "kube-vip-finalize",
@@ -280,13 +280,23 @@ const KUBELET_FINALIZE: Phase = Phase {
 
 const ADDON: Phase = Phase {
     name: "addon",
-    summary: "Install the add-ons that a cluster needs to pass conformance",
+    summary: "Install the add-ons: those of every cluster, and those that the configuration names",
     needs: &["kubeconfig"],
     scope: Scope::FirstControlPlane,
     children: &[
         once("coredns", "The cluster's DNS", addon::plan),
         once("kube-proxy", "Service addresses on every node", addon::plan),
         once("cni", "The pod network", addon::plan),
+        once("node-local-dns", "A cache of names on every node", addon::plan),
+        once("kubelet-csr-approver", "Approves kubelets' serving certificates", addon::plan),
+        once("metrics-server", "What nodes and pods take of processors and memory", addon::plan),
+        once("gateway-api", "The kinds of the Gateway API", addon::plan),
+        once("metallb", "Addresses for services of the type LoadBalancer", addon::plan),
+        once("local-path", "Volumes in a directory of the node", addon::plan),
+        once("ingress", "Lets requests from outside in", addon::plan),
+        once("headlamp", "A user interface", addon::plan),
+        once("kubernetes-dashboard", "The archived dashboard", addon::plan),
+        once("charts", "The operator's charts, which helm renders", addon::plan),
         once("manifests", "The operator's own objects", addon::plan),
         once("prune", "Remove what add-ons no longer contain", addon::plan),
     ],
@@ -336,12 +346,15 @@ pub const INIT: &[Phase] = &[
     CONTROL_PLANE,
     NETWORK,
     KUBELET_START,
+    ENDPOINT,
+    KUBE_VIP,
     WAIT_CONTROL_PLANE,
     UPLOAD_CONFIG,
     UPLOAD_CERTS,
     MARK_CONTROL_PLANE,
     BOOTSTRAP_TOKEN,
     KUBELET_FINALIZE,
+    KUBE_VIP_FINALIZE,
     ADDON,
     SHOW_JOIN_COMMAND,
 ];

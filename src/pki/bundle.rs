@@ -90,7 +90,8 @@ impl Minting {
         }
     }
 
-    fn validity(&self, period: GoDuration) -> Validity {
+    /// From a little before now, for so long.
+    pub(super) fn validity(&self, period: GoDuration) -> Validity {
         let period = Duration::nanoseconds(period.as_nanos());
         let not_after = self
             .now

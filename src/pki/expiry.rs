@@ -46,7 +46,7 @@ pub struct Found {
 }
 
 /// The certificates that kubeadm lists, in the order of their names.
-const NAMES: [CertName; 11] = [
+pub const NAMES: [CertName; 11] = [
     CertName::Admin,
     CertName::Apiserver,
     CertName::ApiserverEtcdClient,
@@ -232,7 +232,8 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
-fn certificate(inventory: &Inventory, spec: &CertSpec) -> Option<Certificate> {
+/// The certificate of a row, where there is one that can be read.
+pub(super) fn certificate(inventory: &Inventory, spec: &CertSpec) -> Option<Certificate> {
     let read = |path: &Option<String>| match inventory.get(path.as_deref()?) {
         Some(FileState::Present { bytes, .. }) => Some(bytes.clone()),
         _ => None,
@@ -248,7 +249,7 @@ fn certificate(inventory: &Inventory, spec: &CertSpec) -> Option<Certificate> {
 }
 
 /// Whether an authority's key is kept elsewhere.
-fn is_external(inventory: &Inventory, ca: &CertSpec) -> Result<bool, String> {
+pub(super) fn is_external(inventory: &Inventory, ca: &CertSpec) -> Result<bool, String> {
     if certificate(inventory, ca).is_none() {
         let base = ca.name.base();
         let path = ca.paths.certificate.as_deref().unwrap_or_default();

@@ -137,6 +137,37 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     Ok(parsed)
 }
 
+/// A kubeconfig whose current context has this authority, certificate and key, all in PEM, and is otherwise what it was.
+/// The error says why the file is none of those that hold their credentials themselves.
+pub fn renewed(
+    bytes: &[u8],
+    authority: &str,
+    certificate: &str,
+    key: &str,
+) -> Result<Zeroizing<String>, String> {
+    let parsed = parse(bytes)?;
+    if parsed.authority.is_empty() || parsed.client_certificate.is_empty() {
+        let what = "it names files instead of holding its authority and its certificate";
+        return Err(format!("{what}; renew those, or make it anew with `kubewright init phase kubeconfig`"));
+    }
+    let mut root: Value =
+        serde_yaml::from_slice(bytes).map_err(|error| format!("it is not YAML: {error}"))?;
+    let current = text(&root, "current-context");
+    let user = named(&root, "contexts", &current, "context").map(|context| text(context, "user"));
+    let mut set = |list: &str, name: &str, entry: &str, key: &str, pem: &str| {
+        let entries = root.get_mut(list).and_then(Value::as_sequence_mut).into_iter().flatten();
+        let found = entries.into_iter().find(|found| found.get("name").and_then(Value::as_str) == Some(name));
+        if let Some(mapping) = found.and_then(|found| found.get_mut(entry)?.as_mapping_mut()) {
+            mapping.insert(key.into(), STANDARD.encode(pem).into());
+        }
+    };
+    let user = user.unwrap_or_default();
+    set("clusters", &parsed.cluster_name, "cluster", "certificate-authority-data", authority);
+    set("users", &user, "user", "client-certificate-data", certificate);
+    set("users", &user, "user", "client-key-data", key);
+    serde_yaml::to_string(&root).map(Zeroizing::new).map_err(|error| error.to_string())
+}
+
 /// The server that a `cluster-info` kubeconfig names, which has no current context.
 pub fn cluster_info_server(bytes: &[u8]) -> Option<String> {
     let root: Value = serde_yaml::from_slice(bytes).ok()?;

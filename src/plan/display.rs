@@ -1,6 +1,7 @@
 //! A plan for people (what, or what and why) and for programs. None of the forms holds a secret: contents that are
 //! secret are references, and a command's secret words are masked.
 
+use crate::pki::CertName;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Clear;
@@ -369,6 +370,10 @@ fn hole(hole: &Hole) -> Value {
             format!("{cert} of {node}, {}, encrypted", format!("{part:?}").to_lowercase())
         }
         Fill::EncryptedFile { path } => format!("{path}, encrypted"),
+        Fill::Authority { ca, .. } => format!("certificates of {}", CertName::Ca(*ca)),
+        Fill::Serving { ca, names, .. } => {
+            format!("certificate and key for {}, signed by {}", names.join(", "), CertName::Ca(*ca))
+        }
         Fill::UidOf(object) => format!("UID of {object}"),
     };
     json!({"pointer": hole.pointer, "fill": what})

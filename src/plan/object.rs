@@ -1,6 +1,7 @@
 //! API objects of a plan, with holes where something secret, random or dated belongs.
 
 use crate::cluster::GoDuration;
+use crate::pki::Ca;
 use crate::pki::CertName;
 use crate::pki::Part;
 use base64::Engine;
@@ -48,6 +49,11 @@ pub enum Fill {
     Encrypted { node: String, cert: CertName, part: Part },
     /// A file of the host, encrypted likewise (external etcd's client certificate).
     EncryptedFile { path: String },
+    /// The certificates of an authority in PEM; `encoded` in base64.
+    Authority { ca: Ca, encoded: bool },
+    /// A certificate for serving under these names, signed by the authority, and its key, both in PEM and in base64. One
+    /// that is there stays for as long as it serves.
+    Serving { ca: Ca, common_name: String, names: Vec<String> },
     /// The UID of another object, which is written before this one.
     UidOf(ObjectRef),
 }

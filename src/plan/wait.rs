@@ -50,6 +50,8 @@ pub enum Probe {
     Established { definition: String, identity: Identity },
     /// The pods of a `DaemonSet`, a Deployment or a `StatefulSet` run as it says.
     RolledOut { object: ObjectRef, identity: Identity },
+    /// Whoever serves this `APIService` answers the API server.
+    Available { service: String, identity: Identity },
     /// More than half of etcd's voters answer without errors.
     EtcdHealthy,
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Probe {
             Self::EtcdStarted { peer_url, .. } => write!(f, "etcd member {peer_url} started"),
             Self::Established { definition, .. } => write!(f, "{definition} established"),
             Self::RolledOut { object, .. } => write!(f, "{object} rolled out"),
+            Self::Available { service, .. } => write!(f, "{service} available"),
             Self::EtcdHealthy => f.write_str("etcd healthy"),
         }
     }

@@ -7,6 +7,7 @@ pub mod json;
 pub mod live;
 pub mod plain;
 pub mod summary;
+pub mod text;
 
 pub use event::Event;
 pub use event::Failure;

@@ -4,21 +4,23 @@ use super::HostRow;
 use super::MemberRow;
 use super::NodeRow;
 use super::Report;
+use crate::report::text::ending;
+use crate::report::text::table;
 use std::fmt::Write as _;
 
 impl Report {
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let nodes: Vec<_> = self.nodes.iter().map(node).collect();
-        text.push_str(&table(["NODE", "STATUS", "ROLES", "AGE", "VERSION"], &nodes));
+        let nodes = self.nodes.iter().map(node);
+        text.push_str(&below(["NODE", "STATUS", "ROLES", "AGE", "VERSION"], nodes));
         if let Some(etcd) = &self.etcd {
-            let members: Vec<_> = etcd.members.iter().map(member).collect();
+            let members = etcd.members.iter().map(member);
             text.push('\n');
-            text.push_str(&table(["ETCD", "STATUS", "ROLE", "DB SIZE", "VERSION"], &members));
+            text.push_str(&below(["ETCD", "STATUS", "ROLE", "DB SIZE", "VERSION"], members));
         }
-        let hosts: Vec<_> = self.hosts.iter().map(host).collect();
+        let hosts = self.hosts.iter().map(host);
         text.push('\n');
-        text.push_str(&table(["HOST", "COMPONENTS", "CERTIFICATES", "LOCK", "DRIFT"], &hosts));
+        text.push_str(&below(["HOST", "COMPONENTS", "CERTIFICATES", "LOCK", "DRIFT"], hosts));
         if let Some(endpoint) = &self.endpoint {
             let holder = match endpoint.holders.as_slice() {
                 [] if endpoint.virtual_addresses.is_empty() => String::new(),
@@ -33,14 +35,8 @@ impl Report {
             let _ =
                 writeln!(text, "\nendpoint {} ({}){holder}{answers}", endpoint.address, endpoint.provider);
         }
-        if self.findings.is_empty() {
-            text.push_str("\nall is well\n");
-        } else {
-            text.push_str("\nwants attention:\n");
-            for finding in &self.findings {
-                let _ = writeln!(text, "  {finding}");
-            }
-        }
+        text.push('\n');
+        text.push_str(&ending(&[], None, &self.findings));
         text
     }
 }
@@ -94,6 +90,11 @@ fn host(row: &HostRow) -> [String; 5] {
     [row.name.clone(), components, certificate, lock, drift]
 }
 
+fn below(header: [&str; 5], rows: impl Iterator<Item = [String; 5]>) -> String {
+    let header = header.map(str::to_owned);
+    table(&[header].into_iter().chain(rows).map(Vec::from).collect::<Vec<_>>())
+}
+
 fn dash() -> String {
     "-".to_owned()
 }
@@ -117,24 +118,6 @@ fn size(bytes: u64) -> String {
     format!("{}.{} MiB", bytes / mib, bytes % mib * 10 / mib)
 }
 
-fn table(header: [&str; 5], rows: &[[String; 5]]) -> String {
-    let length = |text: &str| text.chars().count();
-    let width = |column: usize| {
-        rows.iter().map(|row| length(&row[column])).max().unwrap_or_default().max(length(header[column]))
-    };
-    let widths: Vec<usize> = (0..4).map(width).collect();
-    let line = |cells: [&str; 5]| {
-        let mut line = String::new();
-        for (cell, width) in cells.iter().zip(&widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        line + cells[4] + "\n"
-    };
-    std::iter::once(line(header))
-        .chain(rows.iter().map(|row| line(row.each_ref().map(String::as_str))))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,12 +128,5 @@ mod tests {
             assert_eq!(age(seconds), expected);
         }
         assert_eq!(size(3 * 1024 * 1024 + 600 * 1024), "3.5 MiB");
-    }
-
-    #[test]
-    fn columns_stand_in_line() {
-        let row = |cells: [&str; 5]| cells.map(str::to_owned);
-        let text = table(["A", "B", "C", "D", "E"], &[row(["long", "x", "y", "z", "end"])]);
-        assert_eq!(text, "A     B  C  D  E\nlong  x  y  z  end\n");
     }
 }

@@ -10,6 +10,7 @@
     reason = "tests start hosts, look at them, and panic where they stand"
 )]
 
+mod addons;
 mod apply;
 mod apply_fault;
 mod apply_kill;
@@ -39,6 +40,7 @@ mod locks;
 mod normal;
 mod parity;
 mod phases;
+mod playbooks;
 mod pod_network;
 mod prepare;
 mod prepare_bare;
@@ -50,4 +52,5 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod vagrant;
 mod watched;

@@ -21,6 +21,7 @@ fn tokens_are_interchangeable_with_kubeadms() {
     refusals(&host);
     nothing_is_changed_dry(&host);
     expiry_is_told_as_kubeadm_tells_it(&host);
+    certificates_are_renewed(&host);
     kubeconfigs_open_the_cluster(&host);
 }
 
@@ -150,6 +151,54 @@ fn expiry_is_told_as_kubeadm_tells_it(host: &Host) {
     };
     assert_eq!(missing("kubewright"), missing("kubeadm"));
     host.ok("mv /root/front-proxy-client.crt /etc/kubernetes/pki/");
+}
+
+/// All components go on with new certificates, and kubeadm reads them like its own.
+fn certificates_are_renewed(host: &Host) {
+    let served = || {
+        host.ok(
+            "openssl s_client -connect 10.77.0.68:6443 </dev/null 2>/dev/null | openssl x509 -noout -serial",
+        )
+    };
+    let before = served();
+    let dry = host.run("kubewright certs renew all --dry-run -o json");
+    let told: Value = serde_json::from_str(&dry.stdout).unwrap();
+    assert_eq!(
+        (told["renewed"].as_array().unwrap().len(), &told["dryRun"]),
+        (11, &Value::Bool(true)),
+        "{}",
+        dry.text()
+    );
+    let renewed = host.run("kubewright certs renew all --restart");
+    assert_eq!(renewed.code, 0, "{}", renewed.text());
+    assert_eq!(
+        renewed.stdout.lines().filter(|line| line.ends_with(" renewed")).count(),
+        11,
+        "{}",
+        renewed.text()
+    );
+    for component in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+        assert!(renewed.stderr.contains(&format!("{component} restarted in")), "{}", renewed.text());
+    }
+    assert_ne!(served(), before);
+    let saved = host.ok("kubewright etcd snapshot save copy.db && stat -c '%a %s' copy.db");
+    assert!(saved.contains("/root/copy.db (") && saved.contains("\n600 "), "{saved}");
+    host.until(Duration::from_mins(1), &format!("{KUBECONFIG} kubectl get --raw /readyz"));
+    host.ok(&format!("{KUBECONFIG} kubectl create namespace renewed && kubectl get nodes"));
+    let table = |program: &str| {
+        let text = host.ok(&format!("{program} certs check-expiration"));
+        text[text.find("CERTIFICATE ").unwrap()..].lines().take(12).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(table("kubewright"), table("kubeadm"));
+    let again = host.run("kubewright certs renew all --within 30 --restart -o json");
+    let told: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(told["kept"].as_array().unwrap().len(), 11, "{}", again.text());
+    assert_eq!(
+        (again.stderr.as_str(), told["renewed"].as_array().unwrap().len()),
+        ("", 0),
+        "{}",
+        again.text()
+    );
 }
 
 fn kubeconfigs_open_the_cluster(host: &Host) {

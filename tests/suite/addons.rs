@@ -14,6 +14,7 @@ use kubewright::facts::addons::Installed;
 use kubewright::host::Fake;
 use kubewright::host::Fleet;
 use kubewright::kube::objects::cilium;
+use kubewright::kube::objects::coredns;
 use kubewright::plan::*;
 use kubewright::report::Event;
 use kubewright::report::FailureKind;
@@ -224,6 +225,84 @@ fn an_empty_namespace_goes_with_its_add_on() {
         api.objects().values().filter_map(Installed::of).filter(|one| !one.members.is_empty()).collect();
     assert!(run(&api, &addons(&off), really()).0.success());
     assert!(api.objects().is_empty(), "{:?}", api.objects().keys());
+}
+
+/// The plan of some add-ons alone.
+fn only(scenario: &mut Scenario, names: &[&str]) -> Vec<Step> {
+    scenario.options.addons = Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let ours = |step: &Step| step.phase.starts_with("addon/");
+    scenario.plan().steps.into_iter().filter(ours).collect()
+}
+
+#[test]
+fn a_run_about_some_add_ons_leaves_the_others_alone() {
+    let mut scenario = Scenario::load("addons-charts", None);
+    let phases = |steps: &[Step]| -> Vec<String> {
+        let mut phases: Vec<String> = steps.iter().map(|step| step.phase.clone()).collect();
+        phases.dedup();
+        phases
+    };
+    assert_eq!(phases(&only(&mut scenario, &["shop"])), ["addon/charts"]);
+    assert_eq!(phases(&only(&mut scenario, &["coredns"])), ["addon/coredns"]);
+    assert_eq!(phases(&only(&mut scenario, &["kubernetes-dashboard"])), ["addon/kubernetes-dashboard"]);
+    // It is in the cluster and switched off.
+    let gone = only(&mut scenario, &["metrics-server"]);
+    assert!(gone.len() == 4 && gone.iter().all(|step| matches!(step.action, Action::Delete(_))), "{gone:#?}");
+}
+
+#[test]
+fn a_group_of_the_api_that_nobody_answers_for_ends_in_an_error() {
+    let scenario = Scenario::load("addons-external-ca", None);
+    let of_service = |step: &Step| match &step.action {
+        Action::Object(spec) => spec.object.value["kind"] == "APIService",
+        Action::Wait(wait) => matches!(wait.probe, Probe::Available { .. }),
+        _ => false,
+    };
+    let steps: Vec<Step> = scenario.plan().steps.into_iter().filter(of_service).collect();
+    assert_eq!(steps.len(), 2);
+    let (api, plan) = (api::Fake::new(), Plan { steps, ..Plan::default() });
+    api.idle();
+    let (report, _) = run(&api, &plan, really());
+    let failure = &report.failures[0];
+    assert_eq!(
+        (failure.kind, failure.subject.as_str()),
+        (FailureKind::Timeout, "v1beta1.metrics.k8s.io available")
+    );
+    let text = format!("{:?}", failure.details);
+    assert!(text.contains("kubectl describe apiservice v1beta1.metrics.k8s.io"), "{text}");
+    api.wake();
+    let (report, _) = run(&api, &plan, really());
+    assert!(report.success(), "{:#?}", report.failures);
+}
+
+#[test]
+fn a_corefile_of_ours_follows_the_configuration_and_one_of_the_operators_stays() {
+    let mut scenario = Scenario::load("addons-system", None);
+    let ours = coredns::corefile(&scenario.cluster).unwrap();
+    let stock = coredns::stock(&scenario.cluster).unwrap();
+    let earlier = ours.replace("192.0.2.7", "192.0.2.8");
+    let theirs = format!("{stock}example.com:53 {{\n    forward . 192.0.2.9\n}}\n");
+    for (there, mark, how) in [
+        (&stock, None, ApplyHow::CreateOrReplace),
+        (&ours, Some(&ours), ApplyHow::CreateOrReplace),
+        (&earlier, Some(&earlier), ApplyHow::CreateOrReplace),
+        (&theirs, None, ApplyHow::CreateOnly),
+        (&theirs, Some(&earlier), ApplyHow::CreateOnly),
+    ] {
+        scenario.running.corefile = Some(there.clone());
+        scenario.running.corefile_mark = mark.map(|corefile| coredns::mark(corefile));
+        let steps = only(&mut scenario, &["coredns"]);
+        let Action::Object(spec) = &steps[0].action else { panic!("{steps:#?}") };
+        assert_eq!((spec.object.value["kind"].as_str(), spec.how), (Some("ConfigMap"), how), "{there}");
+    }
+    // What the file says decides over what somebody has scaled it to.
+    scenario.running.coredns_replicas = Some(7);
+    let steps = only(&mut scenario, &["coredns"]);
+    let replicas = steps.iter().find_map(|step| match &step.action {
+        Action::Object(spec) => spec.object.value.pointer("/spec/replicas").cloned(),
+        _ => None,
+    });
+    assert_eq!(replicas, Some(json!(3)));
 }
 
 #[test]

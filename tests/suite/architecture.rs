@@ -8,18 +8,21 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 28] = [
+const MAY_USE: [(&str, &[&str]); 30] = [
     ("cluster", &[]),
+    ("ansible", &["cluster"]),
     ("clock", &[]),
     ("template", &[]),
     // How the inventory says that a host is reached.
     ("host", &["cluster"]),
     ("report", &[]),
-    ("status", &[]),
+    ("status", &["report"]),
     ("artifact", &["cluster"]),
+    // YAML is written as Kubernetes reads it.
+    ("lab", &["cluster", "kube"]),
     ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
-    ("config", &["cluster", "kube"]),
+    ("config", &["cluster", "kube", "lab"]),
     ("grpc", &["host"]),
     ("cri", &["grpc", "host"]),
     ("etcd", &["grpc", "host"]),
@@ -37,13 +40,14 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("apply", &["api", "clock", "cluster", "etcd", "facts", "host", "pki", "plan", "report"]),
     ("lock", &["host"]),
     // What is failed, and how it is looked at, are commands; where a manifest lies, `kube` knows.
-    ("endpoint", &["cluster", "host", "kube", "plan"]),
-    ("network", &["cluster", "facts", "host", "kube"]),
+    ("endpoint", &["cluster", "host", "kube", "plan", "report"]),
+    ("network", &["cluster", "facts", "host", "kube", "report"]),
     // A digest is what the receipt takes for one.
     ("review", &["apply", "etcd", "host", "plan", "report"]),
     (
         "cli",
         &[
+            "ansible",
             "api",
             "apply",
             "artifact",
@@ -58,6 +62,7 @@ const MAY_USE: [(&str, &[&str]); 28] = [
             "fetch",
             "host",
             "kube",
+            "lab",
             "lock",
             "network",
             "phase",
@@ -75,12 +80,14 @@ const MAY_USE: [(&str, &[&str]); 28] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 11] = [
+const PURE: [&str; 13] = [
+    "ansible",
     "artifact",
     "cluster",
     "config",
     "endpoint",
     "kube",
+    "lab",
     "network",
     "phase",
     "pki",

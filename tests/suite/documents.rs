@@ -4,40 +4,19 @@ use crate::support::documents;
 use crate::support::documents::Setting;
 use crate::support::scenario;
 use crate::support::scenario::Scenario;
-use crate::support::text;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::api::rbac::v1::ClusterRole;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use k8s_openapi::api::rbac::v1::Role;
-use k8s_openapi::api::rbac::v1::RoleBinding;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kubewright::cluster::Cluster;
 use kubewright::cluster::Layout;
 use kubewright::cluster::kubeadm::Arg;
 use kubewright::kube::Change;
 use kubewright::kube::Only;
 use kubewright::kube::differences;
-use kubewright::kube::static_pod::MANIFESTS_DIR;
 use kubewright::kube::static_pod::SigningKeys;
-use kubewright::plan::Action;
-use kubewright::plan::ObjectRef;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 #[test]
 fn five_chains_differ_from_kubeadm_by_what_is_listed_and_no_more() {
-    for name in scenario::names().into_iter().filter(|name| !name.starts_with("join-")) {
+    for name in scenario::of_any_layout().into_iter().filter(|name| !name.starts_with("join-")) {
         let load = |layout| Scenario::load(&name, Some(layout));
         let (kubeadm, five) = (load(Layout::Kubeadm), load(Layout::Five));
         // Which keys are at hand is another matter than the layout.
@@ -135,60 +114,4 @@ fn no_object_holds_a_secret() {
             assert!(!shown.contains(&form), "{} shows a token's secret", scenario.name);
         }
     }
-}
-
-#[test]
-fn every_object_is_what_its_type_says() {
-    for name in scenario::names() {
-        for layout in [Layout::Five, Layout::Kubeadm] {
-            let plan = Scenario::load(&name, Some(layout)).plan();
-            for step in &plan.steps {
-                match &step.action {
-                    // Any text in base64 will do for a Secret.
-                    Action::Object(spec) => {
-                        check(&documents::filled(&spec.object, |_| "c2VjcmV0".to_owned()));
-                    }
-                    Action::File(file) if file.path.starts_with(MANIFESTS_DIR) => {
-                        let text = file.content.text().unwrap_or_else(|| panic!("{} is no text", file.path));
-                        check(&serde_yaml::from_str(text).unwrap());
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-}
-
-fn check(value: &Value) {
-    let group = value["apiVersion"].as_str().unwrap().split_once('/').map_or("", |(group, _)| group);
-    if group.contains('.') && !group.ends_with(".k8s.io") {
-        // What a definition of somebody else says.
-        return;
-    }
-    match value["kind"].as_str().unwrap() {
-        "ClusterRole" => round_trip::<ClusterRole>(value),
-        "ClusterRoleBinding" => round_trip::<ClusterRoleBinding>(value),
-        "ConfigMap" => round_trip::<ConfigMap>(value),
-        "CustomResourceDefinition" => round_trip::<CustomResourceDefinition>(value),
-        "DaemonSet" => round_trip::<DaemonSet>(value),
-        "Deployment" => round_trip::<Deployment>(value),
-        "Namespace" => round_trip::<Namespace>(value),
-        "Node" => round_trip::<Node>(value),
-        "Pod" => round_trip::<Pod>(value),
-        "Role" => round_trip::<Role>(value),
-        "RoleBinding" => round_trip::<RoleBinding>(value),
-        "Secret" => round_trip::<Secret>(value),
-        "Service" => round_trip::<Service>(value),
-        "ServiceAccount" => round_trip::<ServiceAccount>(value),
-        other => panic!("no type for {other}"),
-    }
-}
-
-/// A field that the type does not know would get lost on the way.
-fn round_trip<T: DeserializeOwned + Serialize>(value: &Value) {
-    let name = ObjectRef::of(value);
-    let typed: T = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let back = serde_json::to_value(typed).unwrap();
-    let text = kubewright::kube::yaml::to_string;
-    text::assert_same(&name.to_string(), &text(value), &text(&back));
 }

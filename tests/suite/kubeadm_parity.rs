@@ -282,6 +282,7 @@ fn recorded_fill(cluster: &Cluster, fill: &Fill) -> String {
         Fill::Encrypted { .. } | Fill::EncryptedFile { .. } => {
             "<BASE64(nonce||AES-256-GCM ciphertext||tag)>".to_owned()
         }
+        Fill::Authority { .. } | Fill::Serving { .. } => unreachable!("kubeadm has no such object"),
         Fill::UidOf(_) => "<UID OF TOKEN SECRET>".to_owned(),
     }
 }

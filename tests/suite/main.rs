@@ -5,6 +5,7 @@
     reason = "helpers of tests panic and print like the tests themselves"
 )]
 
+mod addon_sources;
 mod addons;
 mod api;
 mod architecture;
@@ -32,18 +33,22 @@ mod fleet_cli;
 mod fleet_runs;
 mod help;
 mod host;
+mod inventory;
 mod join;
 mod kubeadm_parity;
+mod lab;
 mod links;
 mod locks;
 mod patches;
 mod pki;
 mod plan_check;
+mod playbooks;
 mod pod_routes;
 mod preflight;
 mod preflight_endpoint;
 mod preflight_parity;
 mod readme;
+mod release;
 mod reset;
 mod review;
 mod rolling;
@@ -56,4 +61,5 @@ mod ssh;
 mod stored;
 mod support;
 mod taking_away;
+mod valid_objects;
 mod yaml_text;

@@ -10,6 +10,7 @@ mod foreign;
 mod golden;
 mod openssl;
 mod real_etcd;
+mod renew;
 mod requests;
 mod shared;
 mod table;

@@ -35,6 +35,7 @@ use kubewright::pki::decide;
 use kubewright::pki::decide::Request;
 use kubewright::pki::inventory;
 use kubewright::pki::seal;
+use kubewright::pki::serving::Server;
 use kubewright::pki::spec;
 use kubewright::plan::Action;
 use kubewright::plan::Content;
@@ -49,6 +50,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use time::OffsetDateTime;
 use time::macros::datetime;
 
 /// Counts instead of drawing.
@@ -62,6 +64,8 @@ impl Random for Counting {
         }
     }
 }
+
+const NOW: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
 
 /// What a plan's references lead to.
 pub(crate) struct Contents<'a> {
@@ -110,11 +114,25 @@ impl Resolve for Contents<'_> {
             Fill::TokenSecret(id) => Some(STANDARD.encode(format!("secret of {id}"))),
             Fill::ClusterInfo { server } => Some(self.bundle.cluster_info(server)?),
             Fill::Signature { token, .. } => Some(format!("signature by {token}")),
+            Fill::Authority { ca, encoded } => {
+                let pem = self.bundle.authority(*ca).unwrap().pem();
+                Some(if *encoded { STANDARD.encode(pem) } else { pem })
+            }
+            Fill::Serving { ca, common_name, names } => {
+                let (issuer, server) = (self.bundle.issuer(*ca).unwrap(), Server { common_name, names });
+                let pair = server.mint(issuer, KeyAlgorithm::EcdsaP256, NOW, &mut Counting(0))?;
+                Some(STANDARD.encode(&*pair))
+            }
             _ => None,
         })
     }
 
     fn is_current(&self, fill: &Fill, live: &str) -> anyhow::Result<Option<bool>> {
+        if let Fill::Serving { ca, common_name, names } = fill {
+            let server = Server { common_name, names };
+            let pair = STANDARD.decode(live)?;
+            return Ok(Some(server.is_served_by(&pair, self.bundle.authority(*ca).unwrap(), NOW)));
+        }
         let Some(plain) = self.plain(fill)? else { return Ok(None) };
         let stored = STANDARD.decode(live)?;
         Ok(Some(seal::unseal(self.key(), &stored).is_ok_and(|bytes| *bytes == plain)))
@@ -163,7 +181,7 @@ impl Stage {
             hosts.insert(node.name.clone(), Arc::new(host));
         }
         let etcd = etcd::Fake::with_voters(&["cp1"]);
-        Self { hosts, api, etcd, clock: Manual::new(datetime!(2026-05-01 12:00 UTC)) }
+        Self { hosts, api, etcd, clock: Manual::new(NOW) }
     }
 
     /// What earlier runs have installed.

@@ -3,6 +3,9 @@
 mod approve;
 mod check_expiration;
 mod generate_csr;
+mod own;
+mod renew;
+mod restart;
 mod verdicts;
 
 use crate::cli::error::CliError;
@@ -27,6 +30,7 @@ enum CertsSub {
     Approve(approve::ApproveArgs),
     CheckExpiration(check_expiration::CheckExpirationArgs),
     GenerateCsr(generate_csr::GenerateCsrArgs),
+    Renew(renew::RenewArgs),
     /// Print a fresh key for encrypting uploaded certificates
     #[command(after_help = "Examples:\n  kubewright certs certificate-key")]
     CertificateKey,
@@ -41,6 +45,7 @@ pub(super) fn run(command: &CertsCommand, settings: &Settings) -> Result<Exit, C
         CertsSub::Approve(args) => approve::run(args, settings),
         CertsSub::CheckExpiration(args) => check_expiration::run(args, settings),
         CertsSub::GenerateCsr(args) => generate_csr::run(args, settings),
+        CertsSub::Renew(args) => renew::run(args, settings),
         CertsSub::CertificateKey => {
             let key = random::certificate_key(&mut SystemRandom);
             output::data(&format!("{}\n", key.expose()));

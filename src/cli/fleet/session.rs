@@ -48,6 +48,7 @@ use crate::kube::images;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::Options;
+use crate::phase::build;
 use crate::phase::growth;
 use crate::phase::join::KUBELET_KUBECONFIG;
 use crate::phase::select::Selected;
@@ -309,6 +310,14 @@ impl FleetSession {
         growth::plan(&context, selected, &ours.collect()).or_exit(Exit::Configuration)
     }
 
+    /// The plan of phases that go through the API alone: who founds or joins plays no part in it. Pure.
+    ///
+    /// # Errors
+    /// The configuration cannot be rendered.
+    pub(in crate::cli) fn plan_as_listed(&self, selected: &[Selected]) -> Result<Plan, CliError> {
+        build::plan(&self.context(&BTreeSet::new()), selected).or_exit(Exit::Configuration)
+    }
+
     fn context<'a>(&'a self, nothing: &'a BTreeSet<String>) -> Context<'a> {
         Context {
             cluster: &self.cluster,
@@ -395,6 +404,17 @@ impl FleetSession {
         let unfit = if options.dry_run { BTreeMap::new() } else { self.record_baselines() };
         let options = apply::Options { unfit, ..options.clone() };
         self.carry_out(plan, resolver, &options, &self.hosts, events)
+    }
+
+    /// The same for a plan that changes no host, so that nothing needs to be known of how hosts were before.
+    pub(in crate::cli) fn execute_through_api(
+        &self,
+        plan: &Plan,
+        resolver: &Resolver<'_>,
+        options: &apply::Options,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Report {
+        self.carry_out(plan, resolver, options, &self.hosts, events)
     }
 
     /// Looks what a plan would do, and what there is now.

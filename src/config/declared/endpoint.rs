@@ -154,7 +154,7 @@ impl Endpoint {
     }
 
     /// The virtual addresses that can be read, `host` first where it is one.
-    fn virtual_addresses(&self) -> Vec<IpAddr> {
+    pub(super) fn virtual_addresses(&self) -> Vec<IpAddr> {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for text in std::iter::once(&self.host).chain(&self.addresses) {
             addresses.extend(name::parse_ip(text).filter(|address| !addresses.contains(address)));

@@ -1,7 +1,6 @@
-//! `spec.network` and `spec.addons`: what is said there, what is meant where nothing is said, and what cannot be.
+//! `spec.network`: what is said there, what is meant where nothing is said, and what cannot be.
 
 use super::KIND;
-use crate::cluster::Addon as AddonModel;
 use crate::cluster::Cni as CniModel;
 use crate::cluster::Networking;
 use crate::cluster::Node;
@@ -22,6 +21,8 @@ use crate::cluster::cni::ManifestFrom;
 use crate::cluster::cni::Peer;
 use crate::cluster::kubeadm::ClusterConfiguration;
 use crate::cluster::site::CniProvider;
+use crate::config::declared::manifest::Manifest;
+use crate::config::declared::manifest::some;
 use crate::config::documents::Object;
 use crate::config::name;
 use crate::config::path::Path;
@@ -132,32 +133,11 @@ enum RoutingWord {
     Native,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Manifest {
-    file: Option<String>,
-    url: Option<String>,
-    sha256: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Addons {
-    manifests: Vec<Addon>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Addon {
-    name: String,
-    sources: Vec<Manifest>,
-}
-
-fn some(text: Option<&String>) -> Option<String> {
-    text.cloned().filter(|text| !text.is_empty())
-}
-
 impl Network {
+    pub(super) fn provider(&self) -> CniProvider {
+        self.cni.provider
+    }
+
     /// What the part means for these nodes.
     pub(super) fn meaning(
         &self,
@@ -565,91 +545,3 @@ fn pinned(file: &str, version: &semver::Version) -> Option<&'static str> {
     let version = version.to_string();
     CALICO_MANIFESTS.iter().find(|row| row.0 == file && row.1 == version).map(|row| row.2)
 }
-
-impl Manifest {
-    fn meaning(&self) -> Option<ManifestModel> {
-        let from = match (some(self.url.as_ref()), some(self.file.as_ref())) {
-            (Some(url), _) => ManifestFrom::Url(url),
-            (None, Some(file)) => ManifestFrom::File(file),
-            (None, None) => return None,
-        };
-        Some(ManifestModel::new(from, some(self.sha256.as_ref()).map(|text| text.to_lowercase())))
-    }
-
-    fn validate(&self, report: &mut Report, path: &Path) {
-        let digest = some(self.sha256.as_ref());
-        match (some(self.file.as_ref()), some(self.url.as_ref())) {
-            (None, None) => {
-                report.missing(path, "neither file nor url is set", "file: PATH, or url: … with its sha256");
-            }
-            (Some(_), Some(_)) => {
-                report.error(path, "file and url cannot both be set").hint("keep one of them");
-            }
-            (None, Some(url)) => {
-                super::prepare::url(report, &url, &path.key("url"));
-                if digest.is_none() {
-                    report.missing(
-                        &path.key("sha256"),
-                        "a download without a checksum may be anything",
-                        "look at it, and write down what `sha256sum` says",
-                    );
-                }
-            }
-            (Some(_), None) => {}
-        }
-        if let Some(digest) = digest.filter(|text| !is_sha256(text)) {
-            report
-                .error(&path.key("sha256"), format!("`{digest}` is not a SHA-256"))
-                .hint("64 hexadecimal digits, as `sha256sum` prints them");
-        }
-    }
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-impl Addons {
-    pub(super) fn meaning(&self) -> Vec<AddonModel> {
-        let addon = |addon: &Addon| AddonModel {
-            name: addon.name.clone(),
-            manifests: addon.sources.iter().filter_map(Manifest::meaning).collect(),
-        };
-        self.manifests.iter().map(addon).collect()
-    }
-
-    pub(super) fn validate(&self, report: &mut Report) {
-        let list = Path::of(KIND, "spec.addons.manifests");
-        for (index, addon) in self.manifests.iter().enumerate() {
-            let path = list.index(index);
-            let name = &addon.name;
-            if name.is_empty() {
-                report.missing(&path.key("name"), "the add-on has no name", "name: monitoring");
-            } else if !name::is_subdomain(name) || name.contains('.') || name.len() > 50 {
-                report
-                    .error(&path.key("name"), format!("`{name}` cannot be the name of an add-on"))
-                    .hint("lower-case letters, digits and `-`, at most 50");
-            } else if RESERVED.contains(&name.as_str()) {
-                report
-                    .error(
-                        &path.key("name"),
-                        format!("`{name}` is the name of something that is installed otherwise"),
-                    )
-                    .hint("choose another name");
-            } else if self.manifests[..index].iter().any(|earlier| earlier.name == *name) {
-                report
-                    .error(&path.key("name"), format!("the add-on {name} is named twice"))
-                    .hint("put its sources together");
-            }
-            if addon.sources.is_empty() {
-                report.missing(&path.key("sources"), "the add-on has no sources", "sources: [{file: PATH}]");
-            }
-            for (index, manifest) in addon.sources.iter().enumerate() {
-                manifest.validate(report, &path.key("sources").index(index));
-            }
-        }
-    }
-}
-
-/// Names under which this program keeps what it installs itself.
-const RESERVED: [&str; 2] = ["cni", "coredns"];

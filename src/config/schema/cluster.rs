@@ -3,10 +3,10 @@
 use crate::config::schema::Schema;
 use crate::config::schema::Shape;
 use crate::config::schema::TEXT_MAP;
+use crate::config::schema::addons::ADDONS;
 use crate::config::schema::core::TAINT_EFFECTS;
 use crate::config::schema::endpoint::ENDPOINT;
 use crate::config::schema::field;
-use crate::config::schema::network::ADDONS;
 use crate::config::schema::network::NETWORK;
 use crate::config::schema::prepare::ARTIFACTS;
 use crate::config::schema::prepare::PREPARE;

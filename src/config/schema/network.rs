@@ -1,4 +1,4 @@
-//! The parts of the `Cluster` document about the pod network and add-ons.
+//! The part of the `Cluster` document about the pod network.
 
 use crate::config::schema::PORT;
 use crate::config::schema::Schema;
@@ -82,7 +82,7 @@ static CILIUM: Schema = Schema {
     ],
 };
 
-static MANIFEST: Schema = Schema {
+pub(super) static MANIFEST: Schema = Schema {
     name: "Manifest",
     fields: &[
         field("file", Shape::Text, "path on this machine"),
@@ -91,17 +91,4 @@ static MANIFEST: Schema = Schema {
     ],
 };
 
-const MANIFESTS: Shape = Shape::List(&Shape::Object(&MANIFEST));
-
-pub(super) static ADDONS: Schema = Schema {
-    name: "Addons",
-    fields: &[field("manifests", Shape::List(&Shape::Object(&ADDON)), "objects of your own, by name")],
-};
-
-static ADDON: Schema = Schema {
-    name: "Addon",
-    fields: &[
-        field("name", Shape::Text, "they come under this name, and go under it"),
-        field("sources", MANIFESTS, "files and downloads, applied in this order"),
-    ],
-};
+pub(super) const MANIFESTS: Shape = Shape::List(&Shape::Object(&MANIFEST));

@@ -1,4 +1,5 @@
-# One question after the other; see agent.sh. Only what perl-base has.
+# One question after the other; a line for each: NUMBER udp|tcp ADDRESS PORT and the bytes in
+# hexadecimal. Says `NUMBER answer HEX`, or `NUMBER trouble WHY`. Only what perl-base has.
 use strict;
 use Socket;
 

@@ -1,4 +1,4 @@
-# One question after the other; see agent.sh. For Python 3.6 and later.
+# One question after the other; as the other program of this folder. For Python 3.6 and later.
 import binascii, socket, sys
 
 def ask(kind, host, port, question):

@@ -1,12 +1,15 @@
 //! Questions to servers as a host, or a pod on it, would ask them: bytes to an address, and the bytes that come back.
 
+use crate::facts::tool;
+use crate::facts::tool::Program;
 use crate::host::Command;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-const SCRIPT: &str = include_str!("agent.sh");
+/// One after the other.
+const SCRIPT: &str = "LC_ALL=C\nexport LC_ALL\nwith_tool\n";
 const PERL: &str = include_str!("agent.pl");
 const PYTHON: &str = include_str!("agent.py");
 /// What one question may take, with room for a busy host.
@@ -48,12 +51,10 @@ pub fn command(questions: &[Question]) -> Command {
         let Question { transport, server, port, .. } = question;
         let _ = writeln!(orders, "{number} {} {server} {port} {hex}", transport.as_str());
     }
-    let mut script = String::new();
-    for (name, value) in [("orders", orders.as_str()), ("perl_agent", PERL), ("python_agent", PYTHON)] {
-        let _ = writeln!(script, "{name}='{}'", value.replace('\'', r"'\''"));
-    }
+    let program = Program { perl: PERL, python: PYTHON, input: &orders };
+    let script = tool::script(program, &[], SCRIPT);
     let limit = LIMIT_EACH.saturating_mul(u32::try_from(questions.len()).unwrap_or(u32::MAX)).max(LIMIT_EACH);
-    Command::query("sh").arg("-s").stdin(script + SCRIPT).timeout(limit)
+    Command::query("sh").arg("-s").stdin(script).timeout(limit)
 }
 
 /// What came back, by the number of the question: bytes, or why there are none.

@@ -1,8 +1,9 @@
 //! The commands that make a host listen, try and tell.
 
 use crate::facts::links::wire::Order;
+use crate::facts::tool;
+use crate::facts::tool::Program;
 use crate::host::Command;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 const SCRIPT: &str = include_str!("agent.sh");
@@ -13,15 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One step on a host. It leaves nothing behind: a listener ends by itself, and sooner when it is collected.
 pub(super) fn command(order: &Order) -> Command {
-    let variables = [
-        ("config", order.text()),
-        ("perl_agent", PERL.to_owned()),
-        ("python_agent", PYTHON.to_owned()),
-        ("vip", order.vip.map(|(_, vip)| vip.to_string()).unwrap_or_default()),
-    ];
-    let mut script = String::new();
-    for (name, value) in variables {
-        let _ = writeln!(script, "{name}='{}'", value.replace('\'', r"'\''"));
-    }
-    Command::query("sh").arg("-s").stdin(script + SCRIPT).timeout(TIMEOUT)
+    let vip = order.vip.map(|(_, vip)| vip.to_string()).unwrap_or_default();
+    let program = Program { perl: PERL, python: PYTHON, input: &order.text() };
+    let script = tool::script(program, &[("vip", &vip)], SCRIPT);
+    Command::query("sh").arg("-s").stdin(script).timeout(TIMEOUT)
 }

@@ -22,6 +22,8 @@ pub(super) enum Subject<'a> {
     User(&'a str),
     /// Of the namespace `kube-system`.
     ServiceAccount(&'a str),
+    /// Of this namespace.
+    AccountOf(&'a str, &'a str),
 }
 
 impl Subject<'_> {
@@ -29,8 +31,9 @@ impl Subject<'_> {
         match self {
             Self::Group(name) => json!({"kind": "Group", "name": name}),
             Self::User(name) => json!({"kind": "User", "name": name}),
-            Self::ServiceAccount(name) => {
-                json!({"kind": "ServiceAccount", "name": name, "namespace": super::KUBE_SYSTEM})
+            Self::ServiceAccount(name) => Self::AccountOf(super::KUBE_SYSTEM, name).value(),
+            Self::AccountOf(namespace, name) => {
+                json!({"kind": "ServiceAccount", "name": name, "namespace": namespace})
             }
         }
     }
@@ -78,11 +81,62 @@ pub(super) fn reader(
 }
 
 pub(super) fn service_account(name: &str) -> Object {
+    account(super::KUBE_SYSTEM, name)
+}
+
+pub(super) fn account(namespace: &str, name: &str) -> Object {
     Object::plain(json!({
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": {"name": name, "namespace": super::KUBE_SYSTEM},
+        "metadata": {"name": name, "namespace": namespace},
     }))
+}
+
+pub(super) fn role(namespace: &str, name: &str, rules: &Value) -> Object {
+    Object::plain(json!({
+        "apiVersion": RBAC_V1,
+        "kind": "Role",
+        "metadata": {"name": name, "namespace": namespace},
+        "rules": rules,
+    }))
+}
+
+pub(super) fn role_binding(namespace: &str, name: &str, role: &str, subject: Subject) -> Object {
+    Object::plain(json!({
+        "apiVersion": RBAC_V1,
+        "kind": "RoleBinding",
+        "metadata": {"name": name, "namespace": namespace},
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": role},
+        "subjects": [subject.value()],
+    }))
+}
+
+pub(super) fn plain_namespace(name: &str) -> Object {
+    Object::plain(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+}
+
+/// A namespace, and what its pods may be (`privileged`, `baseline` or `restricted`).
+pub(super) fn namespace(name: &str, level: &str) -> Object {
+    let mut namespace = plain_namespace(name);
+    namespace.value["metadata"]["labels"] = json!({"pod-security.kubernetes.io/enforce": level});
+    namespace
+}
+
+/// What a container is kept from that needs nothing of the host.
+pub(super) fn confined(user: u32) -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": true,
+        "runAsNonRoot": true,
+        "runAsUser": user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
+}
+
+/// A cluster may have no other nodes.
+pub(super) fn tolerates_control_planes() -> Value {
+    json!([{"key": super::node::CONTROL_PLANE_LABEL, "operator": "Exists", "effect": "NoSchedule"}])
 }
 
 pub(super) fn config_map(namespace: &str, name: &str, data: &Value) -> Value {

@@ -11,6 +11,7 @@ use crate::cluster::cni::Encapsulation;
 use crate::cluster::cni::FLANNEL_VXLAN_PORT;
 use crate::kube::objects::flannel;
 use crate::kube::objects::foreign;
+use crate::kube::objects::foreign::DEFAULT_NAMESPACE;
 use ipnet::IpNet;
 use serde_json::Value;
 use serde_json::json;
@@ -43,7 +44,7 @@ struct Foreign<'a> {
 /// The manifest lacks what is to be changed.
 pub fn calico(cluster: &Cluster, calico: &Calico) -> Result<Vec<Value>, ManifestError> {
     let mut foreign = Foreign {
-        objects: foreign::placed(&calico.manifest.objects, calico.registry.as_deref()),
+        objects: foreign::placed(&calico.manifest.objects, DEFAULT_NAMESPACE, calico.registry.as_deref()),
         manifest: calico.manifest.name(),
         project: "Calico",
         version: calico.version.to_string(),
@@ -73,7 +74,7 @@ pub fn calico(cluster: &Cluster, calico: &Calico) -> Result<Vec<Value>, Manifest
 /// As for [`calico`].
 pub fn canal(cluster: &Cluster, canal: &Canal) -> Result<Vec<Value>, ManifestError> {
     let mut foreign = Foreign {
-        objects: foreign::placed(&canal.manifest.objects, canal.registry.as_deref()),
+        objects: foreign::placed(&canal.manifest.objects, DEFAULT_NAMESPACE, canal.registry.as_deref()),
         manifest: canal.manifest.name(),
         project: "canal",
         version: canal.version.to_string(),

@@ -1,12 +1,15 @@
 //! The cluster's name service.
 
 use crate::cluster::Cluster;
+use crate::cluster::addon::Coredns;
+use crate::facts::addons::COREFILE_ANNOTATION;
 use crate::kube::DocumentError;
 use crate::kube::images;
 use crate::kube::objects::KUBE_SYSTEM;
 use crate::kube::objects::build::Subject;
 use crate::kube::objects::build::cluster_role;
 use crate::kube::objects::build::cluster_role_binding;
+use crate::kube::objects::build::component_config_hash;
 use crate::kube::objects::build::config_map;
 use crate::kube::objects::build::service_account;
 use crate::kube::patch;
@@ -15,6 +18,7 @@ use crate::plan::Object;
 use crate::template;
 use serde_json::Value;
 use serde_json::json;
+use std::net::IpAddr;
 
 /// How many pods a new cluster starts with; an existing Deployment keeps its own number.
 pub const DEFAULT_REPLICAS: u32 = 2;
@@ -35,7 +39,7 @@ pub fn objects(cluster: &Cluster, replicas: u32) -> Result<Vec<Object>, Document
         read("discovery.k8s.io", &["endpointslices"]),
     ]);
     Ok(vec![
-        Object::plain(config_map(KUBE_SYSTEM, NAME, &json!({ "Corefile": corefile }))),
+        Object::plain(configuration(cluster, &corefile)),
         cluster_role(ROLE, &rules),
         cluster_role_binding(ROLE, ROLE, Subject::ServiceAccount(NAME)),
         service_account(NAME),
@@ -44,10 +48,42 @@ pub fn objects(cluster: &Cluster, replicas: u32) -> Result<Vec<Object>, Document
     ])
 }
 
-/// The stock configuration for this cluster; one that an operator changed is theirs to keep.
+/// The configuration for this cluster; one that an operator changed in the cluster is theirs to keep.
 pub fn corefile(cluster: &Cluster) -> Result<String, DocumentError> {
-    let values = json!({"dns_domain": cluster.networking.dns_domain});
+    rendered(cluster, &cluster.site.coredns)
+}
+
+/// kubeadm's.
+pub fn stock(cluster: &Cluster) -> Result<String, DocumentError> {
+    rendered(cluster, &Coredns::default())
+}
+
+/// By which a Corefile of ours is known again.
+pub fn mark(corefile: &str) -> String {
+    component_config_hash(&[("Corefile".to_owned(), corefile.into())].into_iter().collect())
+}
+
+fn rendered(cluster: &Cluster, options: &Coredns) -> Result<String, DocumentError> {
+    let host =
+        |(address, names): &(IpAddr, Vec<String>)| json!({"address": address, "names": names.join(" ")});
+    let forward =
+        if options.forward.is_empty() { "/etc/resolv.conf".to_owned() } else { options.forward.join(" ") };
+    let values = json!({
+        "dns_domain": cluster.networking.dns_domain,
+        "extra": options.extra.as_deref().map(str::trim_end),
+        "forward": forward,
+        "hosts": options.hosts.iter().map(host).collect::<Vec<Value>>(),
+    });
     Ok(template::render("addons/coredns/Corefile", &values)?)
+}
+
+/// kubeadm's own carries no mark, since everybody knows it.
+fn configuration(cluster: &Cluster, corefile: &str) -> Value {
+    let mut map = config_map(KUBE_SYSTEM, NAME, &json!({ "Corefile": corefile }));
+    if cluster.site.coredns.changes_corefile() {
+        map["metadata"]["annotations"] = json!({COREFILE_ANNOTATION: mark(corefile)});
+    }
+    map
 }
 
 fn deployment(cluster: &Cluster, replicas: u32) -> Value {

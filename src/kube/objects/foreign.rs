@@ -31,16 +31,17 @@ const CLUSTER_WIDE: [&str; 24] = [
     "VolumeAttributesClass",
 ];
 
+/// Where kubectl puts what says no namespace.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
 /// The objects, each in its namespace, with images from another registry where one is named. What says no namespace is in
-/// `default`, as for kubectl; of kinds that only definitions know the server decides. What only a server writes is left
-/// out.
-pub fn placed(objects: &[Value], registry: Option<&str>) -> Vec<Value> {
+/// `namespace`; of kinds that only definitions know, those of the same objects say whether there is one, and else the
+/// server decides. What only a server writes is left out.
+pub fn placed(objects: &[Value], namespace: &str, registry: Option<&str>) -> Vec<Value> {
     let place = |object: &Value| {
         let mut object = object.clone();
-        let of_server = object["apiVersion"].as_str().is_some_and(is_built_in);
-        let kind = object["kind"].as_str().unwrap_or_default();
-        if of_server && !CLUSTER_WIDE.contains(&kind) && object["metadata"]["namespace"].is_null() {
-            object["metadata"]["namespace"] = "default".into();
+        if object["metadata"]["namespace"].is_null() && is_namespaced(&object, objects) {
+            object["metadata"]["namespace"] = namespace.into();
         }
         if let Some(metadata) = object["metadata"].as_object_mut() {
             for field in ["creationTimestamp", "managedFields", "resourceVersion", "uid", "generation"] {
@@ -54,6 +55,20 @@ pub fn placed(objects: &[Value], registry: Option<&str>) -> Vec<Value> {
         object
     };
     objects.iter().map(place).collect()
+}
+
+fn is_namespaced(object: &Value, objects: &[Value]) -> bool {
+    let (api_version, kind) = (object["apiVersion"].as_str().unwrap_or_default(), &object["kind"]);
+    if is_built_in(api_version) {
+        return !CLUSTER_WIDE.contains(&kind.as_str().unwrap_or_default());
+    }
+    let group = api_version.split('/').next().unwrap_or_default();
+    let defines = |one: &&Value| {
+        one["kind"] == "CustomResourceDefinition"
+            && one["spec"]["group"] == group
+            && one["spec"]["names"]["kind"] == *kind
+    };
+    objects.iter().find(defines).is_some_and(|definition| definition["spec"]["scope"] == "Namespaced")
 }
 
 /// Groups without a dot, and those of Kubernetes itself.
@@ -135,8 +150,21 @@ mod tests {
             ("rbac.authorization.k8s.io/v1", "ClusterRole", None),
             ("metallb.io/v1beta1", "IPAddressPool", None),
         ] {
-            let placed = placed(&[object(api_version, kind)], None);
+            let placed = placed(&[object(api_version, kind)], DEFAULT_NAMESPACE, None);
             assert_eq!(placed[0]["metadata"]["namespace"].as_str(), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_definition_says_whether_its_kind_has_a_namespace() {
+        let definition = |scope: &str| {
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "a.example.com"}, "spec": {"group": "example.com", "names": {"kind": "A"}, "scope": scope}})
+        };
+        let object = json!({"apiVersion": "example.com/v1", "kind": "A", "metadata": {"name": "x"}});
+        for (scope, expected) in [("Namespaced", Some("n")), ("Cluster", None)] {
+            let placed = placed(&[definition(scope), object.clone()], "n", None);
+            assert_eq!(placed[1]["metadata"]["namespace"].as_str(), expected, "{scope}");
         }
     }
 
@@ -150,7 +178,7 @@ mod tests {
             "spec": {"template": {"spec": pod}}}),
         ];
         assert_eq!(
-            images(&placed(&objects, Some("r.example/m"))),
+            images(&placed(&objects, DEFAULT_NAMESPACE, Some("r.example/m"))),
             [
                 "r.example/m/a/b:1",
                 "r.example/m/library/busybox",
@@ -158,6 +186,6 @@ mod tests {
                 "r.example/m/rancher/d:2"
             ]
         );
-        assert_eq!(placed(&objects, None), objects);
+        assert_eq!(placed(&objects, DEFAULT_NAMESPACE, None), objects);
     }
 }

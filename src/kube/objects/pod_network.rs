@@ -7,6 +7,7 @@ use crate::kube::objects::calico;
 use crate::kube::objects::calico::ManifestError;
 use crate::kube::objects::flannel;
 use crate::kube::objects::foreign;
+use crate::kube::objects::foreign::DEFAULT_NAMESPACE;
 use serde_json::Value;
 
 /// What the pod network consists of in the cluster; `None` where it has no objects, or somebody else's.
@@ -24,10 +25,11 @@ pub fn objects(cluster: &Cluster) -> Result<Option<Vec<Value>>, ManifestError> {
                 CiliumSource::Chart { rendered, .. } => rendered,
                 CiliumSource::Manifest(manifest) => &manifest.objects,
             };
-            foreign::placed(objects, cilium.registry.as_deref())
+            foreign::placed(objects, DEFAULT_NAMESPACE, cilium.registry.as_deref())
         }
-        Cni::Custom(manifests) => {
-            manifests.iter().flat_map(|manifest| foreign::placed(&manifest.objects, None)).collect()
-        }
+        Cni::Custom(manifests) => manifests
+            .iter()
+            .flat_map(|manifest| foreign::placed(&manifest.objects, DEFAULT_NAMESPACE, None))
+            .collect(),
     }))
 }

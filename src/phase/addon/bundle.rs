@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 const DEFINITION: &str = "CustomResourceDefinition";
 /// The server takes up a definition within a second or two.
 const ESTABLISHED: GoDuration = GoDuration::from_mins(1);
+/// The API server looks every half minute, or when something changes.
+const SERVED: GoDuration = GoDuration::from_mins(2);
 /// Images come over the network meanwhile.
 const ROLLED_OUT: GoDuration = GoDuration::from_mins(10);
 /// What runs pods that are waited for.
@@ -29,16 +31,18 @@ const RUNS_PODS: [&str; 3] = ["DaemonSet", "Deployment", "StatefulSet"];
 pub struct Bundle {
     pub name: String,
     /// In the order in which their author wants them.
-    pub objects: Vec<Value>,
+    pub objects: Vec<Object>,
+    /// What can only be written when the others run.
+    pub afterwards: Vec<Object>,
     /// Why it is there.
     pub reason: String,
 }
 
 impl Bundle {
     /// Namespaces, then definitions of kinds, then everything else as it comes.
-    fn sorted(&self) -> Vec<&Value> {
-        let mut sorted: Vec<&Value> = self.objects.iter().collect();
-        sorted.sort_by_key(|object| match object["kind"].as_str() {
+    fn sorted(&self) -> Vec<&Object> {
+        let mut sorted: Vec<&Object> = self.objects.iter().collect();
+        sorted.sort_by_key(|object| match object.value["kind"].as_str() {
             Some("Namespace") => 0,
             Some(DEFINITION) => 1,
             _ => 2,
@@ -48,7 +52,8 @@ impl Bundle {
 
     /// Its members, in the order in which they are applied.
     pub fn members(&self) -> Vec<ObjectRef> {
-        self.sorted().into_iter().map(ObjectRef::of).collect()
+        let all = self.sorted().into_iter().chain(&self.afterwards);
+        all.map(|object| ObjectRef::of(&object.value)).collect()
     }
 
     /// Plans it. What belonged to it before stays noted until it is gone.
@@ -63,22 +68,27 @@ impl Bundle {
         members.extend(before.into_iter().filter(|member| !known.contains(member)));
         let noted = "what belongs to the add-on is noted before it is there, so that it can go again";
         let mut drafts = vec![server_side(inventory::object(&self.name, &members), noted)];
-        let sorted = self.sorted();
-        let (first, rest): (Vec<&Value>, Vec<&Value>) = sorted
-            .into_iter()
-            .partition(|object| ["Namespace", DEFINITION].map(Value::from).contains(&object["kind"]));
+        let is_first =
+            |object: &&Object| ["Namespace", DEFINITION].map(Value::from).contains(&object.value["kind"]);
+        let (first, rest): (Vec<&Object>, Vec<&Object>) = self.sorted().into_iter().partition(is_first);
         drafts.extend(first.iter().map(|object| self.applied(object)));
-        let definitions = first.iter().filter(|object| object["kind"] == DEFINITION);
-        drafts.extend(definitions.map(|object| established(object)));
+        let definitions = first.iter().filter(|object| object.value["kind"] == DEFINITION);
+        drafts.extend(definitions.map(|object| established(&object.value)));
         drafts.extend(rest.iter().map(|object| self.applied(object)));
-        drafts.extend(rest.iter().filter(|object| runs_pods(object)).map(|object| rolled_out(object)));
+        drafts.extend(
+            rest.iter().filter(|object| runs_pods(&object.value)).map(|object| rolled_out(&object.value)),
+        );
+        drafts.extend(
+            rest.iter().filter(|object| is_served(&object.value)).map(|object| served(&object.value)),
+        );
+        drafts.extend(self.afterwards.iter().map(|object| self.applied(object)));
         Ok(drafts)
     }
 
     fn check(&self) -> anyhow::Result<()> {
         let mut seen = BTreeSet::new();
-        for object in &self.objects {
-            let name = ObjectRef::of(object);
+        for object in self.objects.iter().chain(&self.afterwards) {
+            let name = ObjectRef::of(&object.value);
             if seen.contains(&name) {
                 bail!("{name} is twice in the add-on {}; leave out one of them", self.name);
             }
@@ -87,9 +97,10 @@ impl Bundle {
         Ok(())
     }
 
-    fn applied(&self, object: &Value) -> Draft {
-        let object = inventory::marked(object.clone(), &self.name);
-        server_side(Object::plain(object), &self.reason)
+    fn applied(&self, object: &Object) -> Draft {
+        let mut object = object.clone();
+        inventory::mark(&mut object.value, &self.name);
+        server_side(object, &self.reason)
     }
 }
 
@@ -120,6 +131,25 @@ fn established(definition: &Value) -> Draft {
 
 fn runs_pods(object: &Value) -> bool {
     object["apiVersion"] == "apps/v1" && object["kind"].as_str().is_some_and(|kind| RUNS_PODS.contains(&kind))
+}
+
+/// A group of the API that pods answer for.
+fn is_served(object: &Value) -> bool {
+    object["kind"] == "APIService" && object["spec"]["service"].is_object()
+}
+
+fn served(object: &Value) -> Draft {
+    let name = ObjectRef::of(object).name;
+    Draft::new(
+        format!("{name} available"),
+        "the API server hands on what is asked of it, and gets answers",
+        Action::Wait(Wait {
+            probe: Probe::Available { service: name.clone(), identity: Identity::Admin },
+            limit: SERVED,
+            advice: vec![format!("kubectl describe apiservice {name}")],
+            container: None,
+        }),
+    )
 }
 
 fn rolled_out(object: &Value) -> Draft {

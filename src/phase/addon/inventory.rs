@@ -48,12 +48,11 @@ pub(super) fn member(line: &str) -> Option<ObjectRef> {
 }
 
 /// Marks an object as a member, for whoever looks at it.
-pub(super) fn marked(mut object: Value, addon: &str) -> Value {
+pub(super) fn mark(object: &mut Value, addon: &str) {
     if !object["metadata"]["labels"].is_object() {
         object["metadata"]["labels"] = json!({});
     }
     object["metadata"]["labels"][ADDON_LABEL] = addon.into();
-    object
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::bundle::Bundle;
 use super::bundle::before;
 use super::bundle::server_side;
 use super::inventory;
-use crate::facts::ClusterFacts;
+use crate::phase::Context;
 use crate::phase::Draft;
 use crate::plan::Action;
 use crate::plan::DeleteSpec;
@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 const STAYS: &str = "CustomResourceDefinition";
 
 /// Plans what goes, the last that came first, and the notes as they are to be then.
-pub(super) fn drafts(wanted: &[Bundle], running: &ClusterFacts) -> Vec<Draft> {
+pub(super) fn drafts(cx: &Context<'_>, wanted: &[Bundle]) -> Vec<Draft> {
     let everything: BTreeSet<ObjectRef> = wanted.iter().flat_map(Bundle::members).collect();
     let mut drafts = Vec::new();
-    for installed in &running.addons {
+    for installed in cx.running.addons.iter().filter(|installed| cx.includes_addon(&installed.name)) {
         let bundle = wanted.iter().find(|bundle| bundle.name == installed.name);
         let members = bundle.map(Bundle::members).unwrap_or_default();
-        let there = before(running, &installed.name);
+        let there = before(cx.running, &installed.name);
         let gone: Vec<&ObjectRef> = there.iter().filter(|member| !members.contains(member)).collect();
         if gone.is_empty() && bundle.is_some() {
             continue;

@@ -5,9 +5,12 @@ use super::file;
 use super::rendered;
 use super::run;
 use super::sh;
+use crate::cluster::Addon;
 use crate::cluster::Cluster;
 use crate::cluster::Cni;
 use crate::cluster::Node;
+use crate::cluster::addon::Expose;
+use crate::cluster::addon::What;
 use crate::cluster::cni::Transport;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::prepare::FirewallMode;
@@ -22,6 +25,9 @@ use std::net::IpAddr;
 
 const HOST_POLICY: &str = "/etc/firewalld/policies/kubewright.xml";
 const POD_POLICY: &str = "/etc/firewalld/policies/kubewright-pods.xml";
+
+/// Of its speakers (memberlist).
+const METALLB_PORT: u16 = 7946;
 
 /// What Calico, Cilium and flannel send between hosts, where nobody says which of them it is.
 const USUAL: [(&str, &str); 6] = [
@@ -75,6 +81,7 @@ pub fn openings(cluster: &Cluster, node: &Node) -> Vec<Opening> {
             let others = cluster.nodes.iter().filter(|other| other.becomes_node());
             all.extend(from(others, &port, protocol));
         }
+        all.extend(addons(cluster));
         // Pods talk to the kubelet, to the API and to whatever else serves on their host.
         all.extend(pods(cluster));
     }
@@ -112,6 +119,22 @@ fn pod_network(cni: &Cni) -> Vec<(String, &'static str)> {
         Transport::IpInIp => (String::new(), "ipip"),
     };
     needed.into_iter().chain(others).map(opening).collect()
+}
+
+/// What add-ons are come to for: an ingress on ports of the host, and `MetalLB` among nodes, which agree on who answers.
+fn addons(cluster: &Cluster) -> Vec<Opening> {
+    let opening = |addon: &Addon| match &addon.what {
+        What::Ingress(ingress) if ingress.expose == Expose::Host => {
+            ["80", "443"].map(|port| anybody(port, "tcp")).to_vec()
+        }
+        What::Metallb(_) => {
+            let nodes = || cluster.nodes.iter().filter(|node| node.becomes_node());
+            let both = ["tcp", "udp"].map(|protocol| from(nodes(), &METALLB_PORT.to_string(), protocol));
+            both.concat()
+        }
+        _ => Vec::new(),
+    };
+    cluster.site.addons.iter().flat_map(opening).collect()
 }
 
 fn anybody(port: &str, protocol: &'static str) -> Opening {

@@ -26,7 +26,10 @@ const SELINUX_FILE: &str = "/etc/selinux/config";
 /// What a host's parameters must at least be: each pod's processes watch files.
 const AT_LEAST: [(&str, u64); 2] =
     [("fs.inotify.max_user_instances", 512), ("fs.inotify.max_user_watches", 524_288)];
-const MODULES: [&str; 2] = ["overlay", "br_netfilter"];
+const OVERLAY: &str = "overlay";
+const BR_NETFILTER: &str = "br_netfilter";
+/// Of kube-proxy in the mode ipvs: the balancing itself, and its ways to choose a pod.
+const IPVS: [&str; 5] = ["ip_vs", "ip_vs_rr", "ip_vs_sh", "ip_vs_wrr", "nf_conntrack"];
 const BRIDGE: [&str; 2] = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
 const FORWARD_4: [&str; 1] = ["net.ipv4.ip_forward"];
 const FORWARD_6: [&str; 2] = ["net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding"];
@@ -39,9 +42,15 @@ impl Preparing<'_> {
             return Vec::new();
         }
         let mut steps = Vec::new();
-        let (wanted, reason) = self.wanted_modules();
+        let wanted = self.wanted_modules();
+        let reason = "the container runtime, kube-proxy and the pod network need them, also after a restart";
+        let reason = if self.node.becomes_node() {
+            reason
+        } else {
+            "the container runtime needs it, also after a restart"
+        };
         if wanted.iter().any(|name| !modules.persistent.contains(*name)) {
-            let text = rendered("etc/modules-load.d/kubewright.conf", &Modules { modules: wanted });
+            let text = rendered("etc/modules-load.d/kubewright.conf", &Modules { modules: &wanted });
             steps.push(self.step(
                 "modules",
                 "kernel modules at every start",
@@ -65,14 +74,17 @@ impl Preparing<'_> {
         steps
     }
 
-    fn wanted_modules(&self) -> (&'static [&'static str], &'static str) {
+    /// A kernel loads most of them by itself when somebody asks for what they do, unless that is forbidden or too late.
+    fn wanted_modules(&self) -> Vec<&'static str> {
+        let mut modules = vec![OVERLAY];
         if self.node.becomes_node() {
-            let reason =
-                "the container runtime needs overlay, kube-proxy needs br_netfilter, also after a restart";
-            (&MODULES, reason)
-        } else {
-            (&MODULES[..1], "the container runtime needs overlay, also after a restart")
+            modules.push(BR_NETFILTER);
+            modules.extend(self.cluster.site.cni.modules());
+            let ipvs =
+                self.cluster.kube_proxy.value["mode"] == "ipvs" && !self.cluster.configuration.proxy.disabled;
+            modules.extend(IPVS.iter().filter(|_| ipvs));
         }
+        modules
     }
 
     pub(super) fn sysctls(&self) -> Vec<Step> {

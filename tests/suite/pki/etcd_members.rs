@@ -124,6 +124,43 @@ fn nobody_else_is_let_in(etcd: &Etcd) {
     }
 }
 
+/// A disk that is full.
+struct Full;
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// By its digest, and to etcd's own program.
+fn a_copy_is_whole(client: &Client) {
+    let mut copy = Vec::new();
+    let length = client.snapshot(&mut copy).unwrap();
+    assert_eq!(length, copy.len() as u64);
+    // A page of bbolt, and the digest behind all of them.
+    assert_eq!((copy[16..20].to_vec(), copy.len() % 512), (vec![0xed, 0xda, 0x0c, 0xed], 32));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &copy).unwrap();
+    let status = std::process::Command::new("etcdctl")
+        .env("ETCDCTL_API", "3")
+        .args(["snapshot", "status", "-w", "json"])
+        .arg(file.path())
+        .output();
+    match status {
+        Ok(status) => {
+            let (said, why) =
+                (String::from_utf8_lossy(&status.stdout), String::from_utf8_lossy(&status.stderr));
+            assert!(status.status.success() && said.contains("\"totalSize\""), "{said}{why}");
+        }
+        Err(_) => skip("members_come_to_a_real_etcd_and_go_again (snapshot)", "no etcdctl in PATH"),
+    }
+    let error = client.snapshot(&mut Full).unwrap_err().to_string();
+    assert!(error.contains("the copy cannot be written"), "{error}");
+}
+
 fn members_come_and_go(binary: &Path) {
     let mut etcd = Etcd::start(binary, |_| "etcd/peer");
     etcd.wait_until_healthy(&[0, 1, 2]);
@@ -149,6 +186,7 @@ fn members_come_and_go(binary: &Path) {
     add_and_withdraw(&etcd, &client);
     join_and_leave(&mut etcd, &client);
     one_is_dead(&mut etcd, &client);
+    a_copy_is_whole(&client);
     NAMES[1..].iter().for_each(|name| etcd.kill(name));
     let Err(EtcdError::Unreachable(tried)) = client.member_list() else { panic!("nobody is left") };
     assert!(

@@ -12,6 +12,7 @@ use kubewright::kube::static_pod::RootlessIds;
 use kubewright::kube::static_pod::SigningKeys;
 use kubewright::kube::static_pod::Site;
 use kubewright::kube::yaml;
+use kubewright::pki::CertName;
 use kubewright::plan::Fill;
 use kubewright::plan::Object;
 use kubewright::plan::ObjectRef;
@@ -105,6 +106,10 @@ pub(crate) fn placeholder(fill: &Fill) -> String {
         Fill::Signature { token, .. } => format!("<signature of it by token {token}>"),
         Fill::Encrypted { cert, part, .. } => format!("<{part:?} of {cert}, encrypted>"),
         Fill::EncryptedFile { path } => format!("<{path}, encrypted>"),
+        Fill::Authority { ca, .. } => format!("<certificates of {}>\n", CertName::Ca(*ca)),
+        Fill::Serving { ca, names, .. } => {
+            format!("<certificate and key for {}, signed by {}>", names.join(", "), CertName::Ca(*ca))
+        }
         Fill::UidOf(object) => format!("<uid of {object}>"),
     }
 }

@@ -6,6 +6,7 @@ use kubewright::cluster::Node;
 use kubewright::cluster::Patch;
 use kubewright::cluster::Role;
 use kubewright::cluster::Secret;
+use kubewright::cluster::Site;
 use kubewright::cluster::cni::ManifestFrom;
 use kubewright::cluster::kubeadm::NodeRegistration;
 use kubewright::cluster::node::ImagePullPolicy;
@@ -14,6 +15,7 @@ use kubewright::config::Environment;
 use kubewright::config::File;
 use kubewright::config::JoinOverrides;
 use kubewright::config::Loaded;
+use kubewright::config::LoadedJoin;
 use kubewright::config::Overrides;
 use kubewright::config::Purpose;
 use kubewright::config::Strictness;
@@ -70,7 +72,7 @@ pub(crate) fn patches(folder: &Path) -> Vec<Patch> {
 /// Reads what others wrote and a configuration names: files from its folder, downloads from stand-ins of ours.
 pub(crate) fn manifests(cluster: &mut Cluster, folder: &Path) {
     let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/manifests");
-    let of_addons = cluster.site.addons.iter_mut().flat_map(|addon| addon.manifests.iter_mut());
+    let of_addons = cluster.site.addons.iter_mut().flat_map(|addon| addon.manifests_mut());
     for manifest in cluster.site.cni.manifests_mut().into_iter().chain(of_addons) {
         let path = match &manifest.from {
             ManifestFrom::File(path) => folder.join(path),
@@ -79,6 +81,17 @@ pub(crate) fn manifests(cluster: &mut Cluster, folder: &Path) {
         let text = super::text::read(&path);
         let file = File { name: manifest.name(), bytes: text.as_bytes() };
         manifest.objects = config::manifest::objects(file).unwrap_or_else(|issues| panic!("{issues}"));
+    }
+}
+
+/// Takes what helm would make of a chart from the folder: `rendered-NAME.yaml`.
+pub(crate) fn charts(cluster: &mut Cluster, folder: &Path) {
+    for addon in &mut cluster.site.addons {
+        let path = folder.join(format!("rendered-{}.yaml", addon.name));
+        let Some(chart) = addon.chart_mut() else { continue };
+        let text = super::text::read(&path);
+        let file = File { name: "rendered", bytes: text.as_bytes() };
+        chart.rendered = config::manifest::objects(file).unwrap_or_else(|issues| panic!("{issues}"));
     }
 }
 
@@ -104,13 +117,14 @@ pub(crate) fn node(registration: &NodeRegistration, address: IpAddr, role: Role)
 pub(crate) fn join(cluster: &mut Cluster, name: &str, text: &str) {
     let file = File { name, bytes: text.as_bytes() };
     let read = config::load_join(Some(file), &environment(), &JoinOverrides::default(), Strictness::Strict);
-    let join = read.unwrap_or_else(|issues| panic!("{issues}")).join;
+    let LoadedJoin { join, site, labels, .. } = read.unwrap_or_else(|issues| panic!("{issues}"));
     let (role, address) = match &join.control_plane {
         Some(plane) => (Role::ControlPlane, plane.local_api_endpoint.advertise_address.parse().unwrap()),
         None => (Role::Worker, "198.51.100.31".parse().unwrap()),
     };
     cluster.joining = true;
     cluster.upload_certs = false;
-    cluster.nodes = vec![node(&join.node_registration, address, role)];
+    cluster.nodes = vec![Node { labels, ..node(&join.node_registration, address, role) }];
+    cluster.site = Site { ci_build: cluster.site.ci_build, ..site };
     cluster.timeouts = join.timeouts;
 }

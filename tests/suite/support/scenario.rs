@@ -26,6 +26,7 @@ use kubewright::phase::join::JOIN;
 use kubewright::phase::select;
 use kubewright::phase::select::Selected;
 use kubewright::phase::workflow::CLUSTER;
+use kubewright::phase::workflow::INIT;
 use kubewright::pki::Ca;
 use kubewright::pki::CertName;
 use kubewright::plan::Plan;
@@ -58,6 +59,8 @@ struct Told {
     addons: BTreeMap<String, Vec<String>>,
     /// Voters of the cluster's own etcd, by name; those after a `!` do not answer.
     etcd: Vec<String>,
+    /// The host of the file on which `init` runs, instead of all hosts at once.
+    init_on: Option<String>,
 }
 
 pub(crate) struct Scenario {
@@ -77,6 +80,11 @@ pub(crate) fn all() -> Vec<Scenario> {
     let found: Vec<Scenario> = names().iter().map(|name| Scenario::load(name, None)).collect();
     assert!(found.len() >= 34, "only {} scenarios", found.len());
     found
+}
+
+/// Those that can be planned with either layout: some add-ons go along with one of them only.
+pub(crate) fn of_any_layout() -> Vec<String> {
+    names().into_iter().filter(|name| !name.starts_with("addons-")).collect()
 }
 
 /// The folders under `tests/scenarios`.
@@ -109,11 +117,16 @@ impl Scenario {
             if told.is_file() { serde_yaml::from_str(&text::read(&told)).unwrap() } else { Told::default() };
         cluster.prepare.artifacts.stock = told.stock.clone();
         input::manifests(&mut cluster, &folder);
+        input::charts(&mut cluster, &folder);
         let mut phases = CLUSTER;
         let join = folder.join("join.yaml");
         if join.is_file() {
             phases = JOIN;
             input::join(&mut cluster, &format!("{name}/join.yaml"), &text::read(&join));
+        }
+        if let Some(host) = &told.init_on {
+            phases = INIT;
+            cluster.keep_only(host);
         }
         let options =
             Options { prepare: told.prepare, ttl_token_id: TTL_TOKEN_ID.to_owned(), ..Options::default() };

@@ -100,7 +100,8 @@ fn tested(world: World, well: &dyn Fn(&Node) -> Result<(), String>) -> (Vec<Stri
         parts: &[Part::Holder, Part::Proxy],
         only: None,
         preempt: false,
-        observe: Duration::ZERO,
+        // As long as a busy machine may keep a look waiting.
+        observe: Duration::from_millis(400),
         max_gap: Duration::from_secs(5),
         watch: &watch,
         interrupt: &interrupt,

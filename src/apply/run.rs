@@ -87,6 +87,23 @@ pub(crate) struct Done {
     pub digest: Option<String>,
 }
 
+/// A turn at work. It is given back also when a mistake of ours ends the thread: the others would wait for it for ever,
+/// and nobody would learn of the mistake.
+struct Taken<'t, 'a> {
+    run: &'t Run<'a>,
+    turn: &'t Turn,
+    /// How many of its steps were done, and whether one failed.
+    came: (usize, Option<String>),
+}
+
+impl Drop for Taken<'_, '_> {
+    fn drop(&mut self) {
+        let (done, failed) = std::mem::take(&mut self.came);
+        self.run.board().give_back(self.turn, done, failed);
+        self.run.moved.notify_all();
+    }
+}
+
 impl Done {
     pub(crate) fn new(outcome: Outcome) -> Self {
         Self { outcome, detail: None, diff: None, digest: None }
@@ -167,10 +184,10 @@ impl<'a> Run<'a> {
     fn work(&self) {
         while let Some(turn) = self.next_turn() {
             turn.steps.iter().for_each(|index| self.begin_phase(*index));
-            let (done, failed) = self.perform(&turn);
-            self.board().give_back(&turn, done, failed);
+            let mut taken = Taken { run: self, turn: &turn, came: (0, Some(String::new())) };
+            taken.came = self.perform(&turn);
+            drop(taken);
             self.end_phases();
-            self.moved.notify_all();
         }
         self.moved.notify_all();
     }

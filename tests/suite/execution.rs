@@ -794,3 +794,19 @@ fn what_cannot_be_asked_for_was_not_there() {
     assert_eq!(report.totals().changed, 1, "{:?}", report.failures);
     assert_eq!(stage.receipt("cp1").before("sysctl net.bridge"), Some(Before::Absent));
 }
+
+/// A mistake of ours in one place is told and stops the run; nobody waits for the thread that is gone.
+#[test]
+fn a_mistake_of_ours_keeps_nobody_waiting() {
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stage = Stage::new();
+        let broken = fake("cp1").on_run(&["sysctl", "--load"], |_, _| panic!("a mistake of ours"));
+        stage.hosts.insert("cp1", Arc::new(broken));
+        let steps: Vec<Step> = HOSTS.into_iter().flat_map(on_host).collect();
+        let plan = Plan { steps, order: Order::Paced(Vec::new()), ..Plan::default() };
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.run(&plan)));
+        told.send(ended.is_err()).unwrap();
+    });
+    assert_eq!(heard.recv_timeout(Duration::from_secs(30)), Ok(true));
+}

@@ -42,5 +42,9 @@ bench-lab:
 deny:
     cargo deny check
 
+# Build what a release publishes, into dist/.
+release:
+    release/build
+
 ci:
     .ci/run

@@ -3,6 +3,7 @@
 //! A [`cluster::Cluster`] says what is wanted, [`facts`] say what is, a [`plan::Plan`] says what will be done,
 //! [`host`], [`api`] and [`etcd`] are the seams to the world, and [`report`] tells the operator.
 
+pub mod ansible;
 pub mod api;
 pub mod apply;
 pub mod artifact;
@@ -19,6 +20,7 @@ pub mod fetch;
 pub mod grpc;
 pub mod host;
 pub mod kube;
+pub mod lab;
 pub mod lock;
 pub mod network;
 pub mod phase;

@@ -15,6 +15,7 @@ use crate::config::File;
 use crate::config::Issue;
 use crate::config::Overrides;
 use crate::config::print;
+use crate::config::reference;
 use crate::host::local::Local;
 use crate::kube::images;
 use crate::kube::yaml;
@@ -39,6 +40,8 @@ enum ConfigSub {
     Validate(ValidateArgs),
     /// Rewrite a file of an older version in the current one
     Migrate(MigrateArgs),
+    /// Print every field of every document, as Markdown
+    Reference,
     /// List or pull the images of a configuration
     #[command(subcommand)]
     Images(ImagesSub),
@@ -147,6 +150,10 @@ pub(super) fn run(command: &ConfigCommand, settings: &Settings) -> Result<Exit, 
         ConfigSub::Print(what) => print_defaults(what),
         ConfigSub::Validate(args) => validate(args),
         ConfigSub::Migrate(args) => migrate(args),
+        ConfigSub::Reference => {
+            output::data(&reference::reference());
+            Ok(Exit::Success)
+        }
         ConfigSub::Artifacts(command) => artifacts::run(command, settings),
         ConfigSub::Images(ImagesSub::List(args)) => list_images(args, settings),
         ConfigSub::Images(ImagesSub::Pull(args)) => pull_images(args, settings),

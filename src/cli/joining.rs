@@ -24,6 +24,7 @@ use crate::cluster::Cluster;
 use crate::cluster::Layout;
 use crate::cluster::Node;
 use crate::cluster::Secret;
+use crate::cluster::Site;
 use crate::config;
 use crate::config::Environment;
 use crate::config::LoadedJoin;
@@ -135,6 +136,8 @@ impl Gatherer<'_> {
         let (mut cluster, handed, mut inventory) =
             self.cluster(&host, seen.found, &seen.stored, seen.certificates)?;
         cluster.prepare = self.loaded.prepare.clone();
+        cluster.site = Site { ci_build: cluster.site.ci_build, ..self.loaded.site.clone() };
+        cluster.nodes.iter_mut().for_each(|node| node.labels.clone_from(&self.loaded.labels));
         artifacts::read(&mut cluster.prepare)?;
         if let Some(directory) = &self.loaded.patches_directory {
             cluster.patches = load::read_patches(directory, self.reporter)?;

@@ -426,8 +426,7 @@ fn keep_only(cluster: &mut Cluster, name: &str) -> Result<(), CliError> {
         return Err(error.hint("`kubewright apply -f FILE` sets up all hosts of the file"));
     }
     let names: Vec<String> = cluster.control_planes().map(|node| node.name.clone()).collect();
-    cluster.nodes.retain(|node| node.name == name && node.is_control_plane());
-    if cluster.nodes.is_empty() {
+    if names.iter().all(|control_plane| control_plane != name) {
         let message =
             format!("this host is `{name}`, and the configuration's control planes are {}", names.join(", "));
         let error = CliError::new(Exit::Configuration, anyhow::anyhow!(message));
@@ -435,6 +434,7 @@ fn keep_only(cluster: &mut Cluster, name: &str) -> Result<(), CliError> {
             error.hint("run `init` on one of them, or say with `--node-name` which of them this host is")
         );
     }
+    cluster.keep_only(name);
     Ok(())
 }
 

@@ -23,11 +23,13 @@ mod images;
 mod init;
 mod init_args;
 mod interrupt;
+mod inventory;
 mod join;
 mod join_args;
 mod joining;
 mod journal;
 mod kubeconfig;
+mod lab;
 mod limit;
 mod load;
 mod manifests;
@@ -97,10 +99,12 @@ enum Command {
     Preflight(Box<preflight::PreflightCommand>),
     Config(config::ConfigCommand),
     Certs(certs::CertsCommand),
+    Inventory(inventory::InventoryCommand),
     Journal(journal::JournalCommand),
     Unlock(unlock::UnlockCommand),
     Completions(completions::CompletionsCommand),
     Kubeconfig(kubeconfig::KubeconfigCommand),
+    Lab(lab::LabCommand),
     Token(token::TokenCommand),
     Version(version::VersionCommand),
 }
@@ -160,10 +164,12 @@ fn run(command: Command, settings: &Settings) -> Result<Exit, CliError> {
         Command::Config(command) => config::run(&command, settings),
         Command::Certs(command) => certs::run(&command, settings),
         Command::Kubeconfig(command) => kubeconfig::run(&command, settings),
+        Command::Lab(command) => lab::run(&command, settings),
         Command::Token(command) => token::run(&command, settings),
         Command::Version(command) => version::run(&command, settings),
+        Command::Inventory(command) => inventory::run(&command, settings),
         Command::Journal(command) => journal::run(&command, settings),
         Command::Unlock(command) => unlock::run(&command, settings),
-        Command::Completions(command) => Ok(completions::run(&command, definition())),
+        Command::Completions(command) => completions::run(&command, definition()),
     }
 }

@@ -156,18 +156,19 @@ impl Cluster {
     /// The hosts that balance, in line for a virtual address.
     pub fn balancers(&self) -> Vec<&Node> {
         let Some(balancing) = &self.site.balancing else { return Vec::new() };
+        let control_planes = || self.hosts().iter().filter(|node| node.is_control_plane()).collect();
         match balancing {
             Balancing::Keepalived(_) => {
                 let dedicated: Vec<&Node> =
-                    self.nodes.iter().filter(|node| node.roles.contains(&Role::LoadBalancer)).collect();
-                if dedicated.is_empty() { self.control_planes().collect() } else { dedicated }
+                    self.hosts().iter().filter(|node| node.roles.contains(&Role::LoadBalancer)).collect();
+                if dedicated.is_empty() { control_planes() } else { dedicated }
             }
-            Balancing::KubeVip(_) => self.control_planes().collect(),
+            Balancing::KubeVip(_) => control_planes(),
             Balancing::NodeLocal(local) => {
                 let needs = |node: &&Node| {
                     node.becomes_node() && (!node.is_control_plane() || node.bind_port != local.port)
                 };
-                self.nodes.iter().filter(needs).collect()
+                self.hosts().iter().filter(needs).collect()
             }
         }
     }

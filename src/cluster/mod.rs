@@ -113,6 +113,17 @@ impl Cluster {
         self.nodes.iter().filter(|node| node.is_control_plane())
     }
 
+    /// The hosts of the whole cluster, also where `nodes` is only the one that a run is about.
+    pub fn hosts(&self) -> &[Node] {
+        if self.site.hosts.is_empty() { &self.nodes } else { &self.site.hosts }
+    }
+
+    /// Leaves of the nodes only the one that a run is about; the others stay known as hosts.
+    pub fn keep_only(&mut self, name: &str) {
+        self.site.hosts.clone_from(&self.nodes);
+        self.nodes.retain(|node| node.name == name);
+    }
+
     /// The nodes that run no control plane.
     pub fn workers(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.becomes_node() && !node.is_control_plane())

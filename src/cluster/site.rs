@@ -4,6 +4,7 @@ use crate::cluster::addon::Addon;
 use crate::cluster::addon::Coredns;
 use crate::cluster::cni::Cni;
 use crate::cluster::endpoint::Balancing;
+use crate::cluster::node::Node;
 use serde::Deserialize;
 use serde::Serialize;
 use std::time::Duration;
@@ -22,6 +23,9 @@ pub struct Site {
     pub addons: Vec<Addon>,
     /// `None` leaves the runtime alone.
     pub container_runtime: Option<RuntimeProvider>,
+    /// The hosts of the file, where `nodes` of the cluster is only the one that a run is about: who balances has to know
+    /// the others. Control planes first.
+    pub hosts: Vec<Node>,
     /// The version came from the CI bucket, so control plane images come from [`CI_IMAGE_REPOSITORY`] unless the
     /// operator named a repository.
     pub ci_build: bool,
@@ -124,6 +128,8 @@ pub struct Access {
     pub sudo: Sudo,
     /// A file on the operator's machine with the password that sudo asks for; without one, the user's own.
     pub sudo_password_file: Option<String>,
+    /// On the operator's machine; stands for `~/.ssh/config`.
+    pub config_file: Option<String>,
     /// For each attempt to reach it.
     pub connect_timeout: Option<Duration>,
 }

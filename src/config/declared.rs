@@ -2,6 +2,7 @@
 
 mod addons;
 mod endpoint;
+mod joining;
 mod manifest;
 mod network;
 mod ssh;
@@ -37,6 +38,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 mod prepare;
+
+pub(crate) use joining::Declaration;
 
 pub(crate) const KIND: &str = "Cluster";
 
@@ -115,8 +118,13 @@ impl Declared {
             coredns: self.spec.addons.coredns(),
             addons: self.spec.addons.meaning(&around),
             container_runtime: self.spec.container_runtime.provider(),
+            hosts: Vec::new(),
             ci_build: false,
         }
+    }
+
+    pub(crate) fn names_no_hosts(&self) -> bool {
+        self.spec.hosts.is_empty()
     }
 
     /// Where pods ask for names, if that is not the cluster's DNS service.

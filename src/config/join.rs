@@ -2,11 +2,13 @@
 
 use crate::cluster::Prepare;
 use crate::cluster::Secret;
+use crate::cluster::Site;
 use crate::cluster::kubeadm::JoinConfiguration;
 use crate::config::File;
 use crate::config::Issue;
 use crate::config::Issues;
 use crate::config::Strictness;
+use crate::config::declared::Declaration;
 use crate::config::declared::Declared;
 use crate::config::declared::KIND as CLUSTER;
 use crate::config::documents;
@@ -14,6 +16,7 @@ use crate::config::documents::Object;
 use crate::config::documents::Unrelated;
 use crate::config::environment::Environment;
 use crate::config::issue::Severity;
+use crate::config::load::INIT;
 use crate::config::load::ignored_checks;
 use crate::config::load::typed;
 use crate::config::overrides::flag_error;
@@ -26,6 +29,7 @@ use crate::config::single::build_join;
 use crate::config::validate;
 use serde_json::Value;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// One field per flag of `join`; `None` or `false` when it was not given.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +70,10 @@ pub struct LoadedJoin {
     pub dry_run: bool,
     /// From the `Cluster` document, where the file has one.
     pub prepare: Prepare,
+    /// From the hosts of that document, where it lists any.
+    pub site: Site,
+    /// Of the Node, from that document.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Reads, defaults and checks the configuration of a join. Every problem is reported at once.
@@ -79,11 +87,15 @@ pub fn load_join(
 ) -> Result<LoadedJoin, Issues> {
     let mut report = Report::new(file.map_or(COMMAND_LINE, |file| file.name));
     let object = match file {
-        Some(file) => from_file(&mut report, file, overrides, strictness),
-        None => Some((from_flags(&mut report, overrides), Prepare::default())),
+        Some(file) => from_file(&mut report, file, env, overrides, strictness),
+        None => Some((from_flags(&mut report, overrides), Declaration::default())),
     };
-    let loaded =
-        object.map(|(object, prepare)| LoadedJoin { prepare, ..build(&mut report, object, env, overrides) });
+    let loaded = object.map(|(object, Declaration { prepare, site, labels })| LoadedJoin {
+        prepare,
+        site,
+        labels,
+        ..build(&mut report, object, env, overrides)
+    });
     let (mut loaded, warnings) = report.finish(loaded)?;
     loaded.warnings = warnings;
     Ok(loaded)
@@ -107,22 +119,30 @@ fn build(report: &mut Report, object: Object, env: &Environment, overrides: &Joi
         join,
         warnings: Vec::new(),
         prepare: Prepare::default(),
+        site: Site::default(),
+        labels: BTreeMap::new(),
     }
 }
 
 fn from_file(
     report: &mut Report,
     file: File<'_>,
+    env: &Environment,
     overrides: &JoinOverrides,
     strictness: Strictness,
-) -> Option<(Object, Prepare)> {
+) -> Option<(Object, Declaration)> {
     refuse_conflicts(report, overrides);
-    let mut documents = documents::read(report, file.bytes, &[JOIN, CLUSTER], Unrelated::Ignored, strictness);
-    let prepare = documents.take(CLUSTER).map(|object| {
-        let declared: Declared = typed(report, CLUSTER, object);
-        declared.validate_prepare(report);
-        declared.prepare()
-    });
+    let wanted = [JOIN, CLUSTER, INIT];
+    let mut documents = documents::read(report, file.bytes, &wanted, Unrelated::Ignored, strictness);
+    let common = documents.take(INIT);
+    let declared: Option<Declared> = documents.take(CLUSTER).map(|object| typed(report, CLUSTER, object));
+    if common.is_some() && declared.as_ref().is_none_or(Declared::names_no_hosts) {
+        report.warning(&Path::root(INIT), format!("the {INIT} has no meaning here and is ignored"));
+    }
+    if declared.as_ref().is_some_and(|declared| !declared.names_no_hosts()) {
+        // What else is in the file of a whole cluster, the cluster itself has.
+        report.issues.retain(|issue| issue.is_error() || !OF_THE_CLUSTER.contains(&issue.path.as_str()));
+    }
     let Some(mut object) = documents.take(JOIN) else {
         if !report.has_errors() {
             report
@@ -141,8 +161,12 @@ fn from_file(
         let warning = flag_issue(report, Severity::Warning, ENDPOINT, message);
         warning.hint("leave it out");
     }
-    Some((object, prepare.unwrap_or_default()))
+    let said = declared.map(|declared| declared.joining(report, common, &mut object, env));
+    Some((object, said.unwrap_or_default()))
 }
+
+/// Documents of a cluster's file that a join reads from the cluster.
+const OF_THE_CLUSTER: [&str; 3] = ["ClusterConfiguration", "KubeletConfiguration", "KubeProxyConfiguration"];
 
 /// The word that is no flag, as the help writes it.
 const ENDPOINT: &str = "[api-server-endpoint]";

@@ -229,7 +229,8 @@ impl Phase {
             // The balancers of a cluster know all its control planes, those that are about to join as well.
             Scope::Balancers => {
                 let balancers = cluster.balancers().into_iter();
-                balancers.filter(|node| cx.includes_host(&node.name)).collect()
+                let here = balancers.filter_map(|balancer| cluster.node(&balancer.name));
+                here.filter(|node| cx.includes_host(&node.name)).collect()
             }
             Scope::FirstControlPlane => nodes.filter(|node| node.is_control_plane()).take(1).collect(),
         }

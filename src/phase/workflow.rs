@@ -186,19 +186,19 @@ const CONTROL_PLANE_LATER: Phase = Phase {
 };
 
 /// While the control plane comes up, and before anybody looks for it at its endpoint.
-const ENDPOINT: Phase = Phase {
+pub(super) const ENDPOINT: Phase = Phase {
     scope: Scope::Balancers,
     ..leaf("endpoint", "Set up what keeps the API's endpoint alive", endpoint::plan)
 };
 
-const KUBE_VIP: Phase = Phase {
+pub(super) const KUBE_VIP: Phase = Phase {
     needs: &["kubelet-start"],
     scope: Scope::Balancers,
     ..leaf("kube-vip", "Let kube-vip bring up the API's endpoint", endpoint::kube_vip)
 };
 
 const KUBE_VIP_FINALIZE: Phase = Phase {
-    needs: &["kube-vip"],
+    needs: &["kubelet-start"],
     scope: Scope::Balancers,
     ..leaf(
         "kube-vip-finalize",
@@ -346,12 +346,15 @@ pub const INIT: &[Phase] = &[
     CONTROL_PLANE,
     NETWORK,
     KUBELET_START,
+    ENDPOINT,
+    KUBE_VIP,
     WAIT_CONTROL_PLANE,
     UPLOAD_CONFIG,
     UPLOAD_CERTS,
     MARK_CONTROL_PLANE,
     BOOTSTRAP_TOKEN,
     KUBELET_FINALIZE,
+    KUBE_VIP_FINALIZE,
     ADDON,
     SHOW_JOIN_COMMAND,
 ];

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Each folder (or file) of `src`, and those that it may use beside itself.
-const MAY_USE: [(&str, &[&str]); 28] = [
+const MAY_USE: [(&str, &[&str]); 30] = [
     ("cluster", &[]),
+    ("ansible", &["cluster"]),
     ("clock", &[]),
     ("template", &[]),
     // How the inventory says that a host is reached.
@@ -17,9 +18,11 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("report", &[]),
     ("status", &["report"]),
     ("artifact", &["cluster"]),
+    // YAML is written as Kubernetes reads it.
+    ("lab", &["cluster", "kube"]),
     ("fetch", &["cluster"]),
     // Kubernetes' reading of YAML is shared with the writer.
-    ("config", &["cluster", "kube"]),
+    ("config", &["cluster", "kube", "lab"]),
     ("grpc", &["host"]),
     ("cri", &["grpc", "host"]),
     ("etcd", &["grpc", "host"]),
@@ -44,6 +47,7 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     (
         "cli",
         &[
+            "ansible",
             "api",
             "apply",
             "artifact",
@@ -58,6 +62,7 @@ const MAY_USE: [(&str, &[&str]); 28] = [
             "fetch",
             "host",
             "kube",
+            "lab",
             "lock",
             "network",
             "phase",
@@ -75,12 +80,14 @@ const MAY_USE: [(&str, &[&str]); 28] = [
 ];
 
 /// Folders in which nothing is read, written, run or asked: of `host` they may name a command, and nothing else.
-const PURE: [&str; 11] = [
+const PURE: [&str; 13] = [
+    "ansible",
     "artifact",
     "cluster",
     "config",
     "endpoint",
     "kube",
+    "lab",
     "network",
     "phase",
     "pki",

@@ -154,6 +154,26 @@ fn refuses_command_lines_that_make_no_sense() {
     }
 }
 
+#[test]
+fn every_command_gets_a_man_page_that_man_can_read() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("man1");
+    let listed = kubewright(&["completions", "--man", path.to_str().unwrap()]).data();
+    assert!(listed.lines().count() > 40, "{listed}");
+    for name in ["kubewright", "kubewright-apply", "kubewright-token-create", "kubewright-init-phase"] {
+        let page = text(path.join(format!("{name}.1")).to_str().unwrap());
+        assert!(page.contains(".TH ") && page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+    let read = Command::new("man").arg("--warnings").arg(path.join("kubewright.1")).output();
+    match read {
+        Ok(output) if output.status.success() => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.is_empty() && !output.stdout.is_empty(), "{said}");
+        }
+        _ => skip("every_command_gets_a_man_page_that_man_can_read", "no man on this machine"),
+    }
+}
+
 /// Files that are no configuration, with what must be said of them.
 fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let whole = text(CONFIG);

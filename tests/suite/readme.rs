@@ -1,19 +1,22 @@
-//! The README, typed: what it shows is what happens. `BLESS=1` writes what happens now.
+//! The README and the other documents, typed: what they show is what happens. `BLESS=1` writes what happens now.
 //!
-//! ```` ```console ```` blocks are run one after another in one directory, and their output is compared; a line `…`
+//! ```` ```console ```` blocks are run one after another, those of a document in one directory, and their output is compared; a line `…`
 //! stands for any lines. Of ```` ```sh ```` blocks, lines with `cargo run` are run too, and their output is compared with
 //! an ```` ```output ```` block that follows. Everything else there needs a host, and must be something that the program
 //! takes.
 #![expect(clippy::disallowed_methods, reason = "tests read and bless files")]
 
 use crate::binary::Outcome;
+use crate::binary::kubewright;
 use crate::binary::shell;
 use crate::help::is_accepted;
 use crate::help::words_of;
+use crate::support::text;
 use kubewright::cli::exit::Exit;
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -24,7 +27,7 @@ struct Block {
     lines: Vec<String>,
 }
 
-/// The README as text between blocks, and blocks.
+/// A document as text between blocks, and blocks.
 fn parts(text: &str) -> Vec<(Vec<String>, Option<Block>)> {
     let mut parts = vec![(Vec::new(), None)];
     let mut open: Option<Block> = None;
@@ -39,7 +42,7 @@ fn parts(text: &str) -> Vec<(Vec<String>, Option<Block>)> {
             (None, None) => parts.last_mut().unwrap().0.push(line.to_owned()),
         }
     }
-    assert!(open.is_none(), "a block of the README has no end");
+    assert!(open.is_none(), "a block has no end");
     parts
 }
 
@@ -87,10 +90,25 @@ fn replayed(block: &Block, directory: &Path) -> Vec<String> {
     lines
 }
 
+/// The documents for operators.
+fn documents() -> Vec<PathBuf> {
+    let docs = text::files(&Path::new(ROOT).join("docs"));
+    let docs = docs.into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let beside = ["README.md", "playbooks/README.md", "vagrant/README.md"];
+    let all: Vec<PathBuf> = beside.iter().map(|name| Path::new(ROOT).join(name)).chain(docs).collect();
+    assert!(all.len() >= 8, "only {} documents", all.len());
+    all
+}
+
 #[test]
 fn shows_what_happens() {
-    let path = Path::new(ROOT).join("README.md");
-    let text = fs::read_to_string(&path).unwrap();
+    let count: usize = documents().iter().map(|path| replay(path)).sum();
+    assert!(count > 8, "the documents show hardly anything");
+}
+
+/// Types what a document shows; how many blocks were compared.
+fn replay(path: &Path) -> usize {
+    let text = fs::read_to_string(path).unwrap();
     let scratch = TempDir::new().unwrap();
     let mut now = String::new();
     let mut count = 0;
@@ -112,19 +130,19 @@ fn shows_what_happens() {
         }
         now.extend(["```", &block.language, "\n", &lines.join("\n"), "\n```\n"]);
     }
-    assert!(count > 3, "the README shows hardly anything");
     if env::var_os("BLESS").is_some() {
-        fs::write(&path, &now).unwrap();
-        return;
+        fs::write(path, &now).unwrap();
+        return count;
     }
-    assert_eq!(text, now, "README.md shows something else; BLESS=1 writes what happens now");
+    assert_eq!(text, now, "{} shows something else; BLESS=1 writes what happens now", path.display());
+    count
 }
 
 #[test]
 fn every_command_for_a_host_can_be_typed() {
-    let text = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let mut count = 0;
-    let blocks = parts(&text).into_iter().filter_map(|(_, block)| block);
+    let texts: Vec<String> = documents().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let blocks = texts.iter().flat_map(|text| parts(text)).filter_map(|(_, block)| block);
     for line in blocks.filter(|block| block.language == "sh").flat_map(|block| block.lines) {
         let line = line.split(" #").next().unwrap().trim();
         let line = line.strip_prefix("sudo ").unwrap_or(line).replace("cargo run -- ", "kubewright ");
@@ -135,7 +153,7 @@ fn every_command_for_a_host_can_be_typed() {
             assert!(Path::new(ROOT).join(line.split(' ').next().unwrap()).exists(), "{line}");
         }
     }
-    assert!(count > 5, "the README types hardly anything");
+    assert!(count > 20, "the documents type hardly anything");
 }
 
 #[test]
@@ -151,6 +169,31 @@ fn names_every_command_and_every_exit_code() {
             "the README lacks {}",
             command.get_name()
         );
+    }
+}
+
+#[test]
+fn the_reference_of_the_configuration_is_what_the_program_prints() {
+    let path = Path::new(ROOT).join("docs/configuration.md");
+    let printed = kubewright(&["config", "reference"]).data();
+    if text::blessing() {
+        fs::write(&path, &printed).unwrap();
+    }
+    text::assert_same("docs/configuration.md", &text::read(&path), &printed);
+}
+
+/// A path of the repository in a document leads somewhere.
+#[test]
+fn documents_name_files_that_are_there() {
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let ours = ["docs/", "playbooks/", "vagrant/", "tests/", "benches/", "release/"];
+            let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            if plain && ours.iter().any(|folder| word.starts_with(folder)) {
+                assert!(Path::new(ROOT).join(word).exists(), "{} names {word}", path.display());
+            }
+        }
     }
 }
 

@@ -134,6 +134,10 @@ enum RoutingWord {
 }
 
 impl Network {
+    pub(super) fn provider(&self) -> CniProvider {
+        self.cni.provider
+    }
+
     /// What the part means for these nodes.
     pub(super) fn meaning(
         &self,

@@ -24,6 +24,7 @@ pub(super) struct Ssh {
     bastion: Option<Vec<String>>,
     sudo: Option<Sudo>,
     sudo_password_file: Option<String>,
+    config_file: Option<String>,
     connect_timeout: Option<GoDuration>,
 }
 
@@ -45,6 +46,7 @@ impl Ssh {
             bastions: self.bastion.clone().or_else(|| common.bastion.clone()).unwrap_or_default(),
             sudo: self.sudo.or(common.sudo).unwrap_or_default(),
             sudo_password_file: text(self.sudo_password_file.as_ref(), common.sudo_password_file.as_ref()),
+            config_file: text(self.config_file.as_ref(), common.config_file.as_ref()),
             connect_timeout: timeout.map(GoDuration::to_std),
         }
     }
@@ -71,6 +73,7 @@ impl Ssh {
             }
         }
         for (name, file) in [
+            ("configFile", &self.config_file),
             ("identityFile", &self.identity_file),
             ("passwordFile", &self.password_file),
             ("sudoPasswordFile", &self.sudo_password_file),

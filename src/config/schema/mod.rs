@@ -9,6 +9,7 @@ pub mod core;
 pub mod endpoint;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod lab;
 pub mod network;
 pub mod prepare;
 pub mod ssh;
@@ -137,7 +138,7 @@ const fn known(api_version: &'static str, kind: &'static str, schema: &'static S
 }
 
 /// Every document that can be read.
-pub static KNOWN: [Known; 11] = [
+pub static KNOWN: [Known; 12] = [
     known(V1BETA4, "InitConfiguration", &v1beta4::INIT),
     known(V1BETA4, "ClusterConfiguration", &v1beta4::CLUSTER),
     known(V1BETA4, "JoinConfiguration", &v1beta4::JOIN),
@@ -149,6 +150,7 @@ pub static KNOWN: [Known; 11] = [
     known(KUBELET_VERSION, "KubeletConfiguration", &kubelet::KUBELET),
     known(KUBE_PROXY_VERSION, "KubeProxyConfiguration", &kube_proxy::KUBE_PROXY),
     known(CLUSTER_VERSION, "Cluster", &cluster::CLUSTER),
+    known(CLUSTER_VERSION, "Lab", &lab::LAB),
 ];
 
 pub fn find(api_version: &str, kind: &str) -> Option<&'static Known> {

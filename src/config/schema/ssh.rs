@@ -20,6 +20,11 @@ pub static SSH: Schema = Schema {
         field("bastion", Shape::TextOrTexts, "hosts to go through, user@host:port, the first one first"),
         field("sudo", Shape::Enum(SUDO), "when to become root with sudo; auto: for other users than root"),
         field("sudoPasswordFile", Shape::Text, "file on the operator's machine with the password for sudo"),
+        field(
+            "configFile",
+            Shape::Text,
+            "configuration of OpenSSH on the operator's machine that stands for ~/.ssh/config, as `ssh -F` has it",
+        ),
         field("connectTimeout", Shape::Duration, "how long one attempt to connect may take; 10s by default"),
     ],
 };

@@ -34,6 +34,7 @@ pub use error::Trouble;
 pub use fleet::connect_all;
 pub use operator::Environment;
 pub use operator::Operator;
+pub use route::settings;
 
 use crate::cluster::site::Access;
 use crate::host::Change;

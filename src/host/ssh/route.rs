@@ -7,11 +7,13 @@ use crate::cluster::site::Access;
 use crate::cluster::site::HostKeyChecking;
 use crate::cluster::site::Sudo;
 use crate::host::ssh::config::HostSettings;
+use crate::host::ssh::config::SshConfig;
 use crate::host::ssh::config::expand;
 use crate::host::ssh::config::with_home;
 use crate::host::ssh::error::SshError;
 use crate::host::ssh::error::Trouble;
 use crate::host::ssh::operator::Operator;
+use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -96,6 +98,7 @@ impl Login {
 
 /// Finds the way to the host that is called `name`.
 pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<Route, SshError> {
+    let operator = &configured(name, access, operator)?;
     let settings = operator.config.of(&access.host);
     let mut target = login(name, access, &settings, operator)?;
     target.password =
@@ -126,6 +129,34 @@ pub(super) fn route(name: &str, access: &Access, operator: &Operator) -> Result<
         .or_else(|| operator.sudo_password.clone())
         .or_else(|| target.password.clone());
     Ok(Route { hops, target, sudo, sudo_password })
+}
+
+/// What the configuration of OpenSSH that is meant for a host says of it.
+///
+/// # Errors
+/// The host names a file of its own, and that cannot be read.
+pub fn settings(name: &str, access: &Access, operator: &Operator) -> Result<HostSettings, SshError> {
+    Ok(configured(name, access, operator)?.config.of(&access.host))
+}
+
+/// The operator with the configuration of OpenSSH that is meant for this host.
+fn configured<'a>(
+    name: &str,
+    access: &Access,
+    operator: &'a Operator,
+) -> Result<Cow<'a, Operator>, SshError> {
+    let Some(file) = &access.config_file else { return Ok(Cow::Borrowed(operator)) };
+    let path = with_home(file, operator.home.as_deref());
+    let trouble = |why: String| {
+        let message = format!("cannot read the ssh configuration {}: {why}", path.display());
+        SshError::new(name, Trouble::Settings, message)
+    };
+    if !path.is_file() {
+        return Err(trouble("there is no such file".to_owned()));
+    }
+    let config = SshConfig::read(std::slice::from_ref(&path), operator.home.as_deref());
+    let config = config.map_err(|error| trouble(error.to_string()))?;
+    Ok(Cow::Owned(Operator { config, ..operator.clone() }))
 }
 
 /// A bastion is a host like others: the configuration may name a bastion of its own for the first one.
@@ -280,6 +311,18 @@ mod tests {
 
     fn to(host: &str) -> Access {
         Access { host: host.to_owned(), ..Access::default() }
+    }
+
+    #[test]
+    fn a_file_of_ones_own_stands_for_the_users() {
+        let (operator, home) = operator("Host a\n  User ops\n  Port 2200\n");
+        fs::write(home.path().join("own"), "Host a\n  HostName 127.0.0.1\n  Port 2222\n").unwrap();
+        let with = |file: &str| Access { config_file: Some(file.to_owned()), ..to("a") };
+        let found = route("a", &with("~/own"), &operator).unwrap().target;
+        assert_eq!(found.address(), "root@127.0.0.1:2222");
+        assert_eq!(route("a", &to("a"), &operator).unwrap().target.address(), "ops@a:2200");
+        let error = route("a", &with("~/none"), &operator).unwrap_err();
+        assert!(error.to_string().contains("/none: there is no such file"), "{error}");
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn values(cluster: &Cluster, node: &Node, balancer: &Balancer<'_>) -> Values {
         expect: expected(cluster),
         ca_file: format!("{}/{CA}", if service { DIRECTORY } else { DIRECTORY_IN_IMAGE }),
         pace: balancer.pace,
-        servers: cluster.control_planes().map(server).collect(),
+        servers: cluster.hosts().iter().filter(|node| node.is_control_plane()).map(server).collect(),
         monitor: monitor(haproxy, node).to_string(),
         own: node.is_control_plane().then(|| node.name.clone()),
         stats: haproxy.stats.as_ref().map(|(host, port)| HostPort::new(host, *port).to_string()),

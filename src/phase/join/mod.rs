@@ -18,8 +18,10 @@ use crate::phase::preflight;
 use crate::phase::wait_control_plane;
 use crate::phase::workflow::BASE;
 use crate::phase::workflow::CERTS;
+use crate::phase::workflow::ENDPOINT;
 use crate::phase::workflow::ETCD_HOSTS_START;
 use crate::phase::workflow::ETCD_HOSTS_WAIT;
+use crate::phase::workflow::KUBE_VIP;
 use crate::phase::workflow::NETWORK;
 use crate::phase::workflow::leaf;
 use crate::phase::workflow::of_servers;
@@ -106,7 +108,9 @@ pub const JOIN: &[Phase] = &[
     CONTROL_PLANE_PREPARE,
     CHECK_ETCD,
     NETWORK,
+    ENDPOINT,
     KUBELET_START,
+    KUBE_VIP,
     ETCD_JOIN,
     KUBELET_WAIT_BOOTSTRAP,
     CONTROL_PLANE_JOIN,

@@ -6,6 +6,7 @@ use kubewright::cluster::Node;
 use kubewright::cluster::Patch;
 use kubewright::cluster::Role;
 use kubewright::cluster::Secret;
+use kubewright::cluster::Site;
 use kubewright::cluster::cni::ManifestFrom;
 use kubewright::cluster::kubeadm::NodeRegistration;
 use kubewright::cluster::node::ImagePullPolicy;
@@ -14,6 +15,7 @@ use kubewright::config::Environment;
 use kubewright::config::File;
 use kubewright::config::JoinOverrides;
 use kubewright::config::Loaded;
+use kubewright::config::LoadedJoin;
 use kubewright::config::Overrides;
 use kubewright::config::Purpose;
 use kubewright::config::Strictness;
@@ -115,13 +117,14 @@ pub(crate) fn node(registration: &NodeRegistration, address: IpAddr, role: Role)
 pub(crate) fn join(cluster: &mut Cluster, name: &str, text: &str) {
     let file = File { name, bytes: text.as_bytes() };
     let read = config::load_join(Some(file), &environment(), &JoinOverrides::default(), Strictness::Strict);
-    let join = read.unwrap_or_else(|issues| panic!("{issues}")).join;
+    let LoadedJoin { join, site, labels, .. } = read.unwrap_or_else(|issues| panic!("{issues}"));
     let (role, address) = match &join.control_plane {
         Some(plane) => (Role::ControlPlane, plane.local_api_endpoint.advertise_address.parse().unwrap()),
         None => (Role::Worker, "198.51.100.31".parse().unwrap()),
     };
     cluster.joining = true;
     cluster.upload_certs = false;
-    cluster.nodes = vec![node(&join.node_registration, address, role)];
+    cluster.nodes = vec![Node { labels, ..node(&join.node_registration, address, role) }];
+    cluster.site = Site { ci_build: cluster.site.ci_build, ..site };
     cluster.timeouts = join.timeouts;
 }

@@ -26,6 +26,7 @@ use kubewright::phase::join::JOIN;
 use kubewright::phase::select;
 use kubewright::phase::select::Selected;
 use kubewright::phase::workflow::CLUSTER;
+use kubewright::phase::workflow::INIT;
 use kubewright::pki::Ca;
 use kubewright::pki::CertName;
 use kubewright::plan::Plan;
@@ -58,6 +59,8 @@ struct Told {
     addons: BTreeMap<String, Vec<String>>,
     /// Voters of the cluster's own etcd, by name; those after a `!` do not answer.
     etcd: Vec<String>,
+    /// The host of the file on which `init` runs, instead of all hosts at once.
+    init_on: Option<String>,
 }
 
 pub(crate) struct Scenario {
@@ -120,6 +123,10 @@ impl Scenario {
         if join.is_file() {
             phases = JOIN;
             input::join(&mut cluster, &format!("{name}/join.yaml"), &text::read(&join));
+        }
+        if let Some(host) = &told.init_on {
+            phases = INIT;
+            cluster.keep_only(host);
         }
         let options =
             Options { prepare: told.prepare, ttl_token_id: TTL_TOKEN_ID.to_owned(), ..Options::default() };

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 pub const FLANNEL_VXLAN_PORT: u16 = 8472;
 /// Where flannel tells how it is, on every address of the host.
 pub const FLANNEL_HEALTH_PORT: u16 = 8081;
+/// Where the pods of a network put its own plugins on each host: containerd's default, and everybody's.
+pub const PLUGIN_DIRECTORY: &str = "/opt/cni/bin";
 /// The first version of Calico that follows an nftables kube-proxy by itself.
 pub const CALICO_FOLLOWS_NFTABLES: (u64, u64) = (3, 32);
 
@@ -246,6 +248,16 @@ impl Cni {
                 (CiliumRouting::Native, false) => &[],
                 (CiliumRouting::Native, true) => &["wireguard"],
             },
+        }
+    }
+
+    /// The plugins that pods of the network put into [`PLUGIN_DIRECTORY`].
+    pub fn own_plugins(&self) -> &'static [&'static str] {
+        match self {
+            Self::None | Self::Bridge(_) | Self::Custom(_) => &[],
+            Self::Flannel(_) => &["flannel"],
+            Self::Calico(_) | Self::Canal(_) => &["calico", "calico-ipam"],
+            Self::Cilium(_) => &["cilium-cni"],
         }
     }
 

@@ -5,6 +5,7 @@
 use crate::cluster::Cluster;
 use crate::facts::parse::Answers;
 use crate::facts::parse::footprint;
+use crate::facts::question::CNI_DIRECTORIES;
 use crate::host::Command;
 use crate::host::Host;
 use crate::host::HostError;
@@ -32,8 +33,10 @@ const DIRECTORIES: [&str; 9] = [
 ];
 
 /// Paths of which only the presence matters: nobody but a cluster makes them, or they are made for it.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 12] = [
     "/lib/modules",
+    "/opt/cni",
+    "/opt/cni/bin",
     "/run/calico",
     "/run/cilium",
     "/run/flannel",
@@ -44,6 +47,9 @@ const PATHS: [&str; 10] = [
     "/var/run/kubernetes",
     "/var/lib/kube-router",
 ];
+
+/// Plugins that pods of a network put on the host, or that are linked to those.
+const NETWORK_PLUGINS: [&str; 4] = ["calico", "calico-ipam", "cilium-cni", "flannel"];
 
 /// What the kubelet, kube-proxy, network plugins and `--prepare` set, below `/proc/sys`. From the sources of
 /// Kubernetes v1.36 (`pkg/kubelet/cm`, `pkg/proxy`), of the CNI plugins `bridge` and `portmap`, and of Calico's Felix.
@@ -209,7 +215,7 @@ impl Snapshot {
         }
         let under = |watched: &String| is_below(path, watched);
         // Of these only the top was looked at.
-        let shallow = |watched: &String| PATHS.contains(&watched.as_str()) && watched != path;
+        let shallow = |watched: &String| watched != path && single_paths().any(|one| one == *watched);
         self.watched.iter().any(|watched| under(watched) && !shallow(watched)).then_some(false)
     }
 
@@ -238,6 +244,15 @@ impl Table {
     }
 }
 
+/// Where a plugin of a pod network may lie.
+pub fn network_plugins() -> impl Iterator<Item = String> {
+    CNI_DIRECTORIES.iter().flat_map(|at| NETWORK_PLUGINS.map(|name| format!("{at}/{name}")))
+}
+
+fn single_paths() -> impl Iterator<Item = String> {
+    PATHS.into_iter().map(str::to_owned).chain(network_plugins())
+}
+
 /// Whether a path is a directory or below it.
 pub fn is_below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -258,7 +273,7 @@ fn script(watch: &Watch) -> String {
     let mut script = String::new();
     for (name, value) in [
         ("directories", directories.join("\n")),
-        ("paths", PATHS.join("\n")),
+        ("paths", single_paths().collect::<Vec<_>>().join("\n")),
         ("sysctls", sysctls.join("\n")),
         ("services", SERVICES.join("\n")),
     ] {
@@ -270,7 +285,7 @@ fn script(watch: &Watch) -> String {
 /// From the text of a look to what it says; pure.
 pub fn interpret(text: &str, watch: &Watch) -> (Snapshot, Traces) {
     let answers = Answers::new(text);
-    let watched = watch.all_directories().chain(PATHS).map(str::to_owned).collect();
+    let watched = watch.all_directories().map(str::to_owned).chain(single_paths()).collect();
     (footprint::snapshot(&answers, watched), footprint::traces(&answers))
 }
 

@@ -79,6 +79,22 @@ pub fn config(cluster: &Cluster, setting: Setting<'_>) -> anyhow::Result<String>
     Ok(format!("{head}{}", document.rewritten(&value)))
 }
 
+/// Where containerd looks for CNI plugins when it reads this configuration; nothing where it does not say.
+pub fn plugin_directories(config: &str) -> Vec<String> {
+    let Ok(document) = Document::parse(config) else { return Vec::new() };
+    let own = |name: &str| {
+        let said = get(document.value(), &["plugins", name, "cni"])?;
+        // From containerd 2.1 on there can be several.
+        let several = said.get("bin_dirs").and_then(Value::as_array).filter(|several| !several.is_empty());
+        let all =
+            several.map_or_else(|| said.get("bin_dir").into_iter().collect(), |all| all.iter().collect());
+        Some(all)
+    };
+    let said: Option<Vec<&Value>> = own(V3.runtime).or_else(|| own(V2.runtime));
+    let texts = said.into_iter().flatten().filter_map(Value::as_str);
+    texts.filter(|text| !text.is_empty()).map(|text| text.trim_end_matches('/').to_owned()).collect()
+}
+
 fn format(value: &Value, reads_v3: bool) -> anyhow::Result<&'static Names> {
     match value.get("version").and_then(Value::as_u64) {
         Some(2) => Ok(&V2),
@@ -175,6 +191,22 @@ mod tests {
             "{text}"
         );
         assert!(!hosts_toml("_default", &[]).contains("server"));
+    }
+
+    #[test]
+    fn tells_where_plugins_are_looked_for() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("[plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = \"/usr/lib/cni/\"\n", &["/usr/lib/cni"]),
+            (
+                "[plugins.\"io.containerd.cri.v1.runtime\".cni]\nbin_dir = \"\"\nbin_dirs = [\"/a\", \"/b\"]\n",
+                &["/a", "/b"],
+            ),
+            ("[plugins.\"io.containerd.cri.v1.runtime\".cni]\nbin_dir = \"/a\"\nbin_dirs = []\n", &["/a"]),
+            ("[plugins.\"io.containerd.cri.v1.runtime\".cni]\nconf_dir = \"/c\"\n", &[]),
+        ] {
+            assert_eq!(plugin_directories(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const VARIANTS: [(&str, &str); 6] = [
     ("mixed", include_str!("../../vagrant/variants/mixed.yaml")),
 ];
 
-const FILES: [Embedded; 21] = [
+const FILES: [Embedded; 22] = [
     embedded!("vagrant/Vagrantfile", "Vagrantfile"),
     Embedded { executable: true, ..embedded!("vagrant/provision", "provision") },
     embedded!("vagrant/.gitignore", ".gitignore"),
@@ -40,6 +40,7 @@ const FILES: [Embedded; 21] = [
     embedded!("playbooks/renew-certs.yml"),
     embedded!("playbooks/reset.yml"),
     embedded!("playbooks/scale.yml"),
+    embedded!("playbooks/snapshot-etcd.yml"),
     embedded!("playbooks/tasks/endpoint.yml"),
     embedded!("playbooks/tasks/init.yml"),
     embedded!("playbooks/tasks/join.yml"),

@@ -54,6 +54,16 @@ pub(crate) fn available(test: &str) -> bool {
     missing.is_none()
 }
 
+/// Whether there are further programs beside those that every cluster needs; says which is missing.
+pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
+    let kube = std::env::var_os("KUBEWRIGHT_TEST_KUBE").unwrap_or_default();
+    let missing = programs.iter().find(|program| !Path::new(&kube).join(program).is_file());
+    if let Some(program) = missing {
+        skip(test, &format!("no {program} in {}", Path::new(&kube).display()));
+    }
+    missing.is_none()
+}
+
 /// Where the lab keeps all that is its own.
 pub(crate) fn directory() -> String {
     std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned())

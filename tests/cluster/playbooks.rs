@@ -186,6 +186,13 @@ fn playbooks_make_find_grow_and_reset_a_cluster() {
     assert_ne!(serial(), old);
     all_ready(&hosts[1], &[1, 2, 3, 4, 5, 6]);
 
+    let copies = ["-e", "kubewright_snapshots=/root/copies"];
+    play(&operator, "snapshot-etcd.yml", &copies).ok();
+    let copy = hosts[0].ok("stat -c '%a %s' /root/copies/*.db");
+    let (mode, size) = copy.trim().split_once(' ').unwrap();
+    assert!(mode == "600" && size.parse::<u64>().unwrap() > 100_000, "{copy}");
+    hosts[0].ok("rm -r /root/copies");
+
     let refused = play(&operator, "reset.yml", &["-e", "kubewright_confirm=no"]);
     assert!(!refused.well && refused.said.contains("nothing was changed"), "{}", refused.said);
     let yes = ["-e", "kubewright_confirm=yes"];

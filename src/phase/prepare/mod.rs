@@ -8,6 +8,7 @@ mod firewall;
 mod kubelet;
 mod network;
 mod packages;
+mod plugins;
 mod runtime;
 mod system;
 

@@ -71,6 +71,8 @@ impl Preparing<'_> {
         let mut steps = self.labels();
         let reason = "what Kubernetes needs of the container runtime";
         let mut restart_on = files.markers;
+        let config = files.settings.first().filter(|_| provider == RuntimeProvider::Containerd);
+        steps.extend(config.and_then(|(_, text)| self.plugins(text)));
         for (path, text) in files.settings {
             steps.push(self.step("runtime", path.clone(), reason, file(&path, text)));
             restart_on.push(path);

@@ -6,6 +6,7 @@ use super::belongs;
 use super::filters;
 use super::node::emptied;
 use super::run;
+use crate::facts::footprint;
 use crate::facts::footprint::FileKind;
 use crate::host::Command;
 use crate::phase::Draft;
@@ -39,6 +40,7 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     undos.extend(configuration(facts));
     undos.extend(state(facts));
     undos.extend(DIRECTORIES.iter().filter_map(|path| own_directory(facts, path)));
+    undos.extend(footprint::network_plugins().filter_map(|path| plugin(facts, path)));
     undos.extend(lock(facts));
     undos
 }
@@ -136,6 +138,16 @@ fn own_directory(facts: &Facts, path: &str) -> Option<Undo> {
         ClearSpec { path: path.to_owned(), what: Clear::Everything, keep: BTreeSet::new(), itself: true };
     let draft = Draft::new(format!("no {path}"), "a network plugin's own state", Action::Clear(spec));
     Some(Undo::new(draft).is(path))
+}
+
+/// A plugin that pods of the network put there, or a link to it.
+fn plugin(facts: &Facts, path: String) -> Option<Undo> {
+    let new = facts.now.has(&path) == Some(true) && facts.was_there(&path) == Some(false);
+    new.then(|| {
+        let reason = "pods of the network brought it";
+        let draft = Draft::new(format!("no {path}"), reason, Action::Absent { path: path.clone() });
+        Undo::new(draft).is(path)
+    })
 }
 
 /// The lock of iptables' old programs, made where kube-proxy mounts it.

@@ -24,6 +24,9 @@ use std::collections::BTreeSet;
 /// Configuration of which a digest is kept: what is missing or different of it now is told.
 const CONFIGURATION: [&str; 2] = ["/etc/kubernetes/", "/etc/cni/net.d/"];
 
+/// Where pods of a network put its plugins, the outer one first.
+const PLUGIN_DIRECTORIES: [&str; 2] = ["/opt/cni", "/opt/cni/bin"];
+
 pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     // A unit of ours ends before its file goes.
     let mut undos = services(facts);
@@ -31,6 +34,7 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     let endpoint = endpoint::undo(facts, &files);
     undos.extend(files.into_iter().chain(endpoint));
     undos.extend(firewall(facts));
+    undos.extend(plugin_directory(facts));
     undos.extend(rights(facts));
     undos.extend(lost(facts));
     undos.extend(sysctls(facts));
@@ -174,6 +178,20 @@ fn file(facts: &Facts, path: &str, before: &Before) -> Option<Undo> {
         }
         _ => None,
     }
+}
+
+/// The directory of the network's plugins, once they and those that preparation brought are gone. What others put there
+/// keeps it.
+fn plugin_directory(facts: &Facts) -> Option<Undo> {
+    let new = |path: &&str| facts.now.has(path) == Some(true) && facts.was_there(path) == Some(false);
+    let path = PLUGIN_DIRECTORIES.into_iter().find(new)?;
+    let spec = ClearSpec {
+        path: path.to_owned(),
+        what: Clear::EmptyDirectories,
+        keep: BTreeSet::new(),
+        itself: true,
+    };
+    Some(Undo::new(Draft::new(format!("no empty {path}"), "as it was before", Action::Clear(spec))).minor())
 }
 
 /// Mode and owner of directories that were there before.

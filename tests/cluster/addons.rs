@@ -7,6 +7,7 @@ use crate::estate::Operator;
 use crate::lab;
 use crate::lab::Host;
 use crate::skip::skip;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -81,6 +82,7 @@ fn metrics_are_verified_both_ways_and_go_without_a_trace() {
     measured(host);
     let again = operator.run(&apply);
     assert!(again.code == 0 && again.stderr.contains(": 0 changed"), "{}", again.text());
+    rendered_is_what_was_applied(&operator, host);
     by_hand(&operator, host);
     from_a_host(&operator, host);
 
@@ -111,6 +113,50 @@ fn measured(host: &Host) {
     assert!(!deployment.contains("insecure"), "{deployment}");
     let service = host.kubectl("get apiservice v1beta1.metrics.k8s.io -o jsonpath='{.spec}'");
     assert!(service.contains("caBundle") && !service.contains("insecure"), "{service}");
+}
+
+/// Rendered objects, applied by kubectl, would leave every object of ours as it is. Those that hold what each rendering
+/// makes anew (authorities, tokens) are left out, and nodes, which are rendered as patches.
+fn rendered_is_what_was_applied(operator: &Operator, host: &Host) {
+    const ANEW: [&str; 7] = [
+        "-node-",
+        "cluster-info",
+        "bootstrap-token",
+        "kubeadm-certs",
+        "metrics-server-kubelet-ca",
+        "metrics-server-serving",
+        "-apiservice-",
+    ];
+    let rendered = operator.run(&["render", "-f", "cluster.yaml", "--output-dir", "rendered"]);
+    assert_eq!(rendered.code, 0, "{}", rendered.text());
+    host.put(&operator.path("rendered/cluster"), "/root/rendered");
+    let files = host.ok("ls /root/rendered");
+    let files: Vec<&str> =
+        files.lines().filter(|file| ANEW.iter().all(|anew| !file.contains(anew))).collect();
+    let apply = format!(
+        "{KUBECTL} apply --server-side --force-conflicts --field-manager=kubewright --validate=false --dry-run=server -o json"
+    );
+    let said = host.ok(&format!(
+        "set -e; cd /root/rendered; for one in {}; do {apply} -f $one; echo; echo ==; {KUBECTL} get -o json -f $one; \
+         echo; echo ==; done",
+        files.join(" ")
+    ));
+    let said: Vec<Value> =
+        said.split("==\n").filter_map(|text| serde_json::from_str(text).ok()).map(without_books).collect();
+    assert_eq!(said.len(), 2 * files.len(), "{files:?}");
+    for (file, pair) in files.iter().zip(said.chunks(2)) {
+        assert_eq!(pair[0], pair[1], "{file}: by kubectl, and as it is");
+    }
+    assert!(files.len() > 25, "{files:?}");
+    println!("{} rendered objects are what was applied", files.len());
+}
+
+/// An object without what the API keeps about who wrote it.
+fn without_books(mut object: Value) -> Value {
+    for key in ["managedFields", "resourceVersion"] {
+        object["metadata"].as_object_mut().map(|metadata| metadata.remove(key));
+    }
+    object
 }
 
 /// What somebody changes shows, stays without a word, and is put right with one.

@@ -33,8 +33,8 @@ struct Fault {
 const CABLE: Fault = Fault {
     happen: Host::cut,
     end: Host::heal,
-    // A kubelet that was started just before is waited for.
-    words: &["lost", "cannot reach", "cannot shake hands", "there is no such node"],
+    // A kubelet that was started just before is waited for, and so is what a container runtime says to a question.
+    words: &["lost", "cannot reach", "cannot shake hands", "there is no such node", "did not answer"],
     args: &["--retries", "1"],
 };
 

@@ -311,6 +311,7 @@ fn options(
         prepare: reviewed.map_or(!command.no_prepare, |_| choices.prepare),
         prune: reviewed.map_or(command.prune, |_| choices.prune),
         drain_limit: Some(command.drain_timeout),
+        addon_limit: Some(command.addon_timeout),
         only: limit::resolve(&loaded.cluster, words)?,
         ttl_token_id: choices.ttl_token_id,
         ..Options::default()

@@ -52,6 +52,10 @@ pub(super) struct ApplyCommand {
     #[arg(long, value_name = "DURATION", default_value = "5m0s")]
     pub drain_timeout: GoDuration,
 
+    /// How long what an add-on runs may take to come up
+    #[arg(long, value_name = "DURATION", default_value = "10m0s")]
+    pub addon_timeout: GoDuration,
+
     /// How often a step is tried again after its connection was lost
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: u32,

@@ -55,6 +55,7 @@ mod session;
 mod settings;
 mod status;
 mod terminal;
+mod tested;
 mod token;
 mod tokens;
 mod unlock;

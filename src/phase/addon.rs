@@ -7,6 +7,7 @@ mod prune;
 
 use crate::cluster::Addon;
 use crate::cluster::Cluster;
+use crate::cluster::GoDuration;
 use crate::cluster::Node;
 use crate::cluster::addon;
 use crate::cluster::addon::What;
@@ -30,6 +31,9 @@ use crate::plan::Step;
 use anyhow::Context as _;
 use bundle::Bundle;
 
+/// How long what an add-on runs may take to come up, unless somebody says otherwise: images come over the network.
+const COMES_UP: GoDuration = GoDuration::from_mins(10);
+
 /// Plans the add-on that the sub-phase is named after, unless the configuration switches it off.
 pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Draft>> {
     let configuration = &cx.cluster.configuration;
@@ -42,7 +46,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
             Ok(replaced(objects, "service addresses work on every node"))
         }
         "cni" if cx.includes_addon(phase) => match cni::bundle(cx.cluster)? {
-            Some(bundle) => bundle.drafts(cx.running),
+            Some(bundle) => drafts_of(cx, &bundle),
             None => Ok(Vec::new()),
         },
         "charts" => all(cx, |addon| matches!(addon.what, What::Chart(_))),
@@ -51,7 +55,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
         name => {
             let named = cx.cluster.site.addons.iter().find(|addon| addon.name == name);
             match named.filter(|_| cx.includes_addon(name)) {
-                Some(addon) => bundle_of(cx, addon)?.drafts(cx.running),
+                Some(addon) => drafts_of(cx, &bundle_of(cx, addon)?),
                 None => Ok(Vec::new()),
             }
         }
@@ -93,7 +97,7 @@ fn all(cx: &Context<'_>, is_such: impl Fn(&Addon) -> bool) -> anyhow::Result<Vec
     let addons = cx.cluster.site.addons.iter().filter(own).filter(|addon| cx.includes_addon(&addon.name));
     let (mut written, mut waits) = (Vec::new(), Vec::new());
     for addon in addons {
-        let mut drafts = bundle_of(cx, addon)?.drafts(cx.running)?;
+        let mut drafts = drafts_of(cx, &bundle_of(cx, addon)?)?;
         let last = drafts.iter().rposition(|draft| !waits_for_pods(&draft.action));
         waits.extend(drafts.split_off(last.map_or(0, |last| last + 1)));
         written.extend(drafts);
@@ -105,6 +109,10 @@ fn all(cx: &Context<'_>, is_such: impl Fn(&Addon) -> bool) -> anyhow::Result<Vec
 fn wanted(cx: &Context<'_>) -> anyhow::Result<Vec<Bundle>> {
     let own = cx.cluster.site.addons.iter().map(|addon| bundle_of(cx, addon));
     cni::bundle(cx.cluster)?.into_iter().map(Ok).chain(own).collect()
+}
+
+fn drafts_of(cx: &Context<'_>, bundle: &Bundle) -> anyhow::Result<Vec<Draft>> {
+    bundle.drafts(cx.running, cx.options.addon_limit.unwrap_or(COMES_UP))
 }
 
 fn bundle_of(cx: &Context<'_>, addon: &Addon) -> anyhow::Result<Bundle> {

@@ -158,6 +158,8 @@ pub struct Options {
     pub prune: bool,
     /// How long one of them may take to be drained.
     pub drain_limit: Option<GoDuration>,
+    /// How long what an add-on runs may take to come up.
+    pub addon_limit: Option<GoDuration>,
     /// Names the Secret that limits the life of uploaded certificates: six characters of `a-z0-9`.
     pub ttl_token_id: String,
     /// Where a joining worker puts the cluster's CA, unless beside where the PKI is.

@@ -6,8 +6,8 @@ use crate::estate::Layout;
 use crate::estate::Operator;
 use crate::lab;
 use crate::lab::Host;
+use crate::rendered;
 use crate::skip::skip;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -18,12 +18,18 @@ const KUBECTL: &str = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
 const KINDS: &str = "serviceaccounts,configmaps,secrets,services,deployments,daemonsets,poddisruptionbudgets,roles,\
                      rolebindings,clusterroles,clusterrolebindings,apiservices";
 
-/// Add-ons whose images are not here: what a real API server says of their objects.
-const OTHERS: [&str; 2] = [
-    "nodeLocalDns: {}, kubeletCsrApprover: {replicas: 2}, localPath: {defaultClass: true}, \
-     headlamp: {clusterRole: view, host: headlamp.example.com}, ingress: {provider: traefik, expose: node-port}",
-    "metricsServer: {replicas: 2}, ingress: {provider: haproxy, expose: host}, \
-     coredns: {replicas: 3, forward: [192.0.2.53], hosts: [{address: 192.0.2.7, names: [registry.example.com]}]}",
+/// Add-ons whose images are not here, so that they do not come up.
+const OTHERS: [(&[&str], &str); 2] = [
+    (
+        &["node-local-dns", "kubelet-csr-approver", "local-path", "headlamp", "ingress"],
+        "nodeLocalDns: {}, kubeletCsrApprover: {replicas: 2}, localPath: {defaultClass: true}, \
+         headlamp: {clusterRole: view, host: headlamp.example.com}, ingress: {provider: traefik, expose: node-port}",
+    ),
+    (
+        &["coredns", "metrics-server", "ingress"],
+        "metricsServer: {replicas: 2}, ingress: {provider: haproxy, expose: host}, \
+         coredns: {replicas: 3, forward: [192.0.2.53], hosts: [{address: 192.0.2.7, names: [registry.example.com]}]}",
+    ),
 ];
 
 fn text(addons: &str) -> String {
@@ -68,11 +74,7 @@ fn metrics_are_verified_both_ways_and_go_without_a_trace() {
     }
     let _turn = estate::turn();
     let operator = Operator::new();
-    let hosts = operator.hosts(&[1, 2, 3]);
-    for host in &hosts {
-        // The lab's own network.
-        host.ok("rm -f /etc/cni/net.d/*");
-    }
+    let hosts = operator.hosts_without_network(&[1, 2, 3]);
     let host = &hosts[0];
     operator.write_text(&text("metricsServer: {replicas: 2, resolution: 12s}"));
     let apply = ["apply", "-f", "cluster.yaml", "--yes"];
@@ -82,7 +84,9 @@ fn metrics_are_verified_both_ways_and_go_without_a_trace() {
     measured(host);
     let again = operator.run(&apply);
     assert!(again.code == 0 && again.stderr.contains(": 0 changed"), "{}", again.text());
-    rendered_is_what_was_applied(&operator, host);
+    let same = rendered::is_what_is_there(&operator, host, &[]);
+    assert!(same > 25, "{same}");
+    println!("{same} rendered objects are what was applied");
     by_hand(&operator, host);
     from_a_host(&operator, host);
 
@@ -113,50 +117,6 @@ fn measured(host: &Host) {
     assert!(!deployment.contains("insecure"), "{deployment}");
     let service = host.kubectl("get apiservice v1beta1.metrics.k8s.io -o jsonpath='{.spec}'");
     assert!(service.contains("caBundle") && !service.contains("insecure"), "{service}");
-}
-
-/// Rendered objects, applied by kubectl, would leave every object of ours as it is. Those that hold what each rendering
-/// makes anew (authorities, tokens) are left out, and nodes, which are rendered as patches.
-fn rendered_is_what_was_applied(operator: &Operator, host: &Host) {
-    const ANEW: [&str; 7] = [
-        "-node-",
-        "cluster-info",
-        "bootstrap-token",
-        "kubeadm-certs",
-        "metrics-server-kubelet-ca",
-        "metrics-server-serving",
-        "-apiservice-",
-    ];
-    let rendered = operator.run(&["render", "-f", "cluster.yaml", "--output-dir", "rendered"]);
-    assert_eq!(rendered.code, 0, "{}", rendered.text());
-    host.put(&operator.path("rendered/cluster"), "/root/rendered");
-    let files = host.ok("ls /root/rendered");
-    let files: Vec<&str> =
-        files.lines().filter(|file| ANEW.iter().all(|anew| !file.contains(anew))).collect();
-    let apply = format!(
-        "{KUBECTL} apply --server-side --force-conflicts --field-manager=kubewright --validate=false --dry-run=server -o json"
-    );
-    let said = host.ok(&format!(
-        "set -e; cd /root/rendered; for one in {}; do {apply} -f $one; echo; echo ==; {KUBECTL} get -o json -f $one; \
-         echo; echo ==; done",
-        files.join(" ")
-    ));
-    let said: Vec<Value> =
-        said.split("==\n").filter_map(|text| serde_json::from_str(text).ok()).map(without_books).collect();
-    assert_eq!(said.len(), 2 * files.len(), "{files:?}");
-    for (file, pair) in files.iter().zip(said.chunks(2)) {
-        assert_eq!(pair[0], pair[1], "{file}: by kubectl, and as it is");
-    }
-    assert!(files.len() > 25, "{files:?}");
-    println!("{} rendered objects are what was applied", files.len());
-}
-
-/// An object without what the API keeps about who wrote it.
-fn without_books(mut object: Value) -> Value {
-    for key in ["managedFields", "resourceVersion"] {
-        object["metadata"].as_object_mut().map(|metadata| metadata.remove(key));
-    }
-    object
 }
 
 /// What somebody changes shows, stays without a word, and is put right with one.
@@ -192,21 +152,15 @@ fn from_a_host(operator: &Operator, host: &Host) {
     assert!(done.code == 0 && done.text().contains(": 0 changed"), "{}", done.text());
 }
 
-/// The API server takes every object of the other add-ons, and knows every field of it.
+/// The API server takes every object of the other add-ons and knows every field of it, and kubectl would make the same of
+/// what is rendered.
 fn others_are_accepted(operator: &Operator, host: &Host) {
-    for (number, addons) in OTHERS.iter().enumerate() {
-        let (file, folder) = (format!("others-{number}.yaml"), format!("rendered-{number}"));
-        std::fs::write(operator.path(&file), text(addons)).unwrap();
-        let rendered = operator.run(&["render", "-f", &file, "--output-dir", &folder]);
-        assert_eq!(rendered.code, 0, "{}", rendered.text());
-        host.put(&operator.path(&format!("{folder}/cluster")), &format!("/root/{folder}"));
-        // A server-side apply refuses fields that the API server does not know; kubectl need not look as well.
-        let apply = format!("{KUBECTL} apply --server-side --force-conflicts --validate=false");
-        host.ok(&format!(
-            "set -e; cd /root/{folder}; rm -f ???-node-* ???-secret-bootstrap-*; \
-             for one in ???-namespace-*; do {apply} -f $one; done; \
-             for one in *; do {apply} --dry-run=server -f $one || {{ cat $one; exit 1; }}; done; \
-             for one in ???-namespace-*; do {KUBECTL} delete --wait=false -f $one; done"
-        ));
+    for (names, addons) in OTHERS {
+        operator.write_text(&text(addons));
+        let apply = ["addon", "apply", "-f", "cluster.yaml", "--yes", "--timeout", "1s"];
+        let done = operator.run(&[&apply[..], names].concat());
+        assert!(done.waits_for_pods() > 0, "{}", done.text());
+        let same = rendered::is_what_is_there(operator, host, &[]);
+        println!("{addons}: {same} rendered objects are what was applied");
     }
 }

@@ -103,6 +103,15 @@ impl Operator {
         self.made(numbers, Host::kube)
     }
 
+    /// The same without the lab's own pod network.
+    pub(crate) fn hosts_without_network(&self, numbers: &[usize]) -> Vec<Host> {
+        let hosts = self.hosts(numbers);
+        for host in &hosts {
+            host.ok("rm -f /etc/cni/net.d/*");
+        }
+        hosts
+    }
+
     /// The same without anything of Kubernetes.
     pub(crate) fn bare_hosts(&self, numbers: &[usize]) -> Vec<Host> {
         self.made(numbers, Host::bare)

@@ -88,6 +88,15 @@ impl Outcome {
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
+
+    /// How many waits for pods ended the run, whose images are not here; nothing else may be wrong.
+    pub(crate) fn waits_for_pods(&self) -> usize {
+        let steps: Vec<&str> =
+            self.stderr.lines().filter_map(|line| line.strip_prefix("  step ")).map(str::trim).collect();
+        assert!(steps.iter().all(|step| step.contains(" rolled out")), "{}", self.text());
+        assert_eq!(self.code == 0, steps.is_empty(), "{}", self.text());
+        steps.len()
+    }
 }
 
 /// A running host.

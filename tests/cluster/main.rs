@@ -44,6 +44,8 @@ mod playbooks;
 mod pod_network;
 mod prepare;
 mod prepare_bare;
+mod published;
+mod rendered;
 mod reset;
 mod rolling;
 mod running;

@@ -144,11 +144,7 @@ fn bridges_connect_pods_of_different_nodes() {
     }
     let _turn = estate::turn();
     let operator = Operator::new();
-    let hosts = operator.hosts(&[1, 2, 3]);
-    for host in &hosts {
-        // The lab's own network.
-        host.ok("rm -f /etc/cni/net.d/*");
-    }
+    let hosts = operator.hosts_without_network(&[1, 2, 3]);
     for mode in ["iptables", "nftables"] {
         connects(&operator, &hosts, "{provider: bridge}", mode);
     }
@@ -162,11 +158,7 @@ fn flannel_connects_pods_of_different_nodes() {
     }
     let _turn = estate::turn();
     let operator = Operator::new();
-    let hosts = operator.hosts(&[1, 2, 3]);
-    for host in &hosts {
-        // The lab's own network.
-        host.ok("rm -f /etc/cni/net.d/*");
-    }
+    let hosts = operator.hosts_without_network(&[1, 2, 3]);
     connects(&operator, &hosts, "{provider: flannel}", "iptables");
     connects(&operator, &hosts, "{provider: flannel, flannel: {backend: host-gw}}", "nftables");
 }

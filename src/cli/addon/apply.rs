@@ -17,6 +17,7 @@ use crate::cli::load;
 use crate::cli::output;
 use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
+use crate::cluster::GoDuration;
 use crate::phase::Options;
 use crate::phase::select;
 use crate::phase::select::nearest;
@@ -48,6 +49,10 @@ pub(super) struct ApplyArgs {
     /// Do not ask for confirmation
     #[arg(short = 'y', long)]
     yes: bool,
+
+    /// How long what an add-on runs may take to come up
+    #[arg(long, value_name = "DURATION", default_value = "10m0s")]
+    timeout: GoDuration,
 
     /// Only look what would be done
     #[arg(long)]
@@ -91,6 +96,7 @@ pub(super) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, CliErro
     session.options = Options {
         addons: Some(args.names.iter().cloned().collect()),
         prepare: false,
+        addon_limit: Some(args.timeout),
         ..session.options.clone()
     };
     let plan = session.plan_as_listed(&select::only(CLUSTER, "addon").or_exit(Exit::Usage)?)?;

@@ -1,5 +1,6 @@
 //! What can be said to `endpoint test`.
 
+use crate::cli::tested::TestOutput;
 use crate::cluster::GoDuration;
 use crate::endpoint::Part;
 use clap::Args;
@@ -69,14 +70,6 @@ pub(super) enum Fail {
     Proxy,
     /// Nothing: only measure
     None,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum TestOutput {
-    #[default]
-    Text,
-    /// One object with `"schema": 1`
-    Json,
 }
 
 const EXAMPLES: &str = "\

@@ -2,7 +2,6 @@
 
 use crate::cli::confirm;
 use crate::cli::endpoint::args::TestArgs;
-use crate::cli::endpoint::args::TestOutput;
 use crate::cli::endpoint::course::Came;
 use crate::cli::endpoint::course::Course;
 use crate::cli::endpoint::machines;
@@ -19,6 +18,7 @@ use crate::cli::load;
 use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::cli::status::host::answers_at;
+use crate::cli::tested;
 use crate::cluster::Balancing;
 use crate::cluster::Cluster;
 use crate::cluster::HostPort;
@@ -74,15 +74,8 @@ pub(super) fn run(args: &TestArgs, settings: &Settings) -> Result<Exit, CliError
     }
     let test = Test { args, settings, cluster: &cluster, hosts: &hosts, interrupt: &interrupt };
     let report = test.go(&parts, only)?;
-    output::data(&match args.output {
-        TestOutput::Text => report.text(),
-        TestOutput::Json => serde_json::to_string_pretty(&report).or_exit(Exit::Failure)? + "\n",
-    });
-    Ok(match (report.interrupted, report.healthy) {
-        (true, _) => Exit::Interrupted,
-        (_, true) => Exit::Success,
-        (_, false) => Exit::Attention,
-    })
+    tested::tell(args.output, &report, || report.text())?;
+    Ok(tested::exit(report.interrupted, report.healthy))
 }
 
 /// What is failed. Of an endpoint that is somebody else's, nothing; a part that is named must be there.

@@ -1,8 +1,8 @@
 //! What can be said to `network test`.
 
+use crate::cli::tested::TestOutput;
 use crate::cluster::GoDuration;
 use clap::Args;
-use clap::ValueEnum;
 use std::path::PathBuf;
 
 /// Let pods on every node talk to each other, to a service and to the name service, and report who reaches whom
@@ -47,14 +47,6 @@ pub(super) struct TestArgs {
     /// How many hosts are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub parallel: u16,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum TestOutput {
-    #[default]
-    Text,
-    /// One object with `"schema": 1`
-    Json,
 }
 
 const EXAMPLES: &str = "\

@@ -9,10 +9,10 @@ use crate::cli::interrupt;
 use crate::cli::limit;
 use crate::cli::load;
 use crate::cli::network::args::TestArgs;
-use crate::cli::network::args::TestOutput;
 use crate::cli::network::trial::Trial;
 use crate::cli::output;
 use crate::cli::settings::Settings;
+use crate::cli::tested;
 use crate::clock::System;
 use crate::plan::Identity;
 
@@ -51,13 +51,6 @@ pub(super) fn run(args: &TestArgs, settings: &Settings) -> Result<Exit, CliError
         },
     };
     let report = trial.go()?;
-    output::data(&match args.output {
-        TestOutput::Text => report.text(),
-        TestOutput::Json => serde_json::to_string_pretty(&report).or_exit(Exit::Failure)? + "\n",
-    });
-    Ok(match (report.interrupted, report.healthy) {
-        (true, _) => Exit::Interrupted,
-        (_, true) => Exit::Success,
-        (_, false) => Exit::Attention,
-    })
+    tested::tell(args.output, &report, || report.text())?;
+    Ok(tested::exit(report.interrupted, report.healthy))
 }

@@ -68,10 +68,18 @@ impl Trial<'_> {
     pub(super) fn go(&self) -> Result<Report, CliError> {
         (self.tell)(&format!("starting pods on {} nodes, in namespace {NAMESPACE}", self.nodes.len()));
         let done = self.prepare().and_then(|()| self.measure());
-        if !self.args.keep {
-            self.clear()?;
+        if self.args.keep {
+            return done;
         }
-        done
+        match (done, self.clear()) {
+            (Ok(report), cleared) => cleared.map(|()| report),
+            (Err(why), Ok(())) => Err(why),
+            // What went wrong first is what somebody has to mend; that the pods stay comes on top of it.
+            (Err(why), Err(_)) => {
+                Err(why
+                    .hint(format!("namespace {NAMESPACE} was left behind; delete it when the API answers")))
+            }
+        }
     }
 
     fn prepare(&self) -> Result<(), CliError> {

@@ -21,8 +21,6 @@ const DEFINITION: &str = "CustomResourceDefinition";
 const ESTABLISHED: GoDuration = GoDuration::from_mins(1);
 /// The API server looks every half minute, or when something changes.
 const SERVED: GoDuration = GoDuration::from_mins(2);
-/// Images come over the network meanwhile.
-const ROLLED_OUT: GoDuration = GoDuration::from_mins(10);
 /// What runs pods that are waited for.
 const RUNS_PODS: [&str; 3] = ["DaemonSet", "Deployment", "StatefulSet"];
 
@@ -56,11 +54,11 @@ impl Bundle {
         all.map(|object| ObjectRef::of(&object.value)).collect()
     }
 
-    /// Plans it. What belonged to it before stays noted until it is gone.
+    /// Plans it. What belonged to it before stays noted until it is gone; what it runs may take `limit` to come up.
     ///
     /// # Errors
     /// An object is in it twice.
-    pub fn drafts(&self, running: &ClusterFacts) -> anyhow::Result<Vec<Draft>> {
+    pub fn drafts(&self, running: &ClusterFacts, limit: GoDuration) -> anyhow::Result<Vec<Draft>> {
         self.check()?;
         let mut members = self.members();
         let known: BTreeSet<ObjectRef> = members.iter().cloned().collect();
@@ -76,7 +74,9 @@ impl Bundle {
         drafts.extend(definitions.map(|object| established(&object.value)));
         drafts.extend(rest.iter().map(|object| self.applied(object)));
         drafts.extend(
-            rest.iter().filter(|object| runs_pods(&object.value)).map(|object| rolled_out(&object.value)),
+            rest.iter()
+                .filter(|object| runs_pods(&object.value))
+                .map(|object| rolled_out(&object.value, limit)),
         );
         drafts.extend(
             rest.iter().filter(|object| is_served(&object.value)).map(|object| served(&object.value)),
@@ -152,7 +152,7 @@ fn served(object: &Value) -> Draft {
     )
 }
 
-fn rolled_out(object: &Value) -> Draft {
+fn rolled_out(object: &Value, limit: GoDuration) -> Draft {
     let name = ObjectRef::of(object);
     let kind = name.kind.to_lowercase();
     let (namespace, own) = (&name.namespace, &name.name);
@@ -161,7 +161,7 @@ fn rolled_out(object: &Value) -> Draft {
         "its pods run as it says",
         Action::Wait(Wait {
             probe: Probe::RolledOut { object: name.clone(), identity: Identity::Admin },
-            limit: ROLLED_OUT,
+            limit,
             advice: vec![
                 format!("kubectl -n {namespace} describe {kind} {own}"),
                 format!("kubectl -n {namespace} get pods -o wide"),

@@ -123,30 +123,35 @@ fn remember(spec: &RunSpec, site: &mut Site) -> Result<(), StepError> {
 /// How long a runtime may need until it answers after its start.
 const RUNTIME_STARTS: Duration = Duration::from_secs(30);
 
+/// A runtime that cannot be asked, since its host cannot be reached, is another matter than one that refuses.
+fn of_runtime(error: anyhow::Error) -> StepError {
+    let failed = StepError::new(FailureKind::Command, error);
+    if failed.may_pass() { StepError { kind: FailureKind::Host, ..failed } } else { failed }
+}
+
 fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepError> {
     let images = run.world.images;
-    let failed = |error: anyhow::Error| StepError::new(FailureKind::Command, error);
     let present = images.present(host, &spec.cri_socket, &spec.reference);
     if run.world.options.dry_run {
         // Without a runtime to ask, all that can be said is that the image is wanted.
         let there = present.as_ref().is_ok_and(|present| *present);
         return Ok(Done::new(if there { Outcome::Ok } else { Outcome::WouldChange }));
     }
-    let present = match present {
+    let present = match present.map_err(of_runtime) {
         Ok(present) => present,
+        Err(error) if error.may_pass() => return Err(error),
         // One that was started a moment ago says that it is not initialized yet.
         Err(first) => {
-            let ask = || {
-                Ok(images
-                    .present(host, &spec.cri_socket, &spec.reference)
-                    .map_err(|error| format!("{error:#}")))
+            let ask = || match images.present(host, &spec.cri_socket, &spec.reference).map_err(of_runtime) {
+                Err(error) if !error.may_pass() => Ok(Err(error.line())),
+                answer => answer.map(Ok),
             };
-            wait::until(run, step, &spec.reference, RUNTIME_STARTS, ask)?.map_err(|_| failed(first))?
+            wait::until(run, step, &spec.reference, RUNTIME_STARTS, ask)?.map_err(|_| first)?
         }
     };
     if present && !spec.always {
         return Ok(Done::new(Outcome::Ok));
     }
-    images.pull(host, &spec.cri_socket, &spec.reference).map_err(failed)?;
+    images.pull(host, &spec.cri_socket, &spec.reference).map_err(of_runtime)?;
     Ok(if present { Done::new(Outcome::Ok).detail("pulled again") } else { Done::new(Outcome::Changed) })
 }

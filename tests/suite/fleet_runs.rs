@@ -24,6 +24,7 @@ use kubewright::report::Outcome;
 use kubewright::report::Report;
 use kubewright::review::left;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -349,4 +350,21 @@ fn a_host_that_stays_away_is_given_up_after_the_limit_and_a_full_disk_at_once() 
         let failed = ran.report.records.iter().filter(|record| record.outcome == Outcome::Failed).count();
         assert_eq!(failed, 1, "{fault:?}");
     }
+}
+
+#[test]
+fn whatever_was_asked_of_a_host_that_is_away_it_is_told_so_at_once() {
+    let mut trial = Trial::new();
+    let mut asked = BTreeSet::new();
+    for operation in 0.. {
+        let stage = trial.stage();
+        stage.hosts["cp3"].break_at(Fault::DieBefore(operation));
+        let plan = trial.plan(&stage);
+        let options = Options { retries: 0, ..Options::default() };
+        let ran = trial.run_with(&stage, &plan, &options, &AtomicBool::new(false), &|_| {});
+        let Some(failure) = ran.report.failures.first() else { break };
+        assert_eq!(failure.kind, FailureKind::Host, "{operation}: {failure}");
+        asked.insert(failure.title.split(' ').next().unwrap_or_default().to_owned());
+    }
+    assert!(asked.contains("image") && asked.contains("kubelet"), "{asked:?}");
 }

@@ -52,5 +52,6 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod upgrade;
 mod vagrant;
 mod watched;

@@ -268,5 +268,5 @@ fn the_playbook_moves_a_cluster_drains_its_hosts_and_goes_on_where_it_stopped() 
     );
     // What else is there agrees that nothing is left.
     play(&operator, "up.yml", &[]).ok().assert_nothing_changed();
-    hosts[0].until(Duration::from_secs(60), &format!("curl -sk https://{}:8443/readyz", estate::VIP));
+    hosts[0].until(Duration::from_mins(1), &format!("curl -sk https://{}:8443/readyz", estate::VIP));
 }

@@ -47,6 +47,7 @@ pub fn list(cluster: &Cluster, around: &Surroundings<'_>) -> Value {
         "kubewright_config": around.file,
         "kubewright_program": around.program,
         "kubewright_server_tls_bootstrap": asks_for_serving_certificates(cluster),
+        "kubewright_version": cluster.version.to_string(),
     });
     all.insert("all".to_owned(), json!({ "children": children, "vars": vars }));
     for (group, role) in GROUPS {

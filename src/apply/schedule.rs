@@ -388,7 +388,7 @@ mod tests {
                 enabled: None,
                 restart_on: Vec::new(),
                 reload_on: Vec::new(),
-                anew: false,
+                anew: None,
                 best_effort: false,
             }),
             path => Action::Absent { path: path.to_owned() },

@@ -75,12 +75,12 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         said.push(if wanted { "enabled" } else { "disabled" }.to_owned());
         commands.push(manager.enable(&spec.unit, wanted));
     }
-    let begun = !unit.is_active() || spec.anew || why.is_some();
+    let begun = !unit.is_active() || spec.anew.is_some() || why.is_some();
     if begun {
         let unit = Unit { stale: unit.stale || has_new_unit_files(spec, site), ..unit };
         let restart = || manager.restart(&spec.unit, unit);
         let (words, next) = match why {
-            Some(Reason::Reload(path)) if unit.is_active() && !spec.anew => {
+            Some(Reason::Reload(path)) if unit.is_active() && spec.anew.is_none() => {
                 (format!("reloaded, since {path} changed"), vec![manager.reload(&spec.unit)])
             }
             Some(Reason::Restart(_) | Reason::Reload(_)) if !unit.is_active() => {
@@ -89,7 +89,10 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
             Some(Reason::Restart(path) | Reason::Reload(path)) => {
                 (format!("restarted, since {path} changed"), restart())
             }
-            None if unit.is_active() => ("restarted, so that it tries again at once".to_owned(), restart()),
+            None if unit.is_active() => {
+                let why = spec.anew.as_deref().unwrap_or_default();
+                (format!("restarted, {why}"), restart())
+            }
             None => ("started".to_owned(), restart()),
         };
         said.push(words);

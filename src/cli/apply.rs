@@ -27,6 +27,7 @@ use crate::phase::prune;
 use crate::phase::prune::Leaver;
 use crate::phase::select;
 use crate::phase::select::Selected;
+use crate::phase::skew;
 use crate::phase::workflow::CLUSTER;
 use crate::pki::Bundle;
 use crate::plan::Plan;
@@ -122,6 +123,8 @@ impl<'a> Run<'a> {
         // It is given back when this ends.
         let _held = self.held.take().transpose()?;
         self.refuse_without_control_plane()?;
+        let FleetSession { cluster, running, options, .. } = &self.session;
+        self.hint(skew::mention(cluster, running, options));
         let plan = self.session.plan(&self.selected)?;
         if !self.session.options.prune {
             self.hint(prune::mention(&self.leavers()));

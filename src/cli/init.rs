@@ -29,12 +29,14 @@ use crate::lock::Held;
 use crate::phase::Options;
 use crate::phase::select;
 use crate::phase::select::Selected;
+use crate::phase::skew;
 use crate::phase::workflow::INIT;
 use crate::plan::display;
 use crate::plan::display::Detail;
 use crate::preflight;
 use crate::preflight::Ignore;
 use crate::preflight::Subject;
+use crate::report::Event;
 use crate::report::FailureKind;
 use crate::report::Report;
 use crate::report::Reporter;
@@ -123,6 +125,12 @@ impl<'a> Run<'a> {
         self.settle_token(&mut session)?;
         if self.runs("preflight") {
             self.preflight(&session)?;
+        }
+        if self.runs("addon/kube-proxy")
+            && let Some((message, hint)) =
+                skew::mention(&session.cluster, session.running(), &session.options)
+        {
+            self.reporter.tell(&Event::Warning { host: None, message, hint: Some(hint) });
         }
         let plan = session.plan(&self.selected)?;
         let dry_run = self.loaded.dry_run;

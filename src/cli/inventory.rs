@@ -49,7 +49,7 @@ Examples:
 /// The configuration has problems, or names no such host.
 pub(super) fn run(command: &InventoryCommand, settings: &Settings) -> Result<Exit, CliError> {
     let reporter = settings.reporter();
-    let cluster = load::for_fleet(&command.file, &reporter)?.cluster;
+    let cluster = load::for_inventory(&command.file, &reporter)?.cluster;
     let operator = Operator::new(settings.ssh.clone(), Arc::new(Terminal::new(settings.terminal)));
     let operator = operator.or_exit(Exit::Failure)?;
     let users = users(&cluster, &operator)?;

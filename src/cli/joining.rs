@@ -21,6 +21,7 @@ use crate::cli::settings::Settings;
 use crate::clock::Clock as _;
 use crate::clock::System;
 use crate::cluster::Cluster;
+use crate::cluster::KubeVersion;
 use crate::cluster::Layout;
 use crate::cluster::Node;
 use crate::cluster::Secret;
@@ -98,6 +99,7 @@ struct Seen {
     found: Found,
     stored: Stored,
     namesake: Option<Namesake>,
+    api_servers: BTreeMap<String, KubeVersion>,
     /// The Secret `kubeadm-certs`, for a control plane that has the key to it.
     certificates: Option<Value>,
 }
@@ -163,7 +165,11 @@ impl Gatherer<'_> {
             receipt,
             inventories,
             external,
-            running: ClusterFacts { namesake: seen.namesake, ..ClusterFacts::default() },
+            running: ClusterFacts {
+                namesake: seen.namesake,
+                api_servers: seen.api_servers,
+                ..ClusterFacts::default()
+            },
             options,
             ttl_token: (String::new(), Secret::new("")),
             kubeconfig: None,
@@ -251,7 +257,8 @@ impl Gatherer<'_> {
             .map(|_| discovery::stored::fetch_certificates(&api, &world, limit).map_err(not_fetched))
             .transpose()?;
         let namesake = namesake(&api, &join.node_registration.name);
-        Ok(Seen { found, stored, namesake, certificates })
+        let api_servers = session::api_servers(&api, &[]);
+        Ok(Seen { found, stored, namesake, api_servers, certificates })
     }
 
     fn tell_of(&self, found: &Found) {
@@ -337,7 +344,9 @@ fn namesake(api: &dyn Api, name: &str) -> Option<Namesake> {
     let node = api.get(&ObjectRef::new("v1", "Node", "", name)).ok().flatten()?;
     let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True");
-    Some(Namesake { name: name.to_owned(), ready })
+    let version = node.pointer("/status/nodeInfo/kubeletVersion").and_then(Value::as_str);
+    let kubelet_version = version.unwrap_or_default().to_owned();
+    Some(Namesake { name: name.to_owned(), ready, kubelet_version })
 }
 
 /// Decrypts the cluster's authorities over what the host has; the files that are not part of the PKI are given back.

@@ -101,6 +101,25 @@ pub(super) fn for_render(file: &Path, reporter: &Reporter) -> Result<Loaded, Cli
 /// # Errors
 /// The configuration has problems, all of them listed; or it names no hosts.
 pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    fleet(file, Named::Read, reporter)
+}
+
+/// The same for whoever lets the program run on the hosts: what the file names lies there.
+///
+/// # Errors
+/// As for [`for_fleet`].
+pub(super) fn for_inventory(file: &Path, reporter: &Reporter) -> Result<Loaded, CliError> {
+    fleet(file, Named::Left, reporter)
+}
+
+/// Patches and artifacts that a file names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Read,
+    Left,
+}
+
+fn fleet(file: &Path, named: Named, reporter: &Reporter) -> Result<Loaded, CliError> {
     let bytes = read_file(file)?;
     let name = file.display().to_string();
     let file = File { name: &name, bytes: &bytes };
@@ -110,7 +129,7 @@ pub(super) fn for_fleet(file: &Path, reporter: &Reporter) -> Result<Loaded, CliE
         version_labels: labels(Some(file), &overrides),
         ..Environment::default()
     };
-    let mut loaded = load_with(Some(file), &env, &overrides, Purpose::Render, reporter)?;
+    let mut loaded = load_with(Some(file), &env, &overrides, Purpose::Render, named, reporter)?;
     if !loaded.cluster.site.declared_hosts {
         let error = anyhow::anyhow!("{name} names no hosts");
         return Err(CliError::new(Exit::Configuration, error).hint(
@@ -228,7 +247,7 @@ fn load_file(
     purpose: Purpose,
     reporter: &Reporter,
 ) -> Result<Loaded, CliError> {
-    load_with(file, &environment(file, overrides)?, overrides, purpose, reporter)
+    load_with(file, &environment(file, overrides)?, overrides, purpose, Named::Read, reporter)
 }
 
 fn load_with(
@@ -236,6 +255,7 @@ fn load_with(
     env: &Environment,
     overrides: &Overrides,
     purpose: Purpose,
+    named: Named,
     reporter: &Reporter,
 ) -> Result<Loaded, CliError> {
     let loaded = config::load(file, env, overrides, Strictness::Lenient, purpose)
@@ -244,10 +264,12 @@ fn load_with(
         reporter.tell(&told(warning));
     }
     let mut cluster = loaded.cluster;
-    if let Some(directory) = &loaded.patches_directory {
-        cluster.patches = read_patches(directory, reporter)?;
+    if named == Named::Read {
+        if let Some(directory) = &loaded.patches_directory {
+            cluster.patches = read_patches(directory, reporter)?;
+        }
+        artifacts::read(&mut cluster.prepare)?;
     }
-    artifacts::read(&mut cluster.prepare)?;
     let token_is_new = cluster.tokens.first().is_some_and(|token| {
         let text = format!("{}.{}", token.id, token.secret.expose());
         env.tokens.iter().any(|new| new.expose() == text)

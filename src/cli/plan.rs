@@ -18,6 +18,7 @@ use crate::phase::workflow::INIT;
 use crate::plan::Plan;
 use crate::plan::display;
 use crate::plan::display::Detail;
+use crate::preflight::Ignore;
 use crate::report::Outcome;
 use crate::report::Report;
 use clap::Args;
@@ -74,7 +75,8 @@ pub(super) fn run(command: &PlanCommand, settings: &Settings) -> Result<Exit, Cl
             of_this_host(&InitArgs { config, ..args.clone() }, command.output, settings)
         }
         Some(file) => {
-            let how = How { output: command.output, diff, explain };
+            let ignored = &args.ignore_preflight_errors;
+            let how = How { output: command.output, diff, explain, ignored };
             plan_fleet::run(file, &command.fleet, how, settings)
         }
         None => of_this_host(args, command.output, settings),
@@ -92,6 +94,8 @@ fn of_this_host(args: &InitArgs, output: PlanOutput, settings: &Settings) -> Res
     if loaded.token_is_new {
         session.adopt_token();
     }
+    let ignore = Ignore::new(&loaded.ignore_preflight_errors, &session.node().ignore_preflight_errors);
+    plan_fleet::refuse_version(&session.cluster, session.running(), &ignore.or_exit(Exit::Usage)?)?;
     let plan = session.plan(&selected)?;
     let resolver = session.resolver(&plan, true, &reporter)?;
     let dry = apply::Options { dry_run: true, diff: args.diff, ..apply::Options::default() };

@@ -15,9 +15,13 @@ use crate::cli::render;
 use crate::cli::review_file;
 use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
+use crate::cluster::Cluster;
+use crate::facts::ClusterFacts;
 use crate::phase::Options;
 use crate::phase::select;
 use crate::phase::workflow::CLUSTER;
+use crate::preflight::Ignore;
+use crate::preflight::version;
 use crate::report::Event;
 use crate::review::json;
 use crate::review::reviewed::PlanChoices;
@@ -69,10 +73,12 @@ pub(super) struct FleetPlanArgs {
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct How {
+pub(super) struct How<'a> {
     pub output: PlanOutput,
     pub diff: bool,
     pub explain: bool,
+    /// Checks of the version whose errors count as warnings.
+    pub ignored: &'a [String],
 }
 
 /// Whether the plan is about a whole cluster: the file has hosts, or a flag says so.
@@ -92,7 +98,7 @@ pub(super) fn is_wanted(args: &FleetPlanArgs, file: &std::path::Path) -> Result<
 pub(super) fn run(
     file: &std::path::Path,
     args: &FleetPlanArgs,
-    how: How,
+    how: How<'_>,
     settings: &Settings,
 ) -> Result<Exit, CliError> {
     match plan(file, args, how, settings) {
@@ -107,7 +113,7 @@ pub(super) fn run(
 fn plan(
     file: &std::path::Path,
     args: &FleetPlanArgs,
-    how: How,
+    how: How<'_>,
     settings: &Settings,
 ) -> Result<Exit, CliError> {
     let quiet = Settings { quiet: true, face: Face::Plain, ..settings.clone() };
@@ -129,6 +135,8 @@ fn plan(
         FleetSession::open(cluster, connected, options, parallel, interrupt, &reporter)?
     };
     refuse_silent(&session)?;
+    let ignore = Ignore::new(how.ignored, &loaded.ignore_preflight_errors);
+    refuse_version(&session.cluster, &session.running, &ignore.or_exit(Exit::Usage)?)?;
     let plan = session.plan(&selected)?;
     let bundle = session.bundle(&plan, true, &reporter)?;
     let resolver = session.resolver(bundle, true);
@@ -164,6 +172,24 @@ fn plan(
     }
     let differs = args.detailed_exitcode && !look.review.is_empty();
     Ok(if differs { Exit::DIFFERENT } else { Exit::Success })
+}
+
+/// A plan that `apply` would refuse because of its version is none.
+///
+/// # Errors
+/// The cluster that runs may not get the version.
+pub(super) fn refuse_version(
+    cluster: &Cluster,
+    running: &ClusterFacts,
+    ignore: &Ignore,
+) -> Result<(), CliError> {
+    let report = version::judge(&cluster.name, cluster, running, ignore);
+    output::people(&report.kubeadm_text());
+    if report.failed() {
+        let error = anyhow::anyhow!("{} may not go to {}", cluster.name, cluster.version);
+        return Err(CliError::new(Exit::Preflight, error).hint("nothing was changed"));
+    }
+    Ok(())
 }
 
 /// Without an answer there is nothing to compare with; hosts that the plan is not about may be silent.

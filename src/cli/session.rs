@@ -22,6 +22,7 @@ use crate::cli::tokens;
 use crate::clock::Clock;
 use crate::clock::System;
 use crate::cluster::Cluster;
+use crate::cluster::KubeVersion;
 use crate::cluster::Node;
 use crate::cluster::Secret;
 use crate::discovery;
@@ -36,6 +37,7 @@ use crate::facts::Questions;
 use crate::facts::addons::COREFILE_ANNOTATION;
 use crate::facts::addons::INVENTORY_LABEL;
 use crate::facts::addons::Installed;
+use crate::facts::api_servers;
 use crate::facts::baseline;
 use crate::facts::baseline::Untouched;
 use crate::facts::footprint::Watch;
@@ -380,13 +382,15 @@ pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
     let replicas = deployment.and_then(|object| object.pointer("/spec/replicas")?.as_u64());
     let corefile = api.get(&of("v1", "ConfigMap")).ok().flatten();
     let nodes = api.list(&ObjectRef::new("v1", "Node", "", ""), &Selector::all()).unwrap_or_default();
+    let nodes: Vec<NodeFacts> = nodes.iter().map(NodeFacts::of).collect();
     let inventories = Selector::all().label(INVENTORY_LABEL, "true");
     let maps = ObjectRef::new("v1", "ConfigMap", "kube-system", "");
     let addons = api.list(&maps, &inventories).unwrap_or_default();
     ClusterFacts {
         runs: true,
         addons: addons.iter().filter_map(Installed::of).collect(),
-        nodes: nodes.iter().map(NodeFacts::of).collect(),
+        api_servers: api_servers(api, &nodes),
+        nodes,
         coredns_replicas: replicas.and_then(|count| u32::try_from(count).ok()),
         corefile: corefile
             .as_ref()
@@ -396,6 +400,18 @@ pub(super) fn cluster_facts(api: &dyn Api) -> ClusterFacts {
         }),
         ..ClusterFacts::default()
     }
+}
+
+/// The versions of the API servers. Who may not look at pods, or finds none that tells one, asks the one that answers.
+pub(super) fn api_servers(api: &dyn Api, nodes: &[NodeFacts]) -> BTreeMap<String, KubeVersion> {
+    let pods = ObjectRef::new("v1", "Pod", "kube-system", "");
+    let labelled = Selector::all().label("component", "kube-apiserver").label("tier", "control-plane");
+    let found = api_servers::of_pods(&api.list(&pods, &labelled).unwrap_or_default(), nodes);
+    if !found.is_empty() {
+        return found;
+    }
+    let answer = api.raw("/version").ok().as_deref().and_then(api_servers::of_answer);
+    answer.map(|version| (api_servers::SOME.to_owned(), version)).into_iter().collect()
 }
 
 fn full_probe(

@@ -1,5 +1,6 @@
 //! What preflight judges. Everything may be unknown: a host without a tool is no error here.
 
+use crate::cluster::KubeVersion;
 use crate::facts::RuntimeFacts;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -221,6 +222,14 @@ pub enum Kubelet {
     Failed(String),
     /// What `kubelet --version` printed.
     Says(String),
+}
+
+impl Kubelet {
+    /// The version of the program in `PATH`, where it tells one.
+    pub fn version(&self) -> Option<KubeVersion> {
+        let Self::Says(said) = self else { return None };
+        said.trim().strip_prefix("Kubernetes v")?.parse().ok()
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

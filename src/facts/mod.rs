@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod addons;
+pub mod api_servers;
 pub mod baseline;
 pub mod checks;
 pub mod etcd;
@@ -32,6 +33,7 @@ pub use platform::Platform;
 pub use question::Questions;
 pub use runtime::RuntimeFacts;
 
+use crate::cluster::KubeVersion;
 use crate::cluster::Layout;
 use serde::Deserialize;
 use serde::Serialize;
@@ -150,6 +152,8 @@ pub struct ClusterFacts {
     pub etcd_trouble: Option<String>,
     /// The layout of the PKI that the control planes run with.
     pub layout: Option<Layout>,
+    /// The versions of its API servers, by the names of their nodes; see [`api_servers`].
+    pub api_servers: BTreeMap<String, KubeVersion>,
     /// Its Node objects, where somebody asked for them.
     pub nodes: Vec<NodeFacts>,
     /// What earlier runs have installed in it.
@@ -163,6 +167,13 @@ impl ClusterFacts {
     pub fn node(&self, name: &str) -> Option<&NodeFacts> {
         self.nodes.iter().find(|node| node.name == name)
     }
+
+    /// The version of the kubelet that runs on the node of this name.
+    pub fn kubelet(&self, name: &str) -> Option<KubeVersion> {
+        let namesake = self.namesake.as_ref().filter(|namesake| namesake.name == name);
+        let told = self.node(name).map(|node| &node.kubelet_version);
+        told.or(namesake.map(|namesake| &namesake.kubelet_version))?.parse().ok()
+    }
 }
 
 /// A Node object that exists already.
@@ -170,4 +181,5 @@ impl ClusterFacts {
 pub struct Namesake {
     pub name: String,
     pub ready: bool,
+    pub kubelet_version: String,
 }

@@ -28,7 +28,7 @@ pub const VARIANTS: [(&str, &str); 6] = [
     ("mixed", include_str!("../../vagrant/variants/mixed.yaml")),
 ];
 
-const FILES: [Embedded; 22] = [
+const FILES: [Embedded; 26] = [
     embedded!("vagrant/Vagrantfile", "Vagrantfile"),
     Embedded { executable: true, ..embedded!("vagrant/provision", "provision") },
     embedded!("vagrant/.gitignore", ".gitignore"),
@@ -46,10 +46,14 @@ const FILES: [Embedded; 22] = [
     embedded!("playbooks/tasks/join.yml"),
     embedded!("playbooks/tasks/kubeconfig.yml"),
     embedded!("playbooks/tasks/look.yml"),
+    embedded!("playbooks/tasks/move.yml"),
+    embedded!("playbooks/tasks/pending.yml"),
     embedded!("playbooks/tasks/program.yml"),
     embedded!("playbooks/tasks/reset.yml"),
+    embedded!("playbooks/tasks/snapshot.yml"),
     embedded!("playbooks/templates/join.yaml.j2"),
     embedded!("playbooks/up.yml"),
+    embedded!("playbooks/upgrade.yml"),
     embedded!("playbooks/vars/cluster.yml"),
 ];
 

@@ -20,6 +20,7 @@ use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::objects::draft;
 use crate::phase::objects::replaced;
+use crate::phase::skew;
 use crate::pki::Ca;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
@@ -41,6 +42,8 @@ pub fn plan(cx: &Context<'_>, node: &Node, phase: &str) -> anyhow::Result<Vec<Dr
         "coredns" if !configuration.dns.disabled && cx.includes_addon(phase) => {
             coredns(cx.cluster, cx.running)
         }
+        // It stays as it is while an API server is older than it would be.
+        "kube-proxy" if !skew::left_behind(cx.cluster, cx.running, cx.options).is_empty() => Ok(Vec::new()),
         "kube-proxy" if !configuration.proxy.disabled && cx.includes_addon(phase) => {
             let objects = kube_proxy::objects(cx.cluster, cx.facts_of(node))?;
             Ok(replaced(objects, "service addresses work on every node"))

@@ -12,6 +12,7 @@ use crate::phase::pace;
 use crate::phase::prepare;
 use crate::phase::rootless;
 use crate::phase::select::Selected;
+use crate::phase::skew;
 use crate::plan::Action;
 use crate::plan::ApplyHow;
 use crate::plan::Identity;
@@ -60,6 +61,7 @@ pub fn plan(cx: &Context<'_>, selected: &[Selected]) -> anyhow::Result<Plan> {
             steps.extend(drafts.into_iter().map(|draft| settle_in(draft, one, node)));
         }
     }
+    skew::kubelets_last(cx, &mut steps);
     once_each(&mut steps);
     addon::wait_at_the_end(&mut steps);
     if !cx.cluster.joining {

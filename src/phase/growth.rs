@@ -18,6 +18,7 @@ use crate::phase::prune::Leaver;
 use crate::phase::rolling;
 use crate::phase::select;
 use crate::phase::select::Selected;
+use crate::phase::skew;
 use crate::phase::workflow::CLUSTER;
 use crate::plan::Action;
 use crate::plan::At;
@@ -88,6 +89,7 @@ pub fn plan(
     ours: &BTreeMap<String, BTreeSet<String>>,
 ) -> anyhow::Result<Plan> {
     keeps_data::check(cx, ours)?;
+    skew::check(cx)?;
     let leavers = leavers(cx)?;
     let running = without_lost(cx.running, &leavers);
     let cx = &Context { running: &running, ..*cx };
@@ -96,7 +98,9 @@ pub fn plan(
     let options = Options { joiners: apart, ..cx.options.clone() };
     let mut whole = build::plan(&Context { options: &options, ..*cx }, selected)?;
     if let Order::Paced(gates) = &mut whole.order {
-        gates.extend(rolling::gates(&Context { options: &options, ..*cx }, &whole.steps));
+        let cx = &Context { options: &options, ..*cx };
+        gates.extend(rolling::gates(cx, &whole.steps));
+        gates.extend(skew::gates(cx, &whole.steps));
     }
     let mut before: Option<&str> = None;
     let lost: Vec<&str> = joiners.iter().filter(|one| one.replaces).map(|one| one.host.as_str()).collect();

@@ -9,6 +9,7 @@ use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::control_plane::manifests_directory;
 use crate::phase::prepare;
+use crate::phase::skew;
 use crate::pki::CertName;
 use crate::pki::Part;
 use crate::pki::spec;
@@ -120,9 +121,18 @@ pub fn start(cx: &Context<'_>, node: &Node, credentials: Vec<Draft>) -> anyhow::
     Ok(drafts)
 }
 
+/// Why it is restarted whatever has changed.
+fn anew(cx: &Context<'_>, node: &Node) -> Option<String> {
+    if tries_again(cx, node) {
+        return Some("so that it tries again at once".to_owned());
+    }
+    let (runs, installed) = skew::replaced_kubelet(cx, node)?;
+    Some(format!("since {runs} runs and {installed} is installed"))
+}
+
 /// A kubelet waits ever longer before it starts a failed static pod again, and a host that is to join once more would
 /// have to wait with it. So it starts anew, unless the host has got as far as a Node and a member of etcd.
-fn anew(cx: &Context<'_>, node: &Node) -> bool {
+fn tries_again(cx: &Context<'_>, node: &Node) -> bool {
     let runs = if node.is_etcd_host() { Target::Etcd } else { Target::KubeApiserver };
     let tried_before = cx.exists(node, &static_pod::manifest_path(runs.as_str()));
     let peer_url = Member::of(node).peer_url;

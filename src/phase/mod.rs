@@ -32,6 +32,7 @@ pub mod reset;
 pub mod rolling;
 pub mod rootless;
 pub mod select;
+pub mod skew;
 pub mod upload_certs;
 pub mod upload_config;
 pub mod wait_control_plane;

@@ -190,7 +190,7 @@ fn note(action: &Action) -> Option<String> {
         Action::File(spec) => format!("{:04o}", spec.mode),
         Action::Directory { mode, .. } => format!("{mode:04o}"),
         Action::Link { target, .. } => format!("to {target}"),
-        Action::Service(spec) if spec.anew => "restarted in any case".to_owned(),
+        Action::Service(spec) if spec.anew.is_some() => "restarted in any case".to_owned(),
         Action::Service(spec) => service(spec)?,
         Action::Run(spec) => format!("unless `{}` succeeds", spec.unless.as_ref()?),
         Action::Wait(wait) => format!("at most {}", wait.limit),
@@ -267,7 +267,7 @@ fn action(action: &Action) -> Value {
         Action::Absent { path } => json!({"kind": "absent", "path": path}),
         Action::Service(spec) => json!({
             "kind": "service", "unit": spec.unit, "enabled": spec.enabled, "restartOn": spec.restart_on,
-            "reloadOn": spec.reload_on, "anew": spec.anew, "bestEffort": spec.best_effort,
+            "reloadOn": spec.reload_on, "anew": spec.anew.is_some(), "bestEffort": spec.best_effort,
         }),
         Action::Run(spec) => json!({
             "kind": "run", "command": spec.command.to_string(), "bestEffort": spec.best_effort,

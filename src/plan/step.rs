@@ -112,8 +112,8 @@ pub struct ServiceSpec {
     pub restart_on: Vec<String>,
     /// Paths whose change in this run only asks it to read its configuration again.
     pub reload_on: Vec<String>,
-    /// It is restarted whatever has changed: what it tries again and again it would try again ever later.
-    pub anew: bool,
+    /// Why it is restarted whatever has changed.
+    pub anew: Option<String>,
     /// A failure to restart is a warning, as it is to kubeadm.
     pub best_effort: bool,
 }

@@ -1,6 +1,5 @@
 //! What kubeadm's checks look for on the host.
 
-use crate::cluster::KubeVersion;
 use crate::cluster::network::nth_address;
 use crate::cluster::node::ImagePullPolicy;
 use crate::cluster::prepare::Source;
@@ -306,14 +305,9 @@ pub(super) fn kubelet_version(subject: &Subject) -> Option<Result<semver::Versio
         Kubelet::Unknown => None,
         Kubelet::Missing => Some(Err("kubelet is not in PATH".to_owned())),
         Kubelet::Failed(why) => Some(Err(format!("`kubelet --version` failed: {why}"))),
-        Kubelet::Says(said) => {
-            let version =
-                said.trim().strip_prefix("Kubernetes v").and_then(|text| text.parse::<KubeVersion>().ok());
-            Some(
-                version
-                    .map(|version| version.0)
-                    .ok_or_else(|| format!("`kubelet --version` says \"{said}\"")),
-            )
+        found @ Kubelet::Says(said) => {
+            let version = found.version().map(|version| version.0);
+            Some(version.ok_or_else(|| format!("`kubelet --version` says \"{said}\"")))
         }
     }
 }

@@ -15,6 +15,7 @@ mod ours;
 mod proxy;
 pub mod report;
 pub mod system;
+pub mod version;
 
 pub use crate::facts::EtcdVersions;
 pub use check::Batch;
@@ -60,6 +61,7 @@ pub struct Subject<'a> {
 /// The checks of `init`: kubeadm's in kubeadm's order, then ours.
 pub fn init_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::init(subject);
+    checks.extend(version::checks());
     checks.extend(ours::checks());
     checks.extend(network::checks());
     checks.extend(endpoint::checks(subject));
@@ -71,6 +73,11 @@ pub fn init_checks(subject: &Subject) -> Vec<Check> {
 pub fn join_checks(subject: &Subject) -> Vec<Check> {
     let mut checks = kubeadm::join(subject);
     checks.push(Check::new("NodeName", joining::node_name));
+    if subject.node.is_control_plane() {
+        checks.extend(version::checks());
+    } else {
+        checks.push(version::check_of_worker());
+    }
     checks.extend(ours::checks());
     checks.extend(network::checks());
     checks.extend(endpoint::checks(subject));

@@ -54,5 +54,6 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod upgrade;
 mod vagrant;
 mod watched;

@@ -25,31 +25,31 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_kubewright");
 type Recap = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// What a playbook came to.
-struct Played {
-    well: bool,
-    said: String,
+pub(crate) struct Played {
+    pub(crate) well: bool,
+    pub(crate) said: String,
     recap: Recap,
 }
 
 impl Played {
     #[track_caller]
-    fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert!(self.well, "{}", self.said);
         self
     }
 
     /// How much changed on each host.
-    fn changed(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn changed(&self) -> BTreeMap<&str, usize> {
         self.recap.iter().map(|(host, counts)| (host.as_str(), counts["changed"])).collect()
     }
 
     #[track_caller]
-    fn assert_nothing_changed(&self) {
+    pub(crate) fn assert_nothing_changed(&self) {
         assert!(!self.recap.is_empty() && self.changed().values().all(|count| *count == 0), "{}", self.said);
     }
 }
 
-fn available(test: &str) -> bool {
+pub(crate) fn available(test: &str) -> bool {
     if !lab::available(test) {
         return false;
     }
@@ -61,14 +61,14 @@ fn available(test: &str) -> bool {
 }
 
 /// The program without what only a debugger reads: Ansible copies it to every host.
-fn stripped(operator: &Operator) -> String {
+pub(crate) fn stripped(operator: &Operator) -> String {
     let small = operator.path("kubewright").display().to_string();
     let done = Command::new("strip").args(["-o", &small, PROGRAM]).status().unwrap();
     assert!(done.success());
     small
 }
 
-fn play(operator: &Operator, playbook: &str, more: &[&str]) -> Played {
+pub(crate) fn play(operator: &Operator, playbook: &str, more: &[&str]) -> Played {
     let known = operator.known_hosts();
     let output = Command::new("ansible-playbook")
         .args(["-i", &format!("{PLAYBOOKS}/inventory"), &format!("{PLAYBOOKS}/{playbook}")])

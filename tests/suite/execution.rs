@@ -270,7 +270,7 @@ fn on_host(name: &str) -> Vec<Step> {
         unit: "kubelet".into(),
         enabled: Some(true),
         restart_on: vec![CONFIG.into(), "/etc/default/kubelet".into()],
-        anew: false,
+        anew: None,
         reload_on: Vec::new(),
         best_effort: false,
     };
@@ -668,7 +668,7 @@ fn services_converge_under_either_manager() {
             unit,
             enabled: Some(true),
             restart_on,
-            anew: false,
+            anew: None,
             reload_on: Vec::new(),
             best_effort,
         };
@@ -713,7 +713,7 @@ fn a_unit_is_restarted_once_for_each_change() {
             unit,
             enabled: None,
             restart_on,
-            anew: false,
+            anew: None,
             reload_on: Vec::new(),
             best_effort: false,
         };

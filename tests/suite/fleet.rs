@@ -12,6 +12,7 @@ use kubewright::cluster::site::EndpointProvider;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::HostFacts;
 use kubewright::facts::Links;
+use kubewright::facts::NodeFacts;
 use kubewright::facts::checks::DefaultRoute;
 use kubewright::facts::checks::Kubelet;
 use kubewright::facts::checks::Nic;
@@ -58,6 +59,7 @@ struct Fleet {
     hosts: BTreeMap<String, Result<HostInput, Unreachable>>,
     links: Option<Links>,
     prepare: bool,
+    running: ClusterFacts,
     ignore: Vec<String>,
 }
 
@@ -75,11 +77,24 @@ impl Fleet {
         });
         let hosts = hosts.collect();
         let links = Some(perfect(&cluster));
-        Self { cluster, hosts, links, prepare: false, ignore: Vec::new() }
+        Self { cluster, hosts, links, prepare: false, running: ClusterFacts::default(), ignore: Vec::new() }
     }
 
     fn facts(&mut self, name: &str) -> &mut HostFacts {
         &mut self.hosts.get_mut(name).unwrap().as_mut().unwrap().facts
+    }
+
+    /// A cluster that runs, with these versions of its API servers and kubelets.
+    fn runs(&mut self, api_servers: &[(&str, &str)], kubelets: &[(&str, &str)]) {
+        let version = |(host, text): &(&str, &str)| ((*host).to_owned(), text.parse().unwrap());
+        let node = |(name, kubelet): &(&str, &str)| NodeFacts {
+            name: (*name).to_owned(),
+            kubelet_version: (*kubelet).to_owned(),
+            ..NodeFacts::default()
+        };
+        self.running.runs = true;
+        self.running.api_servers = api_servers.iter().map(version).collect();
+        self.running.nodes = kubelets.iter().map(node).collect();
     }
 
     fn links(&mut self) -> &mut Links {
@@ -109,7 +124,7 @@ impl Fleet {
             links: self.links.as_ref(),
             prepare: self.prepare,
             etcd: &EtcdVersions::new(),
-            running: &ClusterFacts::default(),
+            running: &self.running,
         };
         fleet_preflight(&subject, &Ignore::new(&self.ignore, &[]).unwrap())
     }
@@ -174,6 +189,42 @@ type Case = (&'static str, fn(&mut Fleet), &'static [&'static str]);
 
 const CASES: &[Case] = &[
     ("healthy", |_| {}, &[]),
+    // A cluster that runs, and is to have v1.36.2.
+    (
+        "version-ahead",
+        |fleet| {
+            fleet.runs(
+                &[("cp1", "v1.35.9"), ("cp2", "v1.36.1"), ("cp3", "v1.36.2")],
+                &[("cp1", "v1.35.9"), ("w1", "v1.33.0"), ("w2", "v1.36.7"), ("old", "unknown")],
+            );
+        },
+        &[],
+    ),
+    (
+        "version-back",
+        |fleet| {
+            fleet.runs(
+                &[("cp1", "v1.36.3"), ("cp2", "v1.36.2"), ("cp3", "v1.36.3")],
+                &[("cp1", "v1.36.3"), ("w1", "v1.36.2")],
+            );
+        },
+        &["E VersionDowngrade"],
+    ),
+    (
+        "version-two-minors",
+        |fleet| fleet.runs(&[("cp1", "v1.34.8"), ("cp2", "v1.35.1"), ("cp3", "v1.34.8")], &[]),
+        &["E VersionStep"],
+    ),
+    (
+        "version-of-kubelets",
+        |fleet| {
+            fleet.runs(
+                &[("cp1", "v1.36.1")],
+                &[("cp1", "v1.36.1"), ("w1", "v1.32.4"), ("w2", "v1.37.0"), ("w3", "v1.32.4")],
+            );
+        },
+        &["E KubeletSkew", "E KubeletSkew"],
+    ),
     ("clones", clones, &["E HostClones"]),
     (
         "same-product-uuid",

@@ -49,6 +49,19 @@ fn the_inventory_says_who_is_there_and_how_they_are_reached() {
     }
 }
 
+/// The program runs on the hosts then, and so its directories are theirs.
+#[test]
+fn directories_of_the_hosts_need_not_be_here() {
+    let directory = tempfile::tempdir().unwrap();
+    let named = directory.path().join("cluster.yaml");
+    let there = "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {name: prod}\nspec:\n  artifacts: {directory: \
+                 /nowhere/stock}\n  hosts:\n  - {name: cp1, address: 192.0.2.1, roles: [control-plane]}\n---\napiVersion: \
+                 kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\npatches: {directory: /nowhere/patches}\n";
+    write(&named, there);
+    let listed = kubewright(&["inventory", "-f", named.to_str().unwrap(), "--list"]);
+    assert_eq!(listed.code, 0, "{}", listed.err);
+}
+
 #[test]
 fn a_host_that_is_not_there_and_no_question_are_refused() {
     let unknown = kubewright(&["inventory", "-f", &file(), "--host", "w9"]);

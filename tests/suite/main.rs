@@ -55,6 +55,7 @@ mod rolling;
 mod scenario_runs;
 mod scenarios;
 mod serving_requests;
+mod skew;
 #[path = "../support/skip.rs"]
 mod skip;
 mod ssh;

@@ -32,7 +32,9 @@ fn ansible_lint_finds_nothing_in_its_strictest_profile() {
 
 #[test]
 fn ansible_takes_every_playbook() {
-    for playbook in ["up.yml", "scale.yml", "renew-certs.yml", "snapshot-etcd.yml", "reset.yml"] {
+    for playbook in
+        ["up.yml", "scale.yml", "renew-certs.yml", "snapshot-etcd.yml", "upgrade.yml", "reset.yml"]
+    {
         let args = ["-i", "localhost,", "--syntax-check", playbook];
         let Some((well, said)) = judged("ansible_takes_every_playbook", "ansible-playbook", &args) else {
             return;

@@ -8,6 +8,7 @@ use kubewright::cluster::SelinuxMode;
 use kubewright::cluster::kubeadm::Arg;
 use kubewright::cluster::kubeadm::ExternalEtcd;
 use kubewright::cluster::node::ImagePullPolicy;
+use kubewright::cluster::prepare::Source;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::HostFacts;
 use kubewright::facts::InitSystem;
@@ -152,9 +153,52 @@ fn labels_that_a_kubelet_refuses_are_named_with_the_way_to_set_them() {
     );
 }
 
+/// `init` and a control plane that joins move an API server of their own; a worker moves none.
+#[test]
+fn a_version_for_a_cluster_that_runs_is_judged_by_who_moves() {
+    let runs = |case: &mut Case, api_server: &str, kubelet: &str| {
+        case.running.api_servers.insert("cp9".to_owned(), api_server.parse().unwrap());
+        case.facts.checks.kubelet = Kubelet::Says(format!("Kubernetes {kubelet}"));
+    };
+    let about = |report: &Report| {
+        let found = told(report).into_iter().filter(|line| line.contains("Version") || line.contains("Skew"));
+        found.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    // v1.36.2 is wanted, and in a cluster that is joined, stored.
+    for (api_server, kubelet, server, worker) in [
+        ("v1.36.2", "v1.36.2", vec![], vec![]),
+        ("v1.36.3", "v1.36.2", vec!["E VersionDowngrade"], vec![]),
+        ("v1.35.7", "v1.35.7", vec![], vec![]),
+        ("v1.35.7", "v1.36.2", vec![], vec!["E KubeletSkew"]),
+        ("v1.34.7", "v1.34.7", vec!["E VersionStep"], vec![]),
+        ("v1.36.1", "v1.36.2", vec![], vec![]),
+    ] {
+        let what = format!("{api_server} {kubelet}");
+        assert_eq!(about(&Case::with(|case| runs(case, api_server, kubelet)).run()), server, "init, {what}");
+        for (role, expected) in [(Role::ControlPlane, &server), (Role::Worker, &worker)] {
+            let case = Case::joining(role, |case| runs(case, api_server, kubelet));
+            assert_eq!(about(&case.run_join()), *expected, "join {role:?}, {what}");
+        }
+    }
+    // What preparation brings counts, and not what is there.
+    let case = Case::joining(Role::Worker, |case| {
+        runs(case, "v1.35.7", "v1.35.7");
+        case.cluster.prepare.artifacts.source = Source::Download;
+        case.prepare = true;
+    });
+    let found = told(&case.run_join());
+    assert!(
+        found.contains(
+            &"E KubeletSkew: the kubelet v1.36.2 would be newer than what it talks to: kube-apiserver v1.35.7 (cp9)"
+                .to_owned()
+        ),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn a_name_that_is_taken_is_refused_unless_it_is_our_own() {
-    let namesake = |ready| Some(Namesake { name: "cp1".to_owned(), ready });
+    let namesake = |ready| Some(Namesake { name: "cp1".to_owned(), ready, kubelet_version: String::new() });
     let ready = r#"E NodeName: a Node with name "cp1" and status "Ready" already exists in the cluster"#;
     let gone =
         r#"W NodeName: a Node with name "cp1" exists in the cluster, and is not Ready; it is taken over"#;

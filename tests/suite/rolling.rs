@@ -37,14 +37,14 @@ const LONG_AGO: OffsetDateTime = datetime!(1970-01-01 00:00 UTC);
 const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 
 /// A kubelet that makes a host's pods anew some seconds after it was first asked; until then they are of long ago.
-struct Kubelet<'a> {
+pub(crate) struct Kubelet<'a> {
     clock: &'a Manual,
     takes: Duration,
     asked: Mutex<BTreeMap<String, OffsetDateTime>>,
 }
 
 impl<'a> Kubelet<'a> {
-    fn of(stage: &'a Stage, takes: i64) -> Self {
+    pub(crate) fn of(stage: &'a Stage, takes: i64) -> Self {
         Self { clock: &stage.clock, takes: Duration::seconds(takes), asked: Mutex::default() }
     }
 }
@@ -75,7 +75,13 @@ impl Pods for Kubelet<'_> {
 
 /// A cluster of three control planes that runs.
 fn running() -> (Trial, Stage) {
+    running_as(|_| {})
+}
+
+/// The same with something else about it from the beginning.
+pub(crate) fn running_as(change: impl FnOnce(&mut Trial)) -> (Trial, Stage) {
     let mut trial = Trial::new();
+    change(&mut trial);
     let stage = trial.stage();
     let founding = plan(&mut trial, &stage);
     let (report, _) = run(&trial, &stage, &founding, &ImageFiles);
@@ -87,7 +93,7 @@ fn running() -> (Trial, Stage) {
 }
 
 /// The plan as the hosts are now.
-fn plan(trial: &mut Trial, stage: &Stage) -> Plan {
+pub(crate) fn plan(trial: &mut Trial, stage: &Stage) -> Plan {
     for (host, facts) in &mut trial.scenario.facts {
         facts.existing_paths =
             stage.hosts.get(host).map(|host| host.files().into_keys().collect()).unwrap_or_default();
@@ -96,7 +102,7 @@ fn plan(trial: &mut Trial, stage: &Stage) -> Plan {
     without_tls(growth::plan(&context, &trial.scenario.selected, &BTreeMap::new()).unwrap())
 }
 
-fn run(trial: &Trial, stage: &Stage, plan: &Plan, pods: &dyn Pods) -> (Report, Vec<Event>) {
+pub(crate) fn run(trial: &Trial, stage: &Stage, plan: &Plan, pods: &dyn Pods) -> (Report, Vec<Event>) {
     let mut fleet = Fleet::new();
     stage.hosts.values().for_each(|host| fleet.insert(Arc::<Fake>::clone(host)));
     let events = Mutex::new(Vec::new());

@@ -43,7 +43,7 @@ impl Preparing<'_> {
                 enabled: None,
                 restart_on: vec![UNMANAGED.to_owned()],
                 reload_on: Vec::new(),
-                anew: false,
+                anew: None,
                 best_effort: true,
             });
             steps.push(self.step("network", "NetworkManager knows", "its configuration changed", action));

@@ -332,7 +332,7 @@ impl Preparing<'_> {
             enabled: Some(true),
             restart_on: Vec::new(),
             reload_on: Vec::new(),
-            anew: false,
+            anew: None,
             best_effort: true,
         });
         let reason = "certificates and etcd need clocks that agree, and nobody keeps this one";

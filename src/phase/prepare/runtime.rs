@@ -270,7 +270,7 @@ fn service(unit: &str, restart_on: Vec<String>) -> Action {
         enabled: Some(true),
         restart_on,
         reload_on: Vec::new(),
-        anew: false,
+        anew: None,
         best_effort: false,
     })
 }

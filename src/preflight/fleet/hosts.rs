@@ -14,9 +14,11 @@ use crate::preflight::fleet::Between;
 use crate::preflight::fleet::FleetSubject;
 use crate::preflight::fleet::Found;
 use crate::preflight::fleet::Unreachable;
+use crate::preflight::version;
 
-/// What is known better from all hosts together: `NodeAddress` says it of every role.
-const KNOWN_BETTER: [&str; 1] = ["AdvertiseAddress"];
+/// What is known better from all hosts together: `NodeAddress` says it of every role, and one word on the version is enough.
+const KNOWN_BETTER: [&str; 4] =
+    ["AdvertiseAddress", version::DOWNGRADE, version::STEP, version::KUBELET_SKEW];
 /// What only guesses at whether ports are open; superseded where they were tried.
 const GUESSES: [&str; 2] = ["Firewalld", "FirewallPorts"];
 /// What a host must have whatever it is for.

@@ -26,6 +26,7 @@ use crate::preflight::EtcdVersions;
 use crate::preflight::Ignore;
 use crate::preflight::Problem;
 use crate::preflight::Report;
+use crate::preflight::version;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -93,6 +94,7 @@ struct Between<'a> {
     facts: BTreeMap<&'a str, &'a HostFacts>,
     unreachable: BTreeMap<&'a str, &'a Unreachable>,
     links: Option<&'a Links>,
+    running: &'a ClusterFacts,
 }
 
 impl<'a> Between<'a> {
@@ -109,7 +111,7 @@ impl<'a> Between<'a> {
                 }
             }
         }
-        Self { cluster: subject.cluster, facts, unreachable, links: subject.links }
+        Self { cluster: subject.cluster, facts, unreachable, links: subject.links, running: subject.running }
     }
 
     /// The hosts that answered, with their facts, in the order of the document.
@@ -147,6 +149,9 @@ fn checks(between: &Between) -> Vec<Check> {
         check("MixedSystems", mix::systems),
         check("MixedRuntimes", mix::runtimes),
         check("MixedKubelets", mix::kubelets),
+        check(version::DOWNGRADE, |between, _| version::back(between.cluster, between.running).into()),
+        check(version::STEP, |between, _| version::step(between.cluster, between.running).into()),
+        check(version::KUBELET_SKEW, |between, _| version::kubelets(between.cluster, between.running).into()),
         check("NodeAddress", address::on_the_host),
         check("NodeAddressRoute", address::of_the_default_route),
         check("NetworkOverlap", overlap::find),
@@ -196,7 +201,7 @@ pub fn fleet_preflight(subject: &FleetSubject, ignore: &Ignore) -> FleetReport {
 }
 
 /// `a`, `a and b`, `a, b and 3 more`.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 6;
     match names {
         [] => String::new(),

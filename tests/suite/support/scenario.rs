@@ -167,7 +167,7 @@ impl Scenario {
             return;
         }
         let name = self.cluster.nodes[0].registered_name().to_owned();
-        self.running.namesake = Some(Namesake { name, ready: true });
+        self.running.namesake = Some(Namesake { name, ready: true, kubelet_version: String::new() });
         if self.running.etcd.is_some() {
             self.running.etcd = EtcdMembership::gather(etcd).ok();
         }

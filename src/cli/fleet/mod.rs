@@ -5,6 +5,7 @@ mod args;
 mod ask;
 mod connect;
 mod etcd;
+mod holders;
 mod lock;
 mod nodes;
 mod session;

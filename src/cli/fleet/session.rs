@@ -13,6 +13,7 @@ use crate::cli::fleet::ask;
 use crate::cli::fleet::ask::Answers;
 use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
+use crate::cli::fleet::holders;
 use crate::cli::fleet::nodes;
 use crate::cli::images::CriImages;
 use crate::cli::interrupt;
@@ -131,7 +132,8 @@ impl FleetSession {
         interrupt: Arc<AtomicBool>,
         reporter: &Reporter,
     ) -> Result<Self, CliError> {
-        let answers = ask::all(&cluster, connected, parallel);
+        let mut answers = ask::all(&cluster, connected, parallel);
+        holders::look_again(&cluster.virtual_addresses(), &answers.hosts, &mut answers.facts, &System);
         Self::with(cluster, answers, options, parallel, interrupt, reporter)
     }
 

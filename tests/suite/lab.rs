@@ -100,6 +100,21 @@ fn with_stand_in(scratch: &Path) -> PathBuf {
 }
 
 #[test]
+fn vagrant_is_told_what_each_provider_needs_of_a_network() {
+    let (scratch, folder) = written("dual-stack");
+    fs::write(folder.join("provision"), "#!/bin/sh\n").unwrap();
+    let Some((success, said)) = vagrant(&folder, &with_stand_in(scratch.path()), &["up", "w1"]) else {
+        skip(
+            "vagrant_is_told_what_each_provider_needs_of_a_network",
+            "no vagrant on this machine (apt-get install vagrant)",
+        );
+        return;
+    };
+    assert!(success, "{said}");
+    compare("dual-stack/networks.json", &text::read(&folder.join(".vagrant/machines/w1/stand_in/running")));
+}
+
+#[test]
 fn a_cluster_is_made_once_all_machines_run() {
     let (scratch, folder) = written("small");
     let home = with_stand_in(scratch.path());

@@ -65,25 +65,90 @@ fn documents_of_kubeadm_go_into_the_clusters_file() {
     compare("documents.yaml", &asked("cluster", scratch.path()).data());
 }
 
+/// Runs Vagrant in a folder, with a provider where its home has one; `None` where it is not installed.
+fn vagrant(folder: &Path, home: &Path, arguments: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new("vagrant");
+    command.args(arguments).current_dir(folder).env("KUBEWRIGHT", PROGRAM);
+    command.env("VAGRANT_HOME", home).env("VAGRANT_CHECKPOINT_DISABLE", "1");
+    if home.join("Vagrantfile").exists() {
+        command.env("VAGRANT_DEFAULT_PROVIDER", "stand_in");
+    }
+    let output = command.output().ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
 #[test]
 fn vagrant_takes_every_variant() {
     for (variant, _) in folder::VARIANTS {
         let (scratch, folder) = written(variant);
-        let validated = Command::new("vagrant")
-            .args(["validate", "--ignore-provider"])
-            .current_dir(&folder)
-            .env("KUBEWRIGHT", PROGRAM)
-            .env("VAGRANT_HOME", scratch.path().join("home"))
-            .env("VAGRANT_CHECKPOINT_DISABLE", "1")
-            .output();
-        let Ok(output) = validated else {
+        let validated = vagrant(&folder, &scratch.path().join("home"), &["validate", "--ignore-provider"]);
+        let Some((success, said)) = validated else {
             skip("vagrant_takes_every_variant", "no vagrant on this machine (apt-get install vagrant)");
             return;
         };
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        assert!(output.status.success() && said.contains("validated successfully"), "{variant}: {said}");
+        assert!(success && said.contains("validated successfully"), "{variant}: {said}");
     }
+}
+
+/// Vagrant's home with a provider that needs no hypervisor.
+fn with_stand_in(scratch: &Path) -> PathBuf {
+    let home = scratch.join("home");
+    fs::create_dir(&home).unwrap();
+    fs::copy(Path::new(ROOT).join("tests/labs/stand_in.rb"), home.join("Vagrantfile")).unwrap();
+    home
+}
+
+#[test]
+fn vagrant_is_told_what_each_provider_needs_of_a_network() {
+    let (scratch, folder) = written("dual-stack");
+    fs::write(folder.join("provision"), "#!/bin/sh\n").unwrap();
+    let Some((success, said)) = vagrant(&folder, &with_stand_in(scratch.path()), &["up", "w1"]) else {
+        skip(
+            "vagrant_is_told_what_each_provider_needs_of_a_network",
+            "no vagrant on this machine (apt-get install vagrant)",
+        );
+        return;
+    };
+    assert!(success, "{said}");
+    compare("dual-stack/networks.json", &text::read(&folder.join(".vagrant/machines/w1/stand_in/running")));
+}
+
+#[test]
+fn a_cluster_is_made_once_all_machines_run() {
+    let (scratch, folder) = written("small");
+    let home = with_stand_in(scratch.path());
+    fs::write(folder.join("provision"), "#!/bin/sh\necho made >>made\ntest ! -e broken\n").unwrap();
+    let made = || fs::read_to_string(folder.join("made")).unwrap_or_default().lines().count();
+    // Each command, and how often a cluster was made by then.
+    let life: [(&[&str], usize); 10] = [
+        (&["up"], 1),
+        (&["up"], 2),
+        (&["halt"], 2),
+        (&["up"], 3),
+        (&["halt", "cp1"], 3),
+        (&["up", "cp1"], 4),
+        (&["reload"], 5),
+        (&["destroy", "-f", "w1"], 5),
+        (&["up", "cp1"], 5),
+        (&["up"], 6),
+    ];
+    for (number, (arguments, expected)) in life.into_iter().enumerate() {
+        let Some((success, said)) = vagrant(&folder, &home, arguments) else {
+            skip(
+                "a_cluster_is_made_once_all_machines_run",
+                "no vagrant on this machine (apt-get install vagrant)",
+            );
+            return;
+        };
+        assert!(success, "{number} {arguments:?}: {said}");
+        assert_eq!(made(), expected, "{number} {arguments:?}: {said}");
+        let waits = said.contains("the cluster is made when these run too: w1");
+        assert_eq!(waits, [0, 3, 8, 9].contains(&number), "{number} {arguments:?}: {said}");
+    }
+    fs::write(folder.join("broken"), "").unwrap();
+    let (success, said) = vagrant(&folder, &home, &["up"]).unwrap();
+    assert!(!success && said.contains("the cluster was not made") && said.contains("./provision"), "{said}");
 }
 
 #[test]

@@ -47,6 +47,13 @@ impl StepError {
         self
     }
 
+    /// What was asked of a program on a host. One that cannot be asked, since its host cannot be reached, is another matter
+    /// than one that refuses.
+    pub(crate) fn of_question(error: impl Into<anyhow::Error>) -> Self {
+        let failed = Self::new(FailureKind::Command, error);
+        if failed.may_pass() { Self { kind: FailureKind::Host, ..failed } } else { failed }
+    }
+
     /// A command that ended with an error status.
     pub(crate) fn command(command: &Command, output: &Output) -> Self {
         let cause = anyhow::anyhow!("`{}` ended with status {}", command.program, output.status);

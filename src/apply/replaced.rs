@@ -35,8 +35,12 @@ pub(crate) fn hold(
         spec.pods.iter().filter_map(|pod| Some((pod, *moments.get(&pod.manifest)?))).collect();
     let host = site.host.as_ref();
     let ended = until(run, step, ReplacedSpec::SUBJECT, spec.limit.to_std(), || {
-        let old = awaited.iter().find_map(|(pod, moment)| still_old(run, host, pod, *moment));
-        Ok(old.map_or(Ok(()), Err))
+        for (pod, moment) in &awaited {
+            if let Some(why) = still_old(run, host, pod, *moment)? {
+                return Ok(Err(why));
+            }
+        }
+        Ok(Ok(()))
     })?;
     if let Some(ledger) = site.ledger.as_mut() {
         ledger.restarted(ReplacedSpec::SUBJECT);
@@ -54,14 +58,20 @@ pub(crate) fn hold(
 }
 
 /// Why a pod does not count as replaced yet.
-fn still_old(run: &Run<'_>, host: &dyn Host, pod: &StaticPod, moment: OffsetDateTime) -> Option<String> {
+fn still_old(
+    run: &Run<'_>,
+    host: &dyn Host,
+    pod: &StaticPod,
+    moment: OffsetDateTime,
+) -> Result<Option<String>, StepError> {
     let name = &pod.container.name;
-    match run.world.pods.made(host, &pod.container) {
+    Ok(match run.world.pods.made(host, &pod.container).map_err(StepError::of_question) {
         Ok(Some(made)) if made >= moment => None,
         Ok(Some(_)) => Some(format!("the container {name} is older than {}", pod.manifest)),
         Ok(None) => Some(format!("there is no container {name}")),
-        Err(error) => Some(format!("{error:#}")),
-    }
+        Err(error) if error.may_pass() => return Err(error),
+        Err(error) => Some(error.line()),
+    })
 }
 
 /// When each of the files was put in place, by the host's own clock, as is the age of containers. It is the moment of

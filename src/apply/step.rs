@@ -25,7 +25,6 @@ use crate::plan::ImageSpec;
 use crate::plan::Place;
 use crate::plan::RunSpec;
 use crate::plan::Step;
-use crate::report::FailureKind;
 use crate::report::Outcome;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -123,12 +122,6 @@ fn remember(spec: &RunSpec, site: &mut Site) -> Result<(), StepError> {
 /// How long a runtime may need until it answers after its start.
 const RUNTIME_STARTS: Duration = Duration::from_secs(30);
 
-/// A runtime that cannot be asked, since its host cannot be reached, is another matter than one that refuses.
-fn of_runtime(error: anyhow::Error) -> StepError {
-    let failed = StepError::new(FailureKind::Command, error);
-    if failed.may_pass() { StepError { kind: FailureKind::Host, ..failed } } else { failed }
-}
-
 fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepError> {
     let images = run.world.images;
     let present = images.present(host, &spec.cri_socket, &spec.reference);
@@ -137,12 +130,15 @@ fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Resul
         let there = present.as_ref().is_ok_and(|present| *present);
         return Ok(Done::new(if there { Outcome::Ok } else { Outcome::WouldChange }));
     }
-    let present = match present.map_err(of_runtime) {
+    let present = match present.map_err(StepError::of_question) {
         Ok(present) => present,
         Err(error) if error.may_pass() => return Err(error),
         // One that was started a moment ago says that it is not initialized yet.
         Err(first) => {
-            let ask = || match images.present(host, &spec.cri_socket, &spec.reference).map_err(of_runtime) {
+            let ask = || match images
+                .present(host, &spec.cri_socket, &spec.reference)
+                .map_err(StepError::of_question)
+            {
                 Err(error) if !error.may_pass() => Ok(Err(error.line())),
                 answer => answer.map(Ok),
             };
@@ -152,6 +148,6 @@ fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Resul
     if present && !spec.always {
         return Ok(Done::new(Outcome::Ok));
     }
-    images.pull(host, &spec.cri_socket, &spec.reference).map_err(of_runtime)?;
+    images.pull(host, &spec.cri_socket, &spec.reference).map_err(StepError::of_question)?;
     Ok(if present { Done::new(Outcome::Ok).detail("pulled again") } else { Done::new(Outcome::Changed) })
 }

@@ -8,6 +8,7 @@ use crate::apply::run::Run;
 use crate::apply::taint;
 use crate::host::Host;
 use crate::host::Socket;
+use crate::host::Stream;
 use crate::host::http;
 use crate::host::read_through;
 use crate::plan::Identity;
@@ -133,13 +134,12 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
     match probe {
         Probe::Http { tls, host: address, port, path } => {
             let host = host.ok_or_else(|| StepError::plan(format!("waiting for {probe} needs a host")))?;
-            Ok(ask_http(host, *tls, address, *port, path))
+            ask_http(host, *tls, address, *port, path)
         }
-        Probe::Api { path, identity } => Ok(run
-            .client_at(host, *identity)
-            .and_then(|api| api.raw(path))
-            .map(drop)
-            .map_err(|error| error.to_string())),
+        Probe::Api { path, identity } => match run.client_at(host, *identity).and_then(|api| api.raw(path)) {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => not_yet(error),
+        },
         Probe::NodeRegistered { node, identity } => {
             let name = ObjectRef::new("v1", "Node", "", node);
             Ok(match run.client(*identity).and_then(|api| api.get(&name)) {
@@ -175,17 +175,38 @@ fn look_at(run: &Run<'_>, identity: Identity, name: &ObjectRef) -> Result<Value,
     object.ok_or_else(|| "there is no such object".to_owned())
 }
 
-fn ask_http(host: &dyn Host, tls: bool, address: &str, port: u16, path: &str) -> Result<(), String> {
+/// What may still come true; not on a host that cannot be reached, which is no matter of waiting.
+fn not_yet(error: impl std::error::Error + Send + Sync + 'static) -> Result<Result<(), String>, StepError> {
+    let text = error.to_string();
+    let failed = StepError::of_question(error);
+    if failed.may_pass() { Err(failed) } else { Ok(Err(text)) }
+}
+
+fn ask_http(
+    host: &dyn Host,
+    tls: bool,
+    address: &str,
+    port: u16,
+    path: &str,
+) -> Result<Result<(), String>, StepError> {
     let socket = Socket::Tcp { host: address.to_owned(), port };
-    let stream = host.connect(&socket).map_err(|error| {
-        let reason = std::error::Error::source(&error).map(ToString::to_string);
-        reason.unwrap_or_else(|| error.to_string())
-    })?;
+    let stream = match host.connect(&socket) {
+        Ok(stream) => stream,
+        Err(error) => {
+            let reason = std::error::Error::source(&error).map(ToString::to_string);
+            return not_yet(error).map(|answer| answer.map_err(|text| reason.unwrap_or(text)));
+        }
+    };
+    let tls = tls.then_some(address);
+    Ok(answer(stream, &socket, tls, path))
+}
+
+/// `tls` is the name that is asked for.
+fn answer(stream: Stream, socket: &Socket, tls: Option<&str>, path: &str) -> Result<(), String> {
     stream.set_timeout(ATTEMPT_TIMEOUT).map_err(|error| error.to_string())?;
-    let (status, body) = if tls {
-        http::get_unverified_tls(stream, address, &socket, path)
-    } else {
-        http::get(stream, &socket, path)
+    let (status, body) = match tls {
+        Some(address) => http::get_unverified_tls(stream, address, socket, path),
+        None => http::get(stream, socket, path),
     }
     .map_err(|error| error.to_string())?;
     if status == 200 { Ok(()) } else { Err(format!("status {status}: {}", last_line(&body))) }

@@ -36,7 +36,7 @@ use std::io;
 use std::time::Duration;
 
 /// Seconds after which a listener ends by itself, and how many hosts lengthen it by one.
-const LIFE: usize = 10;
+const LIFE: usize = 30;
 const HOSTS_PER_SECOND: usize = 10;
 /// Sizes of packets that tell where a path becomes narrow: IPv6's smallest, and those that tunnels leave.
 const SIZES: [u32; 12] = [1280, 1350, 1400, 1410, 1420, 1430, 1440, 1450, 1460, 1480, 1492, 1500];
@@ -249,6 +249,7 @@ impl Run<'_> {
     }
 }
 
+const ENDED: &str = "who listened there had ended before all were done asking; these hosts are slow";
 const NO_TOOL: &str = "it has neither perl nor Python, so it cannot listen for a moment";
 
 fn said<'a>(answers: &'a Answers, name: &str) -> Option<&'a Said> {
@@ -280,6 +281,7 @@ impl Steps {
             Some(End::Silent) => Outcome::Silent,
             Some(End::Unreachable(why)) => Outcome::Unreachable(why.clone()),
             Some(End::Refused) => match listener {
+                Ok(()) if !self.lasted(&probe.to) => Outcome::NotDone(ENDED.to_owned()),
                 Ok(()) | Err(None) => Outcome::Refused,
                 Err(Some(why)) => Outcome::NotDone(why),
             },
@@ -289,6 +291,11 @@ impl Steps {
                 Err(None) => Outcome::NotDone("something there uses it already".to_owned()),
             },
         }
+    }
+
+    /// Whether the listener was still there at the end.
+    fn lasted(&self, name: &str) -> bool {
+        said(&self.told, name).is_some_and(|told| told.collected)
     }
 
     fn arrived(&self, id: usize, to: &str) -> Outcome {
@@ -354,4 +361,32 @@ fn reason(error: &HostError) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a try of `a` at the kubelet's port of `b`, by what each of them says.
+    fn outcome(tried: &str, told: &str) -> Outcome {
+        let said = |name: &str, text: &str| BTreeMap::from([(name.to_owned(), (Ok(wire::read(text)), None))]);
+        let heard = said("b", "listening tcp 10250\n");
+        let steps = Steps { heard, tried: said("a", tried), told: said("b", told) };
+        let probe = Probe {
+            from: "a".to_owned(),
+            to: "b".to_owned(),
+            address: "192.0.2.2".parse().unwrap(),
+            protocol: Protocol::Tcp(10250),
+            purpose: Purpose::Kubelet,
+        };
+        steps.outcome(0, &probe)
+    }
+
+    #[test]
+    fn a_refusal_means_something_while_somebody_listens() {
+        assert_eq!(outcome("at 0 refused\n", "collected\n"), Outcome::Refused);
+        let ended = outcome("at 0 refused\n", "failed collect 0 Connection refused\n");
+        assert_eq!(ended, Outcome::NotDone(ENDED.to_owned()));
+        assert_eq!(outcome("at 0 open 120\n", ""), Outcome::Open(Some(Duration::from_micros(120))));
+    }
 }

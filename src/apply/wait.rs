@@ -1,12 +1,15 @@
 //! Waiting for a condition, with a limit, and with the last answer kept for whoever must find out why.
 
+use crate::api::ApiError;
 use crate::apply::failure::StepError;
 use crate::apply::member;
 use crate::apply::rollout;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::taint;
+use crate::host::Command;
 use crate::host::Host;
+use crate::host::HostError;
 use crate::host::Socket;
 use crate::host::Stream;
 use crate::host::http;
@@ -138,7 +141,7 @@ fn ask(run: &Run<'_>, probe: &Probe, host: Option<&dyn Host>) -> Result<Result<(
         }
         Probe::Api { path, identity } => match run.client_at(host, *identity).and_then(|api| api.raw(path)) {
             Ok(_) => Ok(Ok(())),
-            Err(error) => not_yet(error),
+            Err(error) => silent(&error, host).map_or_else(|| Ok(Err(error.to_string())), Err),
         },
         Probe::NodeRegistered { node, identity } => {
             let name = ObjectRef::new("v1", "Node", "", node);
@@ -175,9 +178,17 @@ fn look_at(run: &Run<'_>, identity: Identity, name: &ObjectRef) -> Result<Value,
     object.ok_or_else(|| "there is no such object".to_owned())
 }
 
+/// An API server may be silent since its host is: why that cannot be reached.
+fn silent(error: &ApiError, host: Option<&dyn Host>) -> Option<StepError> {
+    let ApiError::Unreachable { .. } = error else { return None };
+    let error = host?.run(&Command::query("true")).err()?;
+    Some(StepError::of_question(error)).filter(StepError::may_pass)
+}
+
 /// What may still come true; not on a host that cannot be reached, which is no matter of waiting.
-fn not_yet(error: impl std::error::Error + Send + Sync + 'static) -> Result<Result<(), String>, StepError> {
-    let text = error.to_string();
+fn not_yet(error: HostError) -> Result<Result<(), String>, StepError> {
+    let reason = std::error::Error::source(&error).map(ToString::to_string);
+    let text = reason.unwrap_or_else(|| error.to_string());
     let failed = StepError::of_question(error);
     if failed.may_pass() { Err(failed) } else { Ok(Err(text)) }
 }
@@ -192,10 +203,7 @@ fn ask_http(
     let socket = Socket::Tcp { host: address.to_owned(), port };
     let stream = match host.connect(&socket) {
         Ok(stream) => stream,
-        Err(error) => {
-            let reason = std::error::Error::source(&error).map(ToString::to_string);
-            return not_yet(error).map(|answer| answer.map_err(|text| reason.unwrap_or(text)));
-        }
+        Err(error) => return not_yet(error),
     };
     let tls = tls.then_some(address);
     Ok(answer(stream, &socket, tls, path))

@@ -41,6 +41,7 @@ const ETCD_JOIN: &str = "etcd-join";
 const ETCD_SERVES: &str = "etcd-hosts/wait";
 const API_SERVER: &str = "control-plane/apiserver";
 const KUBE_VIP: &str = "kube-vip";
+const ENDPOINT: &str = "endpoint";
 
 /// A control plane, or a host that runs etcd alone, that joins the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,8 +184,8 @@ fn serves(cluster: &Cluster, joiner: &Joiner) -> Option<Gate> {
 
 /// The plan of one host that joins.
 fn join(cx: &Context<'_>, joiner: &Joiner, ours: Option<&BTreeSet<String>>) -> anyhow::Result<Plan> {
-    let node = cx.cluster.node(&joiner.host).into_iter().cloned().collect();
-    let cluster = Cluster { joining: true, nodes: node, ..cx.cluster.clone() };
+    let mut cluster = Cluster { joining: true, ..cx.cluster.clone() };
+    cluster.keep_only(&joiner.host);
     let node = cluster.this_node();
     let mut running = cx.running.clone();
     if joiner.replaces
@@ -203,6 +204,8 @@ fn join(cx: &Context<'_>, joiner: &Joiner, ours: Option<&BTreeSet<String>>) -> a
         ..*cx
     };
     let mut phases = select::flatten(if node.is_etcd_host() { ETCD_HOST } else { JOIN });
+    // The plan of all hosts has set it up, before the API server that it leads to.
+    phases.retain(|one| one.name != ENDPOINT);
     // It takes part in keeping the endpoint alive when it has joined.
     phases.extend(select::flatten(CLUSTER).into_iter().filter(|one| one.name == KUBE_VIP));
     let mut plan = build::plan(&context, &phases)?;

@@ -199,6 +199,40 @@ fn a_control_plane_that_runs_does_not_take_the_endpoint_with_it() {
     assert!(prune::check_endpoint(&scenario.cluster, &reset).is_ok());
 }
 
+#[test]
+fn a_control_plane_that_joins_balances_with_the_others() {
+    let keepalived = Scenario::load("endpoint-keepalived", None).cluster.site.balancing;
+    // One that is new, and one that came back without its data.
+    for members in [&OURS[..2], &OURS[..3]] {
+        let mut scenario = with_two_more(&[], members);
+        scenario.options.prune = false;
+        scenario.cluster.site.balancing.clone_from(&keepalived);
+        scenario.cluster.nodes.retain(|node| node.name != "lb1");
+        let facts = scenario.facts.get_mut("cp3").unwrap();
+        facts.existing_paths.remove("/var/lib/etcd/member");
+        let plan = planned(&scenario).unwrap();
+        let written = |ending: &str| -> Vec<String> {
+            let files = plan.steps.iter().filter(|step| step.place == Place::Host("cp3".to_owned()));
+            let text = |step: &Step| match &step.action {
+                Action::File(FileSpec { path, content: Content::Text(text), .. })
+                    if path.ends_with(ending) =>
+                {
+                    Some(text.clone())
+                }
+                _ => None,
+            };
+            files.filter_map(text).collect()
+        };
+        for ending in ["/keepalived.conf", "/haproxy.cfg"] {
+            let texts = written(ending);
+            assert_eq!(texts.len(), 1, "{ending} is written {} times", texts.len());
+            for (_, address) in &OURS[..2] {
+                assert!(texts[0].contains(address), "{ending} without {address}:\n{}", texts[0]);
+            }
+        }
+    }
+}
+
 struct Nothing;
 
 impl Resolve for Nothing {

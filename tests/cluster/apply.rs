@@ -166,8 +166,10 @@ fn the_holder_of_the_address_loses_its_power() {
 
     hosts[holder].on();
     // Its Node counts as ready for most of a minute after the cut; what tells is the host.
-    hosts[holder]
-        .until(Duration::from_mins(1), "systemctl is-active kubelet && crictl ps | grep -q kube-apiserver");
+    hosts[holder].until(
+        Duration::from_mins(1),
+        "systemctl is-active kubelet && curl -sk --max-time 2 https://127.0.0.1:6443/livez | grep -q ok",
+    );
     all_ready(other, &[1, 2, 3, 4]);
     other.until(
         Duration::from_secs(90),

@@ -110,7 +110,7 @@ fn is_taken(operator: &Operator, host: &Host, addon: &str, said: &str) {
     goes(operator, host, addon);
 }
 
-/// Without it in the file everything of it goes, also what was written halfway.
+/// Without it in the file all of it goes but definitions, also what was written halfway.
 fn goes(operator: &Operator, host: &Host, addon: &str) {
     operator.write_text(&text("network: {cni: {provider: none}}"));
     let gone = operator.run(&["addon", "apply", "-f", "cluster.yaml", addon, "--yes"]);

@@ -36,7 +36,7 @@ use std::io;
 use std::time::Duration;
 
 /// Seconds after which a listener ends by itself, and how many hosts lengthen it by one.
-const LIFE: usize = 30;
+const LIFE: usize = 10;
 const HOSTS_PER_SECOND: usize = 10;
 /// Sizes of packets that tell where a path becomes narrow: IPv6's smallest, and those that tunnels leave.
 const SIZES: [u32; 12] = [1280, 1350, 1400, 1410, 1420, 1430, 1440, 1450, 1460, 1480, 1492, 1500];

@@ -41,7 +41,7 @@ use crate::discovery::Found;
 use crate::discovery::stored::FetchError;
 use crate::facts::ClusterFacts;
 use crate::facts::HostFacts;
-use crate::facts::Namesake;
+use crate::facts::NodeFacts;
 use crate::facts::Questions;
 use crate::facts::baseline;
 use crate::facts::baseline::Untouched;
@@ -98,7 +98,7 @@ struct Likely {
 struct Seen {
     found: Found,
     stored: Stored,
-    namesake: Option<Namesake>,
+    namesake: Option<NodeFacts>,
     api_servers: BTreeMap<String, KubeVersion>,
     /// The Secret `kubeadm-certs`, for a control plane that has the key to it.
     certificates: Option<Value>,
@@ -340,13 +340,8 @@ fn adopted(host: &dyn Host, receipt: Option<&Receipt>) -> Option<Found> {
 }
 
 /// Who asks before this host has joined may look at nodes; where that is forbidden, nothing is known.
-fn namesake(api: &dyn Api, name: &str) -> Option<Namesake> {
-    let node = api.get(&ObjectRef::new("v1", "Node", "", name)).ok().flatten()?;
-    let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
-    let ready = conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True");
-    let version = node.pointer("/status/nodeInfo/kubeletVersion").and_then(Value::as_str);
-    let kubelet_version = version.unwrap_or_default().to_owned();
-    Some(Namesake { name: name.to_owned(), ready, kubelet_version })
+fn namesake(api: &dyn Api, name: &str) -> Option<NodeFacts> {
+    api.get(&ObjectRef::new("v1", "Node", "", name)).ok().flatten().as_ref().map(NodeFacts::of)
 }
 
 /// Decrypts the cluster's authorities over what the host has; the files that are not part of the PKI are given back.

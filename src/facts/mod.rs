@@ -159,7 +159,7 @@ pub struct ClusterFacts {
     /// What earlier runs have installed in it.
     pub addons: Vec<addons::Installed>,
     /// The Node object of the name that a joining host will register with, where there is one.
-    pub namesake: Option<Namesake>,
+    pub namesake: Option<NodeFacts>,
 }
 
 impl ClusterFacts {
@@ -171,15 +171,6 @@ impl ClusterFacts {
     /// The version of the kubelet that runs on the node of this name.
     pub fn kubelet(&self, name: &str) -> Option<KubeVersion> {
         let namesake = self.namesake.as_ref().filter(|namesake| namesake.name == name);
-        let told = self.node(name).map(|node| &node.kubelet_version);
-        told.or(namesake.map(|namesake| &namesake.kubelet_version))?.parse().ok()
+        self.node(name).or(namesake)?.kubelet_version.parse().ok()
     }
-}
-
-/// A Node object that exists already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namesake {
-    pub name: String,
-    pub ready: bool,
-    pub kubelet_version: String,
 }

@@ -1,7 +1,7 @@
 //! What only a joining host can get wrong.
 
 use crate::cluster::Layout;
-use crate::facts::Namesake;
+use crate::facts::NodeFacts;
 use crate::preflight::Problem;
 use crate::preflight::Subject;
 use crate::preflight::proxy::proxy_for;
@@ -11,7 +11,7 @@ const HTTPS_PORT: u16 = 443;
 
 /// Two hosts of one name would take turns at being the node. A host that has joined before is its own namesake.
 pub(super) fn node_name(subject: &Subject, _: &str) -> Vec<Problem> {
-    let Some(Namesake { name, ready, .. }) = &subject.running.namesake else { return Vec::new() };
+    let Some(NodeFacts { name, ready, .. }) = &subject.running.namesake else { return Vec::new() };
     let joined = subject.ours.contains(KUBELET_CONF) && subject.facts.existing_paths.contains(KUBELET_CONF);
     if joined {
         return Vec::new();

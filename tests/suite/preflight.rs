@@ -12,7 +12,7 @@ use kubewright::cluster::prepare::Source;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::HostFacts;
 use kubewright::facts::InitSystem;
-use kubewright::facts::Namesake;
+use kubewright::facts::NodeFacts;
 use kubewright::facts::checks::CgroupVersion;
 use kubewright::facts::checks::DefaultRoute;
 use kubewright::facts::checks::DiskSpace;
@@ -198,7 +198,7 @@ fn a_version_for_a_cluster_that_runs_is_judged_by_who_moves() {
 
 #[test]
 fn a_name_that_is_taken_is_refused_unless_it_is_our_own() {
-    let namesake = |ready| Some(Namesake { name: "cp1".to_owned(), ready, kubelet_version: String::new() });
+    let namesake = |ready| Some(NodeFacts { name: "cp1".to_owned(), ready, ..NodeFacts::default() });
     let ready = r#"E NodeName: a Node with name "cp1" and status "Ready" already exists in the cluster"#;
     let gone =
         r#"W NodeName: a Node with name "cp1" exists in the cluster, and is not Ready; it is taken over"#;

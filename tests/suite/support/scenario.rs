@@ -16,7 +16,7 @@ use kubewright::etcd::Fake as Etcd;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::EtcdMembership;
 use kubewright::facts::HostFacts;
-use kubewright::facts::Namesake;
+use kubewright::facts::NodeFacts;
 use kubewright::facts::addons::Installed;
 use kubewright::kube::static_pod::SigningKeys;
 use kubewright::phase::Context;
@@ -167,7 +167,7 @@ impl Scenario {
             return;
         }
         let name = self.cluster.nodes[0].registered_name().to_owned();
-        self.running.namesake = Some(Namesake { name, ready: true, kubelet_version: String::new() });
+        self.running.namesake = Some(NodeFacts { name, ready: true, ..NodeFacts::default() });
         if self.running.etcd.is_some() {
             self.running.etcd = EtcdMembership::gather(etcd).ok();
         }

@@ -76,6 +76,14 @@ impl StepError {
         })
     }
 
+    /// What whoever waits is told of it. A host that cannot be reached is no matter of waiting.
+    ///
+    /// # Errors
+    /// This one.
+    pub(crate) fn not_yet(self) -> Result<String, Self> {
+        if self.may_pass() { Err(self) } else { Ok(self.line()) }
+    }
+
     /// One line, for a failure that is only a warning.
     pub(crate) fn line(&self) -> String {
         let output = self.details.iter().find(|(label, _)| label == "output");

@@ -69,8 +69,7 @@ fn still_old(
         Ok(Some(made)) if made >= moment => None,
         Ok(Some(_)) => Some(format!("the container {name} is older than {}", pod.manifest)),
         Ok(None) => Some(format!("there is no container {name}")),
-        Err(error) if error.may_pass() => return Err(error),
-        Err(error) => Some(error.line()),
+        Err(error) => Some(error.not_yet()?),
     })
 }
 

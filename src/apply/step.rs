@@ -139,8 +139,8 @@ fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Resul
                 .present(host, &spec.cri_socket, &spec.reference)
                 .map_err(StepError::of_question)
             {
-                Err(error) if !error.may_pass() => Ok(Err(error.line())),
-                answer => answer.map(Ok),
+                Ok(present) => Ok(Ok(present)),
+                Err(error) => error.not_yet().map(Err),
             };
             wait::until(run, step, &spec.reference, RUNTIME_STARTS, ask)?.map_err(|_| first)?
         }

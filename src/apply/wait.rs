@@ -9,7 +9,6 @@ use crate::apply::run::Run;
 use crate::apply::taint;
 use crate::host::Command;
 use crate::host::Host;
-use crate::host::HostError;
 use crate::host::Socket;
 use crate::host::Stream;
 use crate::host::http;
@@ -185,14 +184,6 @@ fn silent(error: &ApiError, host: Option<&dyn Host>) -> Option<StepError> {
     Some(StepError::of_question(error)).filter(StepError::may_pass)
 }
 
-/// What may still come true; not on a host that cannot be reached, which is no matter of waiting.
-fn not_yet(error: HostError) -> Result<Result<(), String>, StepError> {
-    let reason = std::error::Error::source(&error).map(ToString::to_string);
-    let text = reason.unwrap_or_else(|| error.to_string());
-    let failed = StepError::of_question(error);
-    if failed.may_pass() { Err(failed) } else { Ok(Err(text)) }
-}
-
 fn ask_http(
     host: &dyn Host,
     tls: bool,
@@ -203,7 +194,12 @@ fn ask_http(
     let socket = Socket::Tcp { host: address.to_owned(), port };
     let stream = match host.connect(&socket) {
         Ok(stream) => stream,
-        Err(error) => return not_yet(error),
+        Err(error) => {
+            // What refuses is known to whoever waits.
+            let reason = std::error::Error::source(&error).map(ToString::to_string);
+            let said = StepError::of_question(error).not_yet()?;
+            return Ok(Err(reason.unwrap_or(said)));
+        }
     };
     let tls = tls.then_some(address);
     Ok(answer(stream, &socket, tls, path))

@@ -7,9 +7,7 @@ use crate::estate::Operator;
 use crate::lab;
 use crate::lab::Host;
 use crate::rendered;
-use crate::skip::skip;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 const KUBECTL: &str = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
@@ -37,11 +35,6 @@ fn text(addons: &str) -> String {
     Layout::of(&[1], &[2, 3]).yaml().replacen("  hosts:\n", &more, 1)
 }
 
-fn has(program: &str) -> bool {
-    let kube = std::env::var_os("KUBEWRIGHT_TEST_KUBE").unwrap();
-    Path::new(&kube).join(program).is_file()
-}
-
 /// Everything of these kinds, by name.
 fn everything(host: &Host) -> BTreeSet<String> {
     let columns = "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name";
@@ -65,11 +58,7 @@ fn members(host: &Host, addon: &str) -> BTreeSet<String> {
 #[test]
 fn metrics_are_verified_both_ways_and_go_without_a_trace() {
     let test = "addons::metrics_are_verified_both_ways_and_go_without_a_trace";
-    if !lab::available(test) {
-        return;
-    }
-    if !has("metrics-server") {
-        skip(test, "no metrics-server in KUBEWRIGHT_TEST_KUBE");
+    if !lab::available(test) || !lab::has(test, &["metrics-server"]) {
         return;
     }
     let _turn = estate::turn();

@@ -8,7 +8,7 @@ const KUBECTL: &str = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
 
 /// Parts of the names of files with what each rendering makes anew (authorities, tokens), and of nodes, which are rendered
 /// as patches.
-pub(crate) const ANEW: [&str; 7] = [
+const ANEW: [&str; 7] = [
     "-node-",
     "cluster-info",
     "bootstrap-token",

@@ -64,8 +64,10 @@ pub struct Runtime {
 pub struct Artifacts {
     pub source: Source,
     pub via: Via,
-    /// Stands in for the scheme and the host of every download; their host stays as the first folder.
+    /// Stands in for the scheme of every download and package repository; their host stays as the first folder.
     pub mirror: Option<String>,
+    /// Fingerprints of the keys that repositories are signed with, by the repository's name, where a mirror signs anew.
+    pub keys: BTreeMap<String, String>,
     /// A directory of the operator's machine with binaries, archives and images.
     pub directory: Option<String>,
     /// A file of the operator's machine with more checksums.

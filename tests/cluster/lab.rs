@@ -2,6 +2,7 @@
 
 use crate::skip::skip;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -67,6 +68,14 @@ pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
 /// Where the lab keeps all that is its own.
 pub(crate) fn directory() -> String {
     std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/lib/kubewright-lab".to_owned())
+}
+
+/// Archives of all images that the binaries come to; before there are hosts.
+pub(crate) fn images() -> Vec<PathBuf> {
+    let made = lab(&["stock"]);
+    assert_eq!(made.code, 0, "{}", made.text());
+    let directory = Path::new(&directory()).join("images");
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The private key that every host lets in as root.

@@ -44,6 +44,7 @@ mod playbooks;
 mod pod_network;
 mod prepare;
 mod prepare_bare;
+mod prepare_sources;
 mod published;
 mod rendered;
 mod reset;

@@ -4,6 +4,7 @@ use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -58,8 +59,9 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
         return;
     }
     let _turn = turn();
+    let images = lab::images();
     let host = bare();
-    stock(&host);
+    stock(&host, &images);
     // Something of the kind that a pod network would install.
     let network =
         include_str!("../lab/kube/etc/cni/net.d/10-lab.conflist").replace("@PODS@", "10.244.87.0/24");
@@ -110,12 +112,12 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
 }
 
 /// What the operator of a site without a network puts together.
-fn stock(host: &Host) {
+fn stock(host: &Host, images: &[PathBuf]) {
     let kube = std::env::var("KUBEWRIGHT_TEST_KUBE").unwrap();
     for program in ["kubelet", "kubectl"] {
         host.put(&Path::new(&kube).join(program), "/root/stock/");
     }
-    for entry in std::fs::read_dir(Path::new(&lab::directory()).join("images")).unwrap() {
-        host.put(&entry.unwrap().path(), "/root/stock/images/");
+    for archive in images {
+        host.put(archive, "/root/stock/images/");
     }
 }

@@ -42,6 +42,7 @@ pub(super) struct Artifacts {
     source: Option<Source>,
     via: Option<Via>,
     mirror: Option<String>,
+    keys: BTreeMap<String, String>,
     directory: Option<String>,
     lock_file: Option<String>,
     versions: BTreeMap<String, String>,
@@ -104,6 +105,7 @@ pub(super) fn meaning(prepare: &Prepare, runtime: &Runtime, artifacts: &Artifact
             source: artifacts.source(runtime),
             via: artifacts.via.unwrap_or_default(),
             mirror: given(&artifacts.mirror),
+            keys: keys(&artifacts.keys),
             directory: given(&artifacts.directory),
             lock_file: given(&artifacts.lock_file),
             runtime_repository: runtime.repository.unwrap_or_default(),
@@ -130,17 +132,38 @@ pub(super) fn validate(report: &mut Report, runtime: &Runtime, artifacts: &Artif
             .hint("source: local, or leave the directory out");
     }
     url(report, artifacts.mirror.as_deref().unwrap_or_default(), &at.key("mirror"));
-    for (field, given) in [("mirror", artifacts.mirror.is_some()), ("via", artifacts.via.is_some())] {
-        if given && source != Source::Download {
-            report
-                .error(&at.key(field), format!("{field} is about downloads"))
-                .hint(format!("source: download, or leave {field} out"));
-        }
+    if artifacts.mirror.is_some() && !matches!(source, Source::Download | Source::Packages) {
+        report
+            .error(&at.key("mirror"), "a mirror is about downloads and packages")
+            .hint("source: download or packages, or leave mirror out");
     }
+    if artifacts.via.is_some() && source != Source::Download {
+        report.error(&at.key("via"), "via is about downloads").hint("source: download, or leave via out");
+    }
+    validate_keys(report, &artifacts.keys, source, &at.key("keys"));
     for (name, version) in &artifacts.versions {
         version_text(report, version, &at.key("versions").key(name));
     }
     validate_runtime(report, runtime, source);
+}
+
+fn validate_keys(report: &mut Report, said: &BTreeMap<String, String>, source: Source, at: &Path) {
+    if !said.is_empty() && source != Source::Packages {
+        report.error(at, "keys are about package repositories").hint("source: packages, or leave keys out");
+    }
+    for (name, key) in keys(said) {
+        if key.len() != 40 || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            report
+                .error(&at.key(&name), format!("`{key}` is not the fingerprint of a key"))
+                .hint("40 hexadecimal digits, as `gpg --show-keys FILE` prints them");
+        }
+    }
+}
+
+/// As `gpg` prints them for programs: without spaces, in capitals.
+fn keys(said: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let plain = |key: &String| key.split_whitespace().collect::<String>().to_uppercase();
+    said.iter().map(|(name, key)| (name.clone(), plain(key))).filter(|(_, key)| !key.is_empty()).collect()
 }
 
 fn validate_runtime(report: &mut Report, runtime: &Runtime, source: Source) {

@@ -47,7 +47,17 @@ pub(super) static ARTIFACTS: Schema = Schema {
     fields: &[
         field("source", Shape::Enum(SOURCES), "packages, download, a local directory, or none"),
         field("via", Shape::Enum(VIAS), "who downloads: every host, or the operator's machine for all"),
-        field("mirror", Shape::Text, "URL that stands for `https://` before every download"),
+        field(
+            "mirror",
+            Shape::Text,
+            "URL that stands for `https://` before every download, and before the repositories of Kubernetes, CRI-O and \
+             Docker",
+        ),
+        field(
+            "keys",
+            Shape::Object(&KEYS),
+            "keys of package repositories, where a mirror signs with its own",
+        ),
         field(
             "directory",
             Shape::Text,
@@ -55,6 +65,15 @@ pub(super) static ARTIFACTS: Schema = Schema {
         ),
         field("lockFile", Shape::Text, "file with the checksums of more releases"),
         field("versions", Shape::Object(&VERSIONS), "versions of single artifacts"),
+    ],
+};
+
+static KEYS: Schema = Schema {
+    name: "RepositoryKeys",
+    fields: &[
+        field("kubernetes", Shape::Text, "fingerprint of the key that signs the packages of Kubernetes"),
+        field("cri-o", Shape::Text, "fingerprint of the key that signs those of CRI-O"),
+        field("docker", Shape::Text, "fingerprint of the key that signs Docker's"),
     ],
 };
 

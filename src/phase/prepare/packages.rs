@@ -2,6 +2,7 @@
 
 use super::Preparing;
 use super::file;
+use crate::artifact::choose::mirrored;
 use crate::cluster::endpoint::Balancing;
 use crate::cluster::endpoint::RunAs;
 use crate::cluster::prepare::RuntimeRepository;
@@ -89,7 +90,7 @@ struct Repository {
     suite: String,
     key: String,
     /// `None` where nobody has published it; then the key is taken as it comes, over TLS.
-    fingerprint: Option<&'static str>,
+    fingerprint: Option<String>,
     /// Packages that updates of the whole system leave alone.
     excluded: &'static str,
 }
@@ -198,13 +199,16 @@ impl Preparing<'_> {
             "deb" => format!("{base}Release.key"),
             _ => format!("{base}repodata/repomd.xml.key"),
         };
-        let flat = |name, base: String, fingerprint, excluded| Repository {
-            name,
-            suite: "/".to_owned(),
-            key: key(&base),
-            base,
-            fingerprint,
-            excluded,
+        let flat = |name, base: String, fingerprint, excluded| {
+            let base = mirrored(&self.cluster.prepare.artifacts, &base);
+            Repository {
+                name,
+                suite: "/".to_owned(),
+                key: key(&base),
+                base,
+                fingerprint: self.fingerprint(name, fingerprint),
+                excluded,
+            }
         };
         let mut all = vec![flat(
             "kubernetes",
@@ -227,6 +231,12 @@ impl Preparing<'_> {
         all
     }
 
+    /// The key that the operator knows, and otherwise that of the project.
+    fn fingerprint(&self, repository: &str, project: Option<&str>) -> Option<String> {
+        let said = self.cluster.prepare.artifacts.keys.get(repository);
+        said.cloned().or_else(|| project.map(str::to_owned))
+    }
+
     fn docker_repository(&self, family: Family) -> Repository {
         let platform = &self.facts.platform;
         let like_ubuntu =
@@ -239,6 +249,7 @@ impl Preparing<'_> {
             Family::Suse => ("sles", DOCKER_RPM_KEY),
         };
         let base = format!("https://download.docker.com/linux/{distribution}");
+        let base = mirrored(&self.cluster.prepare.artifacts, &base);
         Repository {
             name: "docker",
             key: format!("{base}/gpg"),
@@ -248,7 +259,7 @@ impl Preparing<'_> {
                 format!("{base}/$releasever/$basearch/stable")
             },
             suite: format!("{} stable", platform.codename),
-            fingerprint: Some(fingerprint),
+            fingerprint: self.fingerprint("docker", Some(fingerprint)),
             excluded: "",
         }
     }
@@ -276,8 +287,8 @@ impl Preparing<'_> {
                 (key, format!("{directory}/{name}.repo"), text)
             }
         };
-        let fingerprint = repository.fingerprint.unwrap_or_default();
-        let reason = match repository.fingerprint {
+        let fingerprint = repository.fingerprint.as_deref().unwrap_or_default();
+        let reason = match &repository.fingerprint {
             Some(fingerprint) => {
                 format!("packages are signed with {fingerprint}, and any other key is refused")
             }
@@ -286,7 +297,7 @@ impl Preparing<'_> {
         let action = Action::Key(KeySpec {
             path: key.clone(),
             url: repository.key.clone(),
-            fingerprint: repository.fingerprint.map(str::to_owned),
+            fingerprint: repository.fingerprint.clone(),
         });
         let mut steps = vec![
             self.step("packages", format!("key of the repository {name}"), &reason, action),

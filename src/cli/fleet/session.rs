@@ -525,7 +525,10 @@ impl FleetSession {
         }
         if let Some(etcd) = etcd::client(&self.cluster, &self.hosts, &self.answers.facts, &bundle) {
             match Membership::gather(&*etcd) {
-                Ok(members) => self.running.etcd = Some(members),
+                Ok(members) => {
+                    etcd::look_again(&self.cluster, &self.hosts, &members, &mut self.answers.facts);
+                    self.running.etcd = Some(members);
+                }
                 Err(error) => self.running.etcd_trouble = Some(error.to_string()),
             }
             self.etcd = Some(etcd);

@@ -128,7 +128,10 @@ fn too_late(run: &Run<'_>, wait: &Wait, host: Option<&dyn Host>, waited: Duratio
     if !wait.advice.is_empty() {
         error = error.detail("look at", wait.advice.join("\n"));
     }
-    error
+    match wait.setting {
+        Some(setting) => error.hint(format!("where more time is all it needs, {setting} gives it")),
+        None => error,
+    }
 }
 
 /// `Err` inside: not yet, and why.

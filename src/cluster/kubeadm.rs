@@ -241,6 +241,15 @@ pub struct Timeouts {
     pub upgrade_manifests: GoDuration,
 }
 
+/// What an operator calls them.
+impl Timeouts {
+    pub const COMPONENT: &str = "timeouts.controlPlaneComponentHealthCheck";
+    pub const KUBELET: &str = "timeouts.kubeletHealthCheck";
+    pub const KUBERNETES_API: &str = "timeouts.kubernetesAPICall";
+    pub const ETCD_API: &str = "timeouts.etcdAPICall";
+    pub const TLS_BOOTSTRAP: &str = "timeouts.tlsBootstrap";
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::cluster::GoDuration;
 use crate::cluster::Node;
+use crate::cluster::kubeadm::Timeouts;
 use crate::kube::static_pod::Member;
 use crate::phase::Context;
 use crate::phase::Draft;
@@ -71,6 +72,7 @@ pub fn healthy(cluster: &Cluster, limit: GoDuration, reason: &str) -> Draft {
         Action::Wait(Wait {
             probe: Probe::EtcdHealthy,
             limit,
+            setting: Some(Timeouts::ETCD_API),
             // No API server knows the pods of hosts that are no nodes.
             advice: cluster.has_stacked_etcd().then_some(pods).into_iter().chain([logs]).collect(),
             container: None,

@@ -3,6 +3,7 @@
 
 use crate::cluster::GoDuration;
 use crate::cluster::Node;
+use crate::cluster::kubeadm::Timeouts;
 use crate::host::Command;
 use crate::kube::patch::Target;
 use crate::kube::static_pod;
@@ -213,6 +214,7 @@ fn started(node: &Node, own: &Member, data: String, limit: GoDuration) -> Draft 
         Action::Wait(Wait {
             probe: Probe::EtcdStarted { peer_url: own.peer_url.clone(), data },
             limit,
+            setting: Some(Timeouts::ETCD_API),
             advice: vec![
                 format!("{crictl} ps -a --name etcd"),
                 format!("{crictl} logs CONTAINERID"),

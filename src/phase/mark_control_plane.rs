@@ -1,6 +1,7 @@
 //! Marking a node as a control plane: labels and taints.
 
 use crate::cluster::Node;
+use crate::cluster::kubeadm::Timeouts;
 use crate::kube::objects;
 use crate::phase::Context;
 use crate::phase::Draft;
@@ -18,10 +19,10 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
     let Some(mark) = mark(cx, node)? else { return Ok(Vec::new()) };
     let timeouts = &cx.cluster.timeouts;
     // One that joins registers with the API server of its own host, which may still be on its way.
-    let limit = if cx.cluster.joining {
-        timeouts.control_plane_component_health_check
+    let (limit, setting) = if cx.cluster.joining {
+        (timeouts.control_plane_component_health_check, Timeouts::COMPONENT)
     } else {
-        timeouts.kubernetes_api_call
+        (timeouts.kubernetes_api_call, Timeouts::KUBERNETES_API)
     };
     Ok(vec![
         Draft::new(
@@ -33,6 +34,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
                     identity: Identity::Admin,
                 },
                 limit,
+                setting: Some(setting),
                 advice: vec!["journalctl -xeu kubelet".to_owned()],
                 container: None,
             }),

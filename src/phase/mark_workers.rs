@@ -1,6 +1,7 @@
 //! Workers: registered, and labelled as the configuration says.
 
 use crate::cluster::Node;
+use crate::cluster::kubeadm::Timeouts;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::mark_control_plane::mark;
@@ -21,6 +22,7 @@ pub fn plan(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
         Action::Wait(Wait {
             probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Admin },
             limit: cx.cluster.timeouts.tls_bootstrap,
+            setting: Some(Timeouts::TLS_BOOTSTRAP),
             advice: vec!["journalctl -xeu kubelet".to_owned()],
             container: None,
         }),

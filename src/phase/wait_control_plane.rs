@@ -2,6 +2,7 @@
 
 use crate::cluster::GoDuration;
 use crate::cluster::Node;
+use crate::cluster::kubeadm::Timeouts;
 use crate::kube::args;
 use crate::kube::patch::Target;
 use crate::kube::static_pod;
@@ -110,6 +111,7 @@ pub fn kubelet(cx: &Context<'_>) -> Option<Draft> {
         Action::Wait(Wait {
             probe: Probe::Http { tls: false, host: host.to_owned(), port, path: "/healthz".to_owned() },
             limit: cx.cluster.timeouts.kubelet_health_check,
+            setting: Some(Timeouts::KUBELET),
             advice: vec!["systemctl status kubelet".to_owned(), "journalctl -xeu kubelet".to_owned()],
             container: None,
         }),
@@ -125,6 +127,7 @@ pub fn component(cx: &Context<'_>, node: &Node, name: &str, probe: Probe) -> Dra
         Action::Wait(Wait {
             probe,
             limit: cx.cluster.timeouts.control_plane_component_health_check,
+            setting: Some(Timeouts::COMPONENT),
             advice: vec![
                 format!("{crictl} ps -a | grep {name}"),
                 format!("{crictl} logs CONTAINERID"),

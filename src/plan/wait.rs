@@ -11,6 +11,8 @@ pub struct Wait {
     pub probe: Probe,
     /// How long at most.
     pub limit: GoDuration,
+    /// What the operator sets where that is too little: `timeouts.tlsBootstrap`, `--addon-timeout`.
+    pub setting: Option<&'static str>,
     /// What to look at when it does not come true; one command a line.
     pub advice: Vec<String>,
     /// Whose log may say why it does not come true.

@@ -430,7 +430,8 @@ fn a_plan_is_applied_once(server: &Server) {
 }
 
 fn wait_step(place: Place, probe: Probe) -> Step {
-    let wait = Wait { probe, limit: GoDuration::from_secs(1), advice: Vec::new(), container: None };
+    let wait =
+        Wait { probe, limit: GoDuration::from_secs(1), setting: None, advice: Vec::new(), container: None };
     let (phase, title, reason) = ("wait".to_owned(), String::new(), String::new());
     Step { phase, place, about: None, title, reason, action: Action::Wait(wait) }
 }

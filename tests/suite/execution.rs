@@ -244,6 +244,7 @@ fn wait(probe: Probe) -> Action {
     Action::Wait(Wait {
         probe,
         limit: GoDuration::from_mins(4),
+        setting: Some("timeouts.kubeletHealthCheck"),
         advice: vec!["journalctl -u kubelet".into()],
         container: None,
     })
@@ -563,7 +564,10 @@ fn a_wait_that_is_too_long_says_what_it_saw() {
     let failure = &report.failures[0];
     assert_eq!(failure.kind, FailureKind::Timeout);
     let shown = failure.to_string();
-    for part in ["http://127.0.0.1:10248/healthz", "4m0s", "[-]etcd failed", "journalctl -u kubelet", "cp1"] {
+    let setting = "timeouts.kubeletHealthCheck";
+    for part in
+        ["http://127.0.0.1:10248/healthz", "4m0s", "[-]etcd failed", "journalctl -u kubelet", "cp1", setting]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let waiting = stage.events.lock().unwrap().iter().filter(|e| matches!(e, Event::Waiting { .. })).count();

@@ -123,6 +123,7 @@ fn established(definition: &Value) -> Draft {
         Action::Wait(Wait {
             probe: Probe::Established { definition: name.clone(), identity: Identity::Admin },
             limit: ESTABLISHED,
+            setting: None,
             advice: vec![format!("kubectl describe crd {name}")],
             container: None,
         }),
@@ -146,6 +147,7 @@ fn served(object: &Value) -> Draft {
         Action::Wait(Wait {
             probe: Probe::Available { service: name.clone(), identity: Identity::Admin },
             limit: SERVED,
+            setting: None,
             advice: vec![format!("kubectl describe apiservice {name}")],
             container: None,
         }),
@@ -162,6 +164,7 @@ fn rolled_out(object: &Value, limit: GoDuration) -> Draft {
         Action::Wait(Wait {
             probe: Probe::RolledOut { object: name.clone(), identity: Identity::Admin },
             limit,
+            setting: Some("--addon-timeout of apply, --timeout of addon apply"),
             advice: vec![
                 format!("kubectl -n {namespace} describe {kind} {own}"),
                 format!("kubectl -n {namespace} get pods -o wide"),

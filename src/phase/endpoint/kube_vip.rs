@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::endpoint::KubeVip;
 use crate::cluster::endpoint::KubeVipMode;
+use crate::cluster::kubeadm::Timeouts;
 use crate::kube::static_pod::balancer;
 use crate::phase::Context;
 use crate::phase::Draft;
@@ -87,6 +88,7 @@ fn ready(cx: &Context<'_>, node: &Node) -> Option<Draft> {
     let wait = Wait {
         probe: super::readyz(&cx.cluster.local_host_port(node)),
         limit: cx.cluster.timeouts.control_plane_component_health_check,
+        setting: Some(Timeouts::COMPONENT),
         advice: vec![
             format!("crictl --runtime-endpoint {} ps -a | grep kube-apiserver", node.cri_socket),
             "journalctl -xeu kubelet".to_owned(),

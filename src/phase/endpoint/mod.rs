@@ -14,6 +14,7 @@ use crate::cluster::Cluster;
 use crate::cluster::HostPort;
 use crate::cluster::Node;
 use crate::cluster::endpoint::RunAs;
+use crate::cluster::kubeadm::Timeouts;
 use crate::facts::InitSystem;
 use crate::kube::args;
 use crate::phase::Context;
@@ -97,6 +98,7 @@ pub fn wait(cx: &Context<'_>, node: &Node, _: &str) -> anyhow::Result<Vec<Draft>
     let wait = Wait {
         probe: readyz(&endpoint),
         limit: cx.cluster.timeouts.control_plane_component_health_check,
+        setting: Some(Timeouts::COMPONENT),
         advice: vec![advice],
         container: None,
     };

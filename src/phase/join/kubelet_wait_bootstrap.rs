@@ -6,6 +6,7 @@ use super::bootstraps;
 use super::signs_itself;
 use crate::cluster::GoDuration;
 use crate::cluster::Node;
+use crate::cluster::kubeadm::Timeouts;
 use crate::phase::Context;
 use crate::phase::Draft;
 use crate::phase::UndoDraft;
@@ -55,6 +56,7 @@ fn certificate(limit: GoDuration) -> Draft {
         Action::Wait(Wait {
             probe: Probe::Path { path: KUBELET_KUBECONFIG.to_owned() },
             limit,
+            setting: Some(Timeouts::TLS_BOOTSTRAP),
             advice: vec![
                 "journalctl -xeu kubelet".to_owned(),
                 "on a control plane: kubectl get certificatesigningrequests".to_owned(),
@@ -72,6 +74,7 @@ fn registered(node: &Node, limit: GoDuration) -> Draft {
         Action::Wait(Wait {
             probe: Probe::NodeRegistered { node: name.to_owned(), identity: Identity::Node },
             limit,
+            setting: Some(Timeouts::TLS_BOOTSTRAP),
             advice: vec!["journalctl -xeu kubelet".to_owned()],
             container: None,
         }),

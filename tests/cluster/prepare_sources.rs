@@ -36,7 +36,6 @@ fn packages_come_from_a_mirror_that_signs_with_its_own_key() {
     let mirror = Mirror::new();
     let host = bare(&images);
     let runtime = "{provider: containerd}";
-    host.write("/etc/apt/sources.list", &format!("deb [trusted=yes] {MIRROR}/debian ./\n"));
     cluster(&host, runtime, &format!("{{source: packages, mirror: \"{MIRROR}\"}}"));
 
     let refused = host.run(INIT);
@@ -183,6 +182,7 @@ fn bare(images: &[PathBuf]) -> Host {
     let network =
         include_str!("../lab/kube/etc/cni/net.d/10-lab.conflist").replace("@PODS@", "10.244.88.0/24");
     host.write("/etc/cni/net.d/10-lab.conflist", &network);
+    host.write("/etc/apt/sources.list", &format!("deb [trusted=yes] {MIRROR}/debian ./\n"));
     for archive in images {
         host.put(archive, "/root/images/");
     }

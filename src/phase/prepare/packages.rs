@@ -35,7 +35,6 @@ const TOOLS: [(Family, &[&str]); 3] = [
             "kmod",
             "ca-certificates",
             "curl",
-            "gnupg",
         ],
     ),
     (
@@ -111,6 +110,10 @@ impl Preparing<'_> {
             let (_, names) = TOOLS.iter().find(|(of, _)| *of == family).expect("every family has a row");
             tools.extend(names.iter().map(|name| Package::any(name)));
         }
+        if self.brings_repositories() && family == Family::Debian {
+            // Tells whose a repository's key is; the others have it for their own packages.
+            tools.push(Package::any("gnupg"));
+        }
         let translates = self.cluster.site.cni.bridge().is_some() && self.node.becomes_node();
         if translates && tools.iter().all(|tool| tool.name != "nftables") {
             tools.push(Package::any("nftables"));
@@ -125,7 +128,7 @@ impl Preparing<'_> {
         if self.checks.time == TimeSync::Nobody {
             steps.push(self.clock(family));
         }
-        if self.source() == Source::Packages && self.node.has_kubelet() {
+        if self.brings_repositories() {
             for repository in self.repositories(family) {
                 steps.extend(self.repository(family, &repository));
             }
@@ -135,6 +138,11 @@ impl Preparing<'_> {
             );
         }
         Ok(steps)
+    }
+
+    /// Whether packages come from repositories that a distribution does not have.
+    fn brings_repositories(&self) -> bool {
+        self.source() == Source::Packages && self.node.has_kubelet()
     }
 
     fn install(&self, what: &str, manager: PackageManager, packages: Vec<Package>) -> Step {

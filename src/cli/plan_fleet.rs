@@ -16,6 +16,7 @@ use crate::cli::review_file;
 use crate::cli::settings::Face;
 use crate::cli::settings::Settings;
 use crate::cluster::Cluster;
+use crate::cluster::prepare::Source;
 use crate::facts::ClusterFacts;
 use crate::phase::Options;
 use crate::phase::select;
@@ -126,9 +127,8 @@ fn plan(
     let options = Options { prepare: !args.no_prepare, prune: args.prune, only, ..Options::default() };
     let cluster = loaded.cluster.clone();
     let session = if args.offline {
-        if let Some(warning) = render::guess(&cluster) {
-            reporter.tell(&warning);
-        }
+        let left_out = if args.no_prepare { None } else { unknown_packages(&cluster) };
+        render::guess(&cluster).iter().chain(&left_out).for_each(|warning| reporter.tell(warning));
         FleetSession::assumed(cluster, options, parallel, interrupt, &reporter)?
     } else {
         let connected = fleet::connect(&cluster, parallel, settings, &reporter);
@@ -172,6 +172,16 @@ fn plan(
     }
     let differs = args.detailed_exitcode && !look.review.is_empty();
     Ok(if differs { Exit::DIFFERENT } else { Exit::Success })
+}
+
+/// What a plan lacks when no host was asked for its distribution.
+fn unknown_packages(cluster: &Cluster) -> Option<Event> {
+    (cluster.prepare.artifacts.source == Source::Packages).then(|| Event::Warning {
+        host: None,
+        message: "the packages that hosts get are left out, since no host was asked for its distribution"
+            .to_owned(),
+        hint: Some("without --offline they are in the plan".to_owned()),
+    })
 }
 
 /// A plan that `apply` would refuse because of its version is none.

@@ -83,6 +83,16 @@ fn a_plan_without_asking_anybody_is_about_new_hosts() {
     assert!(one.out.contains("on 1 host and "), "{}", one.out);
     let kept = desk.kubewright(&[&plan[..], &["--out", "plan.json"]].concat());
     assert_eq!((kept.code, kept.err.contains("cannot be used with")), (2, true), "{}", kept.err);
+    let packages = CLUSTER.replace("  ssh:", "  artifacts: {source: packages}\n  ssh:");
+    std::fs::write(desk.path("cluster.yaml"), packages).unwrap();
+    let outcome = desk.kubewright(&plan);
+    assert_eq!(
+        (outcome.code, outcome.err.contains("packages that hosts get are left out")),
+        (0, true),
+        "{}",
+        outcome.err
+    );
+    assert!(outcome.out.contains("kubelet-start: worker1"), "{}", outcome.out);
 }
 
 #[test]

@@ -101,7 +101,13 @@ impl Preparing<'_> {
             return Ok(Vec::new());
         }
         let Some(family) = self.facts.platform.family() else {
-            return if self.source() == Source::Packages { Err(self.strange()) } else { Ok(Vec::new()) };
+            // Of a host that nobody asked it is not known which distribution it has.
+            let asked = !self.checks.kernel.release.is_empty();
+            return if asked && self.source() == Source::Packages {
+                Err(self.strange())
+            } else {
+                Ok(Vec::new())
+            };
         };
         let manager = manager(family);
         let mut steps = Vec::new();

@@ -132,8 +132,9 @@ fn unknown(name: Name, version: &str, arch: Arch) -> String {
     let versions: Vec<&str> = pins::versions(name).collect();
     let known = if versions.is_empty() { "none".to_owned() } else { versions.join(", ") };
     format!(
-        "the SHA-256 of {name} {version} for {arch} is not known (known: {known}); `kubewright config artifacts lock \
-         -f FILE >kubewright.lock` asks its project, and spec.artifacts.lockFile names the result"
+        "the SHA-256 of {name} {version} for {arch} is not known (known: {known}); take a version that is, or let \
+         `kubewright config artifacts lock -f FILE >kubewright.lock` ask its project, and name the result in \
+         spec.artifacts.lockFile"
     )
 }
 

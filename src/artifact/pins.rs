@@ -50,6 +50,14 @@ mod tests {
     }
 
     #[test]
+    fn whoever_names_no_version_gets_one_that_is_known() {
+        let default = crate::cluster::version::DEFAULT.trim_start_matches('v');
+        for name in [Name::Kubelet, Name::Kubectl] {
+            assert!(Arch::ALL.iter().all(|arch| pinned(name, default, *arch).is_some()), "{name} {default}");
+        }
+    }
+
+    #[test]
     fn tells_architectures_apart() {
         let of = |arch| pinned(Name::Runc, "1.4.3", arch).unwrap();
         assert!(of(Arch::Amd64).starts_with("f6ae8efc") && of(Arch::Arm64).starts_with("633301e2"));

@@ -7,8 +7,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KubeVersion(pub semver::Version);
 
-/// The version that is installed when the operator names none.
-pub const DEFAULT: &str = "v1.36.2";
+/// The version that is installed when the operator names none: the newest whose downloads can be judged.
+pub const DEFAULT: &str = "v1.36.4";
 /// The oldest control plane that this release sets up.
 pub const OLDEST_MINOR: u64 = 35;
 /// The newest minor version that this release knows.

@@ -123,7 +123,7 @@ fn flags_alone_make_a_cluster() {
     assert!(cluster.configuration.feature_gates["RootlessControlPlane"]);
     assert_eq!(loaded.ignore_preflight_errors, ["swap"]);
     assert_eq!(cluster.dns_address().to_string(), "10.96.0.10");
-    assert_eq!(cluster.version.to_string(), "v1.36.2");
+    assert_eq!(cluster.version.to_string(), kubewright::cluster::version::DEFAULT);
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
 }
 

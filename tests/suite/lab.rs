@@ -52,6 +52,8 @@ fn every_variant_comes_to_machines_and_to_a_cluster_that_can_be_planned() {
         assert_eq!((judged.code, judged.out.as_str()), (0, "ok\n"), "{variant}: {}", judged.err);
         let rendered = folder.join("rendered");
         kubewright(&["render", "-f", file, "--output-dir", rendered.to_str().unwrap()]).data();
+        // What the machines download is known, with its digest.
+        assert!(kubewright(&["plan", "-f", file, "--offline"]).data().contains("kubelet 1."), "{variant}");
     }
 }
 

@@ -3,6 +3,7 @@
 mod api;
 mod args;
 mod ask;
+mod carry_out;
 mod connect;
 mod etcd;
 mod holders;
@@ -11,6 +12,7 @@ mod nodes;
 mod session;
 
 pub(super) use args::FleetArgs;
+pub(super) use carry_out::Look;
 pub(super) use connect::Connected;
 pub(super) use connect::connect;
 pub(super) use lock::holder;
@@ -18,4 +20,3 @@ pub(super) use lock::in_order;
 pub(super) use lock::take as take_locks;
 pub(super) use lock::take_here;
 pub(super) use session::FleetSession;
-pub(super) use session::Look;

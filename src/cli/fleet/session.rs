@@ -2,11 +2,9 @@
 
 use crate::api::Api;
 use crate::api::ApiProvider as _;
-use crate::apply;
-use crate::apply::World;
 use crate::apply::receipt::Receipt;
 use crate::cli::error::CliError;
-use crate::cli::error::OrExit;
+use crate::cli::error::OrExit as _;
 use crate::cli::exit::Exit;
 use crate::cli::fleet::api::FleetApi;
 use crate::cli::fleet::ask;
@@ -15,11 +13,8 @@ use crate::cli::fleet::connect::Connected;
 use crate::cli::fleet::etcd;
 use crate::cli::fleet::holders;
 use crate::cli::fleet::nodes;
-use crate::cli::images::CriImages;
 use crate::cli::interrupt;
 use crate::cli::pki_files;
-use crate::cli::pods::CriPods;
-use crate::cli::resolver::Resolver;
 use crate::cli::session::cluster_facts;
 use crate::clock::Clock as _;
 use crate::clock::System;
@@ -27,10 +22,7 @@ use crate::cluster::Cluster;
 use crate::cluster::Node;
 use crate::cluster::Secret;
 use crate::etcd::Etcd;
-use crate::etcd::EtcdProvider;
-use crate::etcd::Known;
 use crate::etcd::Membership;
-use crate::etcd::NoEtcd;
 use crate::facts::ClusterFacts;
 use crate::facts::EtcdVersions;
 use crate::facts::HostFacts;
@@ -77,45 +69,32 @@ use crate::preflight::fleet::HostInput;
 use crate::preflight::fleet::Unreachable;
 use crate::preflight::fleet::fleet_preflight;
 use crate::report::Event;
-use crate::report::Report;
 use crate::report::Reporter;
-use crate::review::Review;
-use crate::review::Seen;
-use crate::review::Watched;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::OnceLock;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use time::OffsetDateTime;
 
 /// What it takes to ask a cluster and its etcd.
 const ASKING: [CertName; 3] = [CertName::Admin, CertName::EtcdHealthcheckClient, CertName::Ca(Ca::Etcd)];
 
-/// What a plan would do, and what was looked at for that.
-pub(in crate::cli) struct Look {
-    pub review: Review,
-    pub seen: BTreeMap<String, Seen>,
-    pub report: Report,
-}
-
 /// What is wanted of a cluster, and what is so on all its hosts.
 pub(in crate::cli) struct FleetSession {
     pub cluster: Cluster,
     pub hosts: Fleet,
-    answers: Answers,
+    pub(super) answers: Answers,
     /// How hosts are that nobody has changed yet, or why they do not tell; looked at when that costs no time.
-    untouched: OnceLock<BTreeMap<String, Result<Untouched, HostError>>>,
+    pub(super) untouched: OnceLock<BTreeMap<String, Result<Untouched, HostError>>>,
     pub running: ClusterFacts,
-    etcd: Option<Arc<dyn Etcd>>,
-    parallel: usize,
+    pub(super) etcd: Option<Arc<dyn Etcd>>,
+    pub(super) parallel: usize,
     external: BTreeSet<Ca>,
     pub options: Options,
-    ttl_token: (String, Secret),
-    now: OffsetDateTime,
-    interrupt: Arc<AtomicBool>,
+    pub(super) ttl_token: (String, Secret),
+    pub(super) now: OffsetDateTime,
+    pub(super) interrupt: Arc<AtomicBool>,
 }
 
 impl FleetSession {
@@ -222,7 +201,7 @@ impl FleetSession {
         })
     }
 
-    fn untouched(&self) -> &BTreeMap<String, Result<Untouched, HostError>> {
+    pub(super) fn untouched(&self) -> &BTreeMap<String, Result<Untouched, HostError>> {
         self.untouched.get_or_init(|| {
             let new = |host: &&Arc<dyn Host>| !self.answers.receipts.contains_key(host.name());
             let hosts = self.hosts.iter().filter(new).filter(|host| self.includes(host.name())).collect();
@@ -386,112 +365,7 @@ impl FleetSession {
         pki_files::bundle(&self.cluster, specs, decisions, self.now, dry_run).or_exit(Exit::Pki)
     }
 
-    /// What a plan's references stand for.
-    pub(in crate::cli) fn resolver(&self, bundle: Arc<Bundle>, dry_run: bool) -> Resolver<'_> {
-        let reached = |name: &String| self.hosts.get(name);
-        let host = self.cluster.control_planes().find_map(|node| reached(&node.name));
-        let host = host.or_else(|| self.hosts.iter().next()).expect("a run without hosts ends at preflight");
-        Resolver::new(&self.cluster, bundle, self.ttl_token.clone(), &**host, dry_run)
-    }
-
-    /// Carries out a plan, or looks what it would do. What goes wrong on the way is in the report. Before the first
-    /// change ever of a host, how it is now is written down for `reset`; nothing is done where that cannot be.
-    pub(in crate::cli) fn execute(
-        &self,
-        plan: &Plan,
-        resolver: &Resolver<'_>,
-        options: &apply::Options,
-        events: &(dyn Fn(Event) + Sync),
-    ) -> Report {
-        let unfit = if options.dry_run { BTreeMap::new() } else { self.record_baselines() };
-        let options = apply::Options { unfit, ..options.clone() };
-        self.carry_out(plan, resolver, &options, &self.hosts, events)
-    }
-
-    /// The same for a plan that changes no host, so that nothing needs to be known of how hosts were before.
-    pub(in crate::cli) fn execute_through_api(
-        &self,
-        plan: &Plan,
-        resolver: &Resolver<'_>,
-        options: &apply::Options,
-        events: &(dyn Fn(Event) + Sync),
-    ) -> Report {
-        self.carry_out(plan, resolver, options, &self.hosts, events)
-    }
-
-    /// Looks what a plan would do, and what there is now.
-    pub(in crate::cli) fn look(
-        &self,
-        plan: &Plan,
-        resolver: &Resolver<'_>,
-        events: &(dyn Fn(Event) + Sync),
-    ) -> Look {
-        let watched: Vec<Arc<Watched>> =
-            self.hosts.iter().map(|host| Arc::new(Watched::new(Arc::clone(host)))).collect();
-        let mut hosts = Fleet::new();
-        for host in &watched {
-            hosts.insert(Arc::<Watched>::clone(host));
-        }
-        let told = Mutex::new(Vec::new());
-        let options = apply::Options {
-            dry_run: true,
-            diff: true,
-            parallel: self.parallel,
-            ..apply::Options::default()
-        };
-        let report = self.carry_out(plan, resolver, &options, &hosts, &|event| {
-            events(event.clone());
-            told.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-        });
-        let told = told.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let seen: BTreeMap<_, _> = watched.iter().map(|host| (host.name().to_owned(), host.seen())).collect();
-        let endpoint = self.cluster.site.balancing.as_ref().and(self.cluster.endpoint.as_ref());
-        let endpoint = endpoint.map(ToString::to_string);
-        let names = self.hosts.names().map(str::to_owned).collect();
-        let review = Review::new(plan, &told, &seen, endpoint.as_deref(), names);
-        Look { review, seen, report }
-    }
-
-    fn carry_out(
-        &self,
-        plan: &Plan,
-        resolver: &Resolver<'_>,
-        options: &apply::Options,
-        hosts: &Fleet,
-        events: &(dyn Fn(Event) + Sync),
-    ) -> Report {
-        let api = self.api(Arc::clone(&resolver.bundle));
-        let etcd = self.etcd.clone().map(Known);
-        let world = World {
-            hosts,
-            api: &api,
-            etcd: etcd.as_ref().map_or(&NoEtcd as &dyn EtcdProvider, |known| known),
-            resolver,
-            images: &CriImages,
-            pods: &CriPods,
-            clock: &System,
-            events,
-            interrupt: &self.interrupt,
-            options,
-        };
-        apply::execute(plan, &world)
-    }
-
-    /// The hosts that cannot write down how they are, and why.
-    fn record_baselines(&self) -> BTreeMap<String, String> {
-        let written = side_by_side(self.untouched().iter().collect(), self.parallel, |(name, untouched)| {
-            let record = |host: &Arc<dyn Host>| match untouched {
-                Ok(untouched) => baseline::record(&**host, untouched.clone(), self.now)
-                    .map_err(|error| format!("{error:#}")),
-                Err(error) => Err(format!("{error:#}")),
-            };
-            let why = record(self.hosts.get(name)?).err()?;
-            Some((name.clone(), format!("the state before the first change cannot be kept: {why}")))
-        });
-        written.into_iter().flatten().collect()
-    }
-
-    fn api(&self, bundle: Arc<Bundle>) -> FleetApi {
+    pub(super) fn api(&self, bundle: Arc<Bundle>) -> FleetApi {
         FleetApi::new(self.cluster.clone(), self.hosts.clone(), bundle)
     }
 

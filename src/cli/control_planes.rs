@@ -16,8 +16,11 @@ use crate::etcd::Etcd;
 use crate::etcd::EtcdError;
 use crate::etcd::Membership;
 use crate::etcd::Tls;
+use crate::facts::etcd_data;
 use crate::host::Host;
 use crate::kube::static_pod::ETCD_URL_ANNOTATION;
+use crate::kube::static_pod::Member;
+use crate::phase::etcd_join::data_of_member;
 use crate::phase::select::Selected;
 use crate::pki::Ca;
 use crate::pki::CertName;
@@ -61,6 +64,7 @@ impl Session {
         }
         match self.members(reporter)? {
             Ok(found) => {
+                self.look_again(&found.membership);
                 self.etcd = Some(found.etcd);
                 self.running.etcd = Some(found.membership);
                 self.running.layout = found.layout;
@@ -68,6 +72,17 @@ impl Session {
             Err(why) => self.running.etcd_trouble = Some(why),
         }
         Ok(())
+    }
+
+    /// Asks this host again whether it has etcd's data, since its member may have started while the others were asked.
+    fn look_again(&mut self, membership: &Membership) {
+        let Some(local) = &self.cluster.configuration.etcd.local else { return };
+        let (node, data) = (self.node(), data_of_member(&local.data_dir));
+        let member = membership.by_peer_url(&Member::of(node).peer_url);
+        let name = node.name.clone();
+        if let Some(facts) = self.facts.get_mut(&name) {
+            etcd_data::look_again(&*self.host, &data, member, facts);
+        }
     }
 
     /// Asks until there is an answer: the pods of a control plane appear seconds after it is up, and etcd holds its

@@ -6,6 +6,7 @@ pub mod api_servers;
 pub mod baseline;
 pub mod checks;
 pub mod etcd;
+pub mod etcd_data;
 pub mod etcd_start;
 pub mod exchange;
 pub mod footprint;

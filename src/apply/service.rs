@@ -9,6 +9,7 @@ use crate::host::Command;
 use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Host;
+use crate::host::Output;
 use crate::plan::ServiceSpec;
 use crate::plan::StopSpec;
 use crate::report::FailureKind;
@@ -106,7 +107,11 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         site.settle()?;
     }
     for command in &commands {
-        let output = site.host.run(command)?;
+        let mut output = site.host.run(command)?;
+        if is_limited(&output) {
+            site.host.run(&Command::change("systemctl").arg("reset-failed").arg(&spec.unit))?;
+            output = site.host.run(command)?;
+        }
         if !output.success() {
             let error = StepError::command(command, &output);
             return Err(error.hint(manager.look_at(&spec.unit)));
@@ -122,6 +127,12 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         }
     }
     Ok(Done::new(run.changed()).detail(said.join(", ")))
+}
+
+/// Whether systemd refuses to start a unit because it was started often, five times in ten seconds by default: whoever
+/// interrupts and runs again does that. A unit that fails by itself fails once more when systemd starts counting anew.
+fn is_limited(output: &Output) -> bool {
+    !output.success() && String::from_utf8_lossy(&output.stderr).contains("attempted too often")
 }
 
 fn nobody(dry_run: bool, spec: &ServiceSpec) -> Result<Done, StepError> {

@@ -80,6 +80,11 @@ impl Fake {
         self
     }
 
+    /// Its systemd has a unit like this from now on.
+    pub fn set_unit(&self, name: &str, unit: Unit) {
+        self.state().units.insert(name.to_owned(), unit);
+    }
+
     /// Answers every command that begins with these words; the latest rule wins.
     #[must_use]
     pub fn on(self, words: &[&str], output: Output) -> Self {

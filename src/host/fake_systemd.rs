@@ -13,6 +13,8 @@ pub struct Unit {
     /// How often it was started or restarted.
     pub starts: usize,
     pub reloads: usize,
+    /// It was started too often, and is refused until systemd counts anew.
+    pub limited: bool,
 }
 
 /// Answers `systemctl` with these words.
@@ -36,6 +38,13 @@ pub(crate) fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> i
         "is-active" => return Ok(said(3, "inactive")),
         "is-enabled" if unit.enabled => return Ok(said(0, "enabled")),
         "is-enabled" => return Ok(said(1, "disabled")),
+        "start" | "restart" if unit.limited => {
+            let refused = format!(
+                "Job for {name}.service failed because start of the service was attempted too often."
+            );
+            return Ok(Output { stderr: refused.into(), ..said(1, "") });
+        }
+        "reset-failed" => unit.limited = false,
         "start" | "restart" => {
             unit.active = true;
             unit.starts += 1;

@@ -758,6 +758,18 @@ fn systemd_reads_its_files_where_one_of_them_changed() {
 }
 
 #[test]
+fn a_unit_that_was_started_too_often_is_started_once_more() {
+    let stage = Stage::new();
+    stage.hosts["cp1"].set_unit("kubelet", Unit { limited: true, ..Unit::default() });
+    let here = || Place::Host("cp1".to_owned());
+    let service = ServiceSpec { unit: "kubelet".to_owned(), ..ServiceSpec::default() };
+    let plan = Plan { steps: vec![step("s", here(), Action::Service(service))], ..Plan::default() };
+    assert!(stage.run(&plan).success());
+    let unit = stage.hosts["cp1"].unit("kubelet").unwrap();
+    assert_eq!((unit.active, unit.starts), (true, 1));
+}
+
+#[test]
 fn a_unit_is_reloaded_where_that_is_enough() {
     let stage = Stage::new();
     let here = || Place::Host("cp1".to_owned());

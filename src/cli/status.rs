@@ -287,5 +287,5 @@ fn add_drift(report: &mut Report, drift: &BTreeMap<Option<String>, usize>) {
     for row in report.hosts.iter_mut().filter(|row| row.trouble.is_none()) {
         row.drift = Some(of(Some(&row.name)));
     }
-    report.api_drift = Some(of(None)).filter(|_| report.api_trouble.is_none());
+    report.api_drift = report.api_trouble.is_none().then(|| of(None));
 }

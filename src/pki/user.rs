@@ -139,6 +139,6 @@ mod tests {
     #[test]
     fn no_validity_is_beyond_what_time_can_say() {
         let ever = GoDuration::from_secs(i64::MAX / 1_000_000_000);
-        assert!(not_after(datetime!(9999-01-01 00:00 UTC), ever).year() == 9999);
+        assert_eq!(not_after(datetime!(9999-01-01 00:00 UTC), ever).year(), 9999);
     }
 }

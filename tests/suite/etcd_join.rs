@@ -342,7 +342,7 @@ fn a_member_is_announced_started_and_promoted_once() {
     assert!(again.success(), "{:#?}", again.failures);
     assert_eq!(changed(&again), Vec::<&str>::new());
     assert_eq!(stage.etcd.mutations(), mutations);
-    assert!(stage.host().files() == files);
+    assert_eq!(stage.host().files(), files);
 }
 
 #[test]

@@ -159,7 +159,9 @@ mod tests {
         assert_eq!(found(&format!("{root}/odd\nname é")), (b"\0\xff\n".to_vec(), 0o600));
         assert_eq!(found(&format!("{root}/empty")), (Vec::new(), 0o4755));
         assert_eq!(found(&deep), (b"deep".to_vec(), 0o640));
-        assert!(found(&format!("{root}/big")).0 == big);
+        // Nobody wants to read the difference.
+        let whole = found(&format!("{root}/big")).0 == big;
+        assert!(whole);
         assert_eq!(fs::read_link(format!("{root}/link")).unwrap().to_str().unwrap(), target);
     }
 

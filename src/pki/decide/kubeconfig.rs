@@ -152,8 +152,8 @@ fn client(parsed: &kubeconfig::Parsed) -> Material {
     Material {
         certificates: load::certificates(&parsed.client_certificate).unwrap_or_default(),
         key: material::key(&parsed.client_key).ok(),
-        certificate_file: Some(parsed.client_certificate.clone().into())
-            .filter(|_| !parsed.client_certificate.is_empty()),
+        certificate_file: (!parsed.client_certificate.is_empty())
+            .then(|| parsed.client_certificate.clone().into()),
         key_file: Some(parsed.client_key.clone()).filter(|key| !key.is_empty()),
         ..Material::default()
     }

@@ -196,19 +196,26 @@ pub(crate) fn load_images(run: &Run<'_>, spec: &ImageArchiveSpec, site: &Site) -
         // One that an earlier push left may be of another build of the image, which no digest would tell.
         host.remove(&part)?;
         obtain(run, &spec.supply, "", &part, host)?;
-        let loaded = must(host, &import(&spec.cri_socket, &part));
+        let loaded = must(host, &import(&spec.cri_socket, &part, &spec.references));
         host.remove(&part)?;
         loaded.map_err(|error| error.hint("is it an archive of `docker save` or `ctr images export`?"))?;
     }
     Ok(Done::new(run.changed()).detail(lacking))
 }
 
+/// How images come to where CRI-O, podman and skopeo keep theirs, from the archive `$1` with the references that follow.
+/// CRI-O itself takes in no archives, and its release brings no program that does.
+const INTO_CONTAINERS_STORAGE: &str = r#"archive=$1; shift
+if command -v skopeo >/dev/null 2>&1; then
+  for it; do skopeo copy -q "docker-archive:$archive:$it" "containers-storage:$it" || exit; done
+elif command -v podman >/dev/null 2>&1; then podman load -q -i "$archive"
+else echo "neither skopeo nor podman is here" >&2; exit 1; fi"#;
+
 /// Each runtime has its own way of taking in images.
-fn import(cri_socket: &str, part: &str) -> Command {
+fn import(cri_socket: &str, part: &str, references: &[String]) -> Command {
     if cri_socket.contains("crio") {
-        // CRI-O keeps its images where podman and skopeo do.
-        let load = r#"if command -v podman >/dev/null 2>&1; then podman load -q -i "$1"; else skopeo copy "docker-archive:$1" containers-storage:; fi"#;
-        Command::change("sh").args(["-c", load, "sh", part])
+        let load = ["-c", INTO_CONTAINERS_STORAGE, "sh", part];
+        Command::change("sh").args(load).args(references)
     } else if cri_socket.contains("dockerd") {
         Command::change("docker").args(["load", "-q", "-i", part])
     } else {

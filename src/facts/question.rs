@@ -16,7 +16,7 @@ pub const CRI_SOCKETS: [&str; 3] = [
 ];
 
 /// Programs that kubeadm, the kubelet or we need.
-pub const PROGRAMS: [&str; 13] = [
+pub const PROGRAMS: [&str; 16] = [
     "conntrack",
     "losetup",
     "mount",
@@ -30,6 +30,9 @@ pub const PROGRAMS: [&str; 13] = [
     "haproxy",
     "keepalived",
     "nft",
+    "docker",
+    "podman",
+    "skopeo",
 ];
 
 /// Services whose state matters, without `.service`.
@@ -219,7 +222,11 @@ fn texts(cluster: &Cluster) -> BTreeSet<String> {
 }
 
 fn directories(cluster: &Cluster, node: &Node) -> BTreeSet<String> {
-    let images = if node.cri_socket.contains("crio") { "/var/lib/containers" } else { "/var/lib/containerd" };
+    let images = match &node.cri_socket {
+        socket if socket.contains("crio") => "/var/lib/containers",
+        socket if socket.contains("cri-dockerd") => "/var/lib/docker",
+        _ => "/var/lib/containerd",
+    };
     let of_kubelet = ["/var/lib/kubelet", images].into_iter().filter(|_| node.has_kubelet());
     let mut directories: BTreeSet<String> = of_kubelet.chain(["/var/log"]).map(str::to_owned).collect();
     let etcd = cluster.configuration.etcd.local.iter().filter(|_| node.has_kubelet());

@@ -208,7 +208,7 @@ pub(super) fn runtime_version(subject: &Subject, _: &str) -> Vec<Problem> {
                 "the container runtime does not tell its cgroup driver (CRI method RuntimeConfig, KEP 4033), which \
                  kubelets from 1.37 on require",
             )
-            .repair("update it: containerd 2.0, CRI-O 1.28 or newer"),
+            .repair("update it: containerd 2.0, CRI-O 1.28, cri-dockerd 0.3.5 or newer"),
         ],
         RuntimeConfig::Unknown | RuntimeConfig::Systemd | RuntimeConfig::Cgroupfs => Vec::new(),
     }
@@ -239,11 +239,13 @@ pub(super) fn installs_tools(subject: &Subject) -> bool {
 
 fn start_runtime(subject: &Subject) -> String {
     let socket = &subject.node.cri_socket;
-    let service =
-        ["crio", "cri-dockerd"].into_iter().find(|name| socket.contains(name)).unwrap_or("containerd");
+    let services = [("crio", "crio"), ("cri-dockerd", "cri-docker")];
+    let service = services.into_iter().find(|(part, _)| socket.contains(part)).map(|(_, service)| service);
+    let service = service.unwrap_or("containerd");
     match (subject.facts.checks.services.contains_key(service), service) {
         (true, _) => format!("`systemctl restart {service}` and see `journalctl -u {service}`"),
         (false, "containerd") => "install and start it: `apt-get install containerd`".to_owned(),
+        (false, "cri-docker") => "install and start Docker and cri-dockerd".to_owned(),
         (false, service) => format!("install and start {service}"),
     }
 }

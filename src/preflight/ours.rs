@@ -1,6 +1,8 @@
 //! What kubeadm does not look at and operators trip over. Errors only where no cluster can come of it.
 
 use crate::cluster::SelinuxMode;
+use crate::cluster::prepare::Source;
+use crate::cluster::site::RuntimeProvider;
 use crate::facts::checks::DiskSpace;
 use crate::facts::checks::TimeSync;
 use crate::facts::question::CLUSTER_PATHS;
@@ -39,6 +41,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new("BridgeNetfilter", bridge_netfilter),
         Check::new("SELinuxMode", selinux_mode),
         Check::new("SELinuxPolicy", selinux_policy),
+        Check::new("RuntimePrograms", runtime_programs),
         Check::new("FirewallPorts", firewall::find),
         Check::new("NodeLabels", labels::find),
         Check::new("TimeSync", time_sync),
@@ -232,6 +235,29 @@ fn hostname_resolution(subject: &Subject, _: &str) -> Vec<Problem> {
         Problem::warning(format!("\"{}\" resolves to {found}, which is not this host", node.name))
             .repair(format!("correct DNS, or `echo '{} {}' >>/etc/hosts`", node.advertise_address, node.name))
     })
+}
+
+/// What preparation needs of a runtime and does not bring.
+fn runtime_programs(subject: &Subject, _: &str) -> Vec<Problem> {
+    let Some(found) = &subject.facts.checks.programs else { return Vec::new() };
+    let has = |program: &str| found.contains(program);
+    let artifacts = &subject.cluster.prepare.artifacts;
+    let provider =
+        subject.cluster.prepare.runtime.provider.filter(|_| subject.prepare && subject.node.has_kubelet());
+    let loads = artifacts.source == Source::Local && !artifacts.stock.images.is_empty();
+    match provider {
+        Some(RuntimeProvider::Docker) if artifacts.source != Source::Packages && !has("docker") => vec![
+            Problem::error("there is no Docker, and only `source: packages` in spec.artifacts installs it")
+                .repair("install the package `docker.io` or `docker-ce`"),
+        ],
+        Some(RuntimeProvider::CriO) if loads && !has("skopeo") && !has("podman") => vec![
+            Problem::error(
+                "image archives are to be loaded, and there is neither skopeo nor podman; CRI-O itself loads none",
+            )
+            .repair("install the package `skopeo`"),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 /// A local etcd listens on the address, so it must be ours; an API server alone may stand behind a translation.

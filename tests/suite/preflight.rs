@@ -8,7 +8,9 @@ use kubewright::cluster::SelinuxMode;
 use kubewright::cluster::kubeadm::Arg;
 use kubewright::cluster::kubeadm::ExternalEtcd;
 use kubewright::cluster::node::ImagePullPolicy;
+use kubewright::cluster::prepare::ImageArchive;
 use kubewright::cluster::prepare::Source;
+use kubewright::cluster::site::RuntimeProvider;
 use kubewright::facts::ClusterFacts;
 use kubewright::facts::HostFacts;
 use kubewright::facts::InitSystem;
@@ -789,6 +791,52 @@ fn selinux_firewalls_and_disks() {
             &[
                 "W FirewallPorts: the packet filter drops what no rule lets in; ports 6443, 10250 must be open",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_runtime_needs_and_preparation_does_not_bring_is_named() {
+    fn wants(case: &mut Case, provider: RuntimeProvider, source: Source) {
+        case.prepare = true;
+        case.cluster.prepare.runtime.provider = Some(provider);
+        case.cluster.prepare.artifacts.source = source;
+        case.cluster.prepare.artifacts.stock.images.push(ImageArchive::default());
+    }
+    fn has(case: &mut Case, program: &str) {
+        case.facts.checks.programs.as_mut().unwrap().insert(program.to_owned());
+    }
+    let no_docker =
+        &["E RuntimePrograms: there is no Docker, and only `source: packages` in spec.artifacts installs it"];
+    let no_loader =
+        &["E RuntimePrograms: image archives are to be loaded, and there is neither skopeo nor podman; \
+                       CRI-O itself loads none"];
+    check(&[
+        (|case| wants(case, RuntimeProvider::Docker, Source::Local), no_docker),
+        (|case| wants(case, RuntimeProvider::Docker, Source::Packages), &[]),
+        (|case| wants(case, RuntimeProvider::CriO, Source::Local), no_loader),
+        (|case| wants(case, RuntimeProvider::CriO, Source::Download), &[]),
+        (|case| wants(case, RuntimeProvider::Containerd, Source::Local), &[]),
+        (
+            |case| {
+                wants(case, RuntimeProvider::Docker, Source::Local);
+                has(case, "docker");
+            },
+            &[],
+        ),
+        (
+            |case| {
+                wants(case, RuntimeProvider::CriO, Source::Local);
+                has(case, "skopeo");
+            },
+            &[],
+        ),
+        (
+            |case| {
+                wants(case, RuntimeProvider::CriO, Source::Local);
+                case.prepare = false;
+            },
+            &[],
         ),
     ]);
 }

@@ -68,6 +68,17 @@ pub(crate) fn kubelet(
     ComponentConfig { value, user_supplied }
 }
 
+/// What cri-dockerd needs of kubelets: it names the place where it serves `exec` and `attach` without a scheme, which from
+/// v1.36 on a kubelet takes for HTTPS, unless the API server translates `WebSockets` for it, as before.
+pub(crate) fn for_cri_dockerd(kubelet: &mut ComponentConfig) {
+    if let Value::Object(value) = &mut kubelet.value {
+        let gates = value.entry("featureGates").or_insert_with(|| json!({}));
+        if let Value::Object(gates) = gates {
+            gates.entry("ExtendWebSocketsToKubelet").or_insert(json!(false));
+        }
+    }
+}
+
 /// `advertise` decides the primary family.
 pub(crate) fn kube_proxy(
     report: &mut Report,
@@ -117,5 +128,29 @@ fn recommend(report: &mut Report, kind: &str, object: &mut Object, field: &str, 
             report.warning(&Path::of(kind, field), message);
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operator_says_of_the_gate_stands() {
+        for (given, gates) in [
+            (json!({}), json!({"ExtendWebSocketsToKubelet": false})),
+            (
+                json!({"featureGates": {"Other": true}}),
+                json!({"ExtendWebSocketsToKubelet": false, "Other": true}),
+            ),
+            (
+                json!({"featureGates": {"ExtendWebSocketsToKubelet": true}}),
+                json!({"ExtendWebSocketsToKubelet": true}),
+            ),
+        ] {
+            let mut kubelet = ComponentConfig { value: given, user_supplied: true };
+            for_cri_dockerd(&mut kubelet);
+            assert_eq!(kubelet.value["featureGates"], gates);
+        }
     }
 }

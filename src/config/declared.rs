@@ -18,6 +18,7 @@ use crate::cluster::node::ImagePullPolicy;
 use crate::cluster::node::Node;
 use crate::cluster::site::Access;
 use crate::cluster::site::EndpointProvider;
+use crate::cluster::site::RuntimeProvider;
 use crate::cluster::site::Site;
 use crate::config::declared::ssh::Ssh;
 use crate::config::defaults;
@@ -125,6 +126,10 @@ impl Declared {
 
     pub(crate) fn names_no_hosts(&self) -> bool {
         self.spec.hosts.is_empty()
+    }
+
+    pub(crate) fn container_runtime(&self) -> Option<RuntimeProvider> {
+        self.spec.container_runtime.provider()
     }
 
     /// Where pods ask for names, if that is not the cluster's DNS service.

@@ -12,6 +12,7 @@ use crate::cluster::Secret;
 use crate::cluster::kubeadm::BootstrapTokenSpec;
 use crate::cluster::kubeadm::ClusterConfiguration;
 use crate::cluster::kubeadm::InitConfiguration;
+use crate::cluster::site::RuntimeProvider;
 use crate::config::File;
 use crate::config::Issue;
 use crate::config::Issues;
@@ -328,7 +329,11 @@ impl Draft<'_> {
         let kube_proxy = component::kube_proxy(self.report, self.kube_proxy.take(), &self.cluster, address);
         let proxy_mode = kube_proxy.value["mode"].as_str().unwrap_or_default();
         let dns = self.declared.as_ref().and_then(|declared| declared.dns_address(&self.cluster, proxy_mode));
-        let kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout, dns);
+        let mut kubelet = component::kubelet(self.report, self.kubelet.take(), &self.cluster, layout, dns);
+        let runtime = self.declared.as_ref().and_then(Declared::container_runtime);
+        if runtime == Some(RuntimeProvider::Docker) && release.version.minor() >= 36 {
+            component::for_cri_dockerd(&mut kubelet);
+        }
         if let Some(declared) = &self.declared {
             declared.validate_kubelets(self.report, layout == Layout::Five, &kubelet.value);
         }

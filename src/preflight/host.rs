@@ -208,7 +208,7 @@ pub(super) fn runtime_version(subject: &Subject, _: &str) -> Vec<Problem> {
                 "the container runtime does not tell its cgroup driver (CRI method RuntimeConfig, KEP 4033), which \
                  kubelets from 1.37 on require",
             )
-            .repair("update it: containerd 2.0, CRI-O 1.28, cri-dockerd 0.3.5 or newer"),
+            .repair("update it: containerd 2.0, CRI-O 1.28, cri-dockerd 0.3.17 or newer"),
         ],
         RuntimeConfig::Unknown | RuntimeConfig::Systemd | RuntimeConfig::Cgroupfs => Vec::new(),
     }

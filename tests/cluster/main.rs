@@ -50,6 +50,7 @@ mod rendered;
 mod reset;
 mod rolling;
 mod running;
+mod runtimes;
 #[path = "../support/skip.rs"]
 mod skip;
 mod ssh;

@@ -135,7 +135,11 @@ mod tests {
 
     impl Silent {
         fn error() -> ApiError {
-            ApiError::Unreachable { server: "https://silent".into(), message: "no route".into() }
+            ApiError::Unreachable {
+                server: "https://silent".into(),
+                message: "no route".into(),
+                refused: false,
+            }
         }
     }
 

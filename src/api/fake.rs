@@ -399,7 +399,11 @@ impl ApiProvider for Fake {
 }
 
 fn silent() -> ApiError {
-    ApiError::Unreachable { server: "https://fake".to_owned(), message: "connection refused".to_owned() }
+    ApiError::Unreachable {
+        server: "https://fake".to_owned(),
+        message: "no route to host".to_owned(),
+        refused: false,
+    }
 }
 
 fn status(code: u16, reason: &str, message: &str) -> ApiError {

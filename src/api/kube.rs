@@ -115,9 +115,11 @@ impl KubeApi {
             })
             .await
         });
-        let silent = |message| ApiError::Unreachable { server: self.server.clone(), message };
-        let answer = answer.map_err(|_| silent(format!("no answer within {REQUEST_TIMEOUT:?}")))?;
-        let (status, bytes) = answer.map_err(|error: kube::Error| silent(explained(&error)))?;
+        let silent =
+            |message, refused| ApiError::Unreachable { server: self.server.clone(), message, refused };
+        let answer = answer.map_err(|_| silent(format!("no answer within {REQUEST_TIMEOUT:?}"), false))?;
+        let (status, bytes) =
+            answer.map_err(|error: kube::Error| silent(explained(&error), is_refused(&error)))?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if status.is_success() { Ok(text) } else { Err(refusal(status.as_u16(), &text)) }
     }
@@ -150,6 +152,7 @@ impl KubeApi {
         serde_json::from_str(text).map_err(|error| ApiError::Unreachable {
             server: self.server.clone(),
             message: format!("it answers with something else than JSON ({error})"),
+            refused: false,
         })
     }
 }
@@ -266,13 +269,14 @@ fn explained(error: &kube::Error) -> String {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return explained_tls(tls);
         }
-        let refused =
-            cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused);
-        if refused {
-            return "connection refused".to_owned();
-        }
     }
-    chain(error)
+    if is_refused(error) { "connection refused".to_owned() } else { chain(error) }
+}
+
+/// Whether the server's host says that nobody listens there.
+fn is_refused(error: &kube::Error) -> bool {
+    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|io| io.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn explained_tls(error: &rustls::Error) -> String {

@@ -106,9 +106,10 @@ pub enum ApiError {
     /// The API answered with an error status.
     #[error("the API server says {code}: {message}")]
     Status { code: u16, reason: String, message: String },
-    /// No answer: nothing listens, or TLS failed, or it took too long.
+    /// No answer: nothing listens, or TLS failed, or it took too long. `refused` says that its host did answer: nobody
+    /// listens there.
     #[error("the API server at {server} does not answer: {message}")]
-    Unreachable { server: String, message: String },
+    Unreachable { server: String, message: String, refused: bool },
     #[error("not done in a dry run: {what}")]
     DryRun { what: String },
     /// Nobody to ask on behalf of.

@@ -180,9 +180,10 @@ fn look_at(run: &Run<'_>, identity: Identity, name: &ObjectRef) -> Result<Value,
     object.ok_or_else(|| "there is no such object".to_owned())
 }
 
-/// An API server may be silent since its host is: why that cannot be reached.
+/// An API server may be silent since its host is: why that cannot be reached. A host that refuses is not asked: starting a
+/// command there at every attempt takes processors from the very API server that is waited for.
 fn silent(error: &ApiError, host: Option<&dyn Host>) -> Option<StepError> {
-    let ApiError::Unreachable { .. } = error else { return None };
+    let ApiError::Unreachable { refused: false, .. } = error else { return None };
     let error = host?.run(&Command::query("true")).err()?;
     Some(StepError::of_question(error)).filter(StepError::may_pass)
 }
@@ -223,4 +224,27 @@ fn last_line(body: &str) -> String {
     // Health endpoints list their checks; the ones that fail say so.
     let failing: Vec<&str> = body.lines().filter(|line| line.starts_with("[-]")).collect();
     if failing.is_empty() { body.trim().chars().take(200).collect() } else { failing.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Fake;
+    use crate::host::fake::Fault;
+
+    fn unreachable(refused: bool) -> ApiError {
+        ApiError::Unreachable { server: "https://cp1:6443".to_owned(), message: String::new(), refused }
+    }
+
+    #[test]
+    fn only_a_host_that_says_nothing_is_asked_whether_it_is_there() {
+        let host = Fake::new("cp1");
+        host.break_at(Fault::DieBefore(0));
+        host.remove("/any").unwrap_err();
+        assert!(silent(&unreachable(true), Some(&host)).is_none());
+        assert!(silent(&unreachable(false), None).is_none());
+        assert!(silent(&unreachable(false), Some(&host)).is_some_and(|error| error.may_pass()));
+        host.heal();
+        assert!(silent(&unreachable(false), Some(&host)).is_none());
+    }
 }

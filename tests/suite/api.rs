@@ -543,5 +543,6 @@ fn nobody_listens() {
     let api = KubeApi::connect(&kubeconfig(directory.path(), &server, "ca", "admin"), None).unwrap();
     let error = api.raw("/livez").unwrap_err();
     assert_eq!(error.to_string(), format!("the API server at {server} does not answer: connection refused"));
+    assert!(matches!(error, ApiError::Unreachable { refused: true, .. }), "{error:?}");
     assert!(error.may_heal());
 }

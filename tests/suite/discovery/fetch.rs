@@ -85,6 +85,7 @@ fn silent() -> ApiError {
     ApiError::Unreachable {
         server: "https://10.0.0.1:6443".to_owned(),
         message: "connection refused".to_owned(),
+        refused: true,
     }
 }
 

@@ -16,12 +16,14 @@ use crate::cli::settings;
 use crate::cli::settings::Settings;
 use crate::cluster::Cluster;
 use crate::cluster::Prepare;
+use crate::cluster::prepare::Artifacts;
 use crate::cluster::site::RuntimeProvider;
 use crate::config::Overrides;
 use crate::fetch::Downloads;
 use crate::fetch::download;
 use crate::fetch::stock;
 use crate::plan::Supply;
+use crate::report::Event;
 use anyhow::Context as _;
 use clap::Args;
 use clap::Subcommand;
@@ -82,7 +84,7 @@ pub(super) enum ArtifactsSub {
     /// Print the binaries that hosts are prepared with: where they come from, and what they must hash to
     #[command(after_help = "Examples:\n  kubewright config artifacts list -f cluster.yaml")]
     List(ListArgs),
-    /// Print a lock file: the projects are asked for the checksums that this program does not know
+    /// Print a lock file: the projects, or the mirror, are asked for the checksums that this program does not know
     #[command(after_help = "Examples:\n  kubewright config artifacts lock -f cluster.yaml")]
     Lock(ArtifactsArgs),
 }
@@ -160,7 +162,7 @@ fn rows(cluster: &Cluster, args: &ArtifactsArgs) -> Vec<Row> {
         (Name::CriDockerd, provider) => provider == Some(RuntimeProvider::Docker),
         _ => true,
     };
-    let locked = &cluster.prepare.artifacts.locked;
+    let artifacts = &cluster.prepare.artifacts;
     let mut rows = Vec::new();
     for name in Name::ALL.iter().filter(wanted) {
         for arch in &args.arch {
@@ -174,8 +176,8 @@ fn rows(cluster: &Cluster, args: &ArtifactsArgs) -> Vec<Row> {
             rows.push(Row {
                 name: name.as_str(),
                 arch: arch.as_str(),
-                url: name.url(&version, arch),
-                sha256: locked.get(&key).cloned().or_else(pinned),
+                url: choose::mirrored(artifacts, &name.url(&version, arch)),
+                sha256: artifacts.locked.get(&key).cloned().or_else(pinned),
                 version,
             });
         }
@@ -200,20 +202,36 @@ fn list(args: &ListArgs, settings: &Settings) -> Result<Exit, CliError> {
 
 fn write_lock(args: &ArtifactsArgs, settings: &Settings) -> Result<Exit, CliError> {
     let cluster = cluster(args, settings)?;
+    let artifacts = &cluster.prepare.artifacts;
     let downloads = Downloads::new(settings::cache_directory());
     let mut locked = BTreeMap::new();
+    let mut asked = 0;
     for row in rows(&cluster, args) {
-        let digest = match &row.sha256 {
-            Some(digest) => digest.clone(),
-            None => published(&downloads, &row).or_exit(Exit::Failure)?,
+        let digest = if let Some(digest) = &row.sha256 {
+            digest.clone()
+        } else {
+            asked += 1;
+            published(&downloads, artifacts, &row).or_exit(Exit::Failure)?
         };
         locked.insert((row.name.to_owned(), row.version, row.arch.to_owned()), digest);
+    }
+    if let Some(mirror) = artifacts.mirror.as_ref().filter(|_| asked > 0) {
+        settings.reporter().tell(&word_of_a_mirror(mirror, asked));
     }
     output::data(&lock::text(&locked));
     Ok(Exit::Success)
 }
 
-fn published(downloads: &Downloads, row: &Row) -> anyhow::Result<String> {
+/// Whoever can change a file there can change its checksum too.
+fn word_of_a_mirror(mirror: &str, asked: usize) -> Event {
+    Event::Warning {
+        host: None,
+        message: format!("{asked} checksums are the word of {mirror}, not of the projects"),
+        hint: Some("compare them with what the projects publish before you rely on them".to_owned()),
+    }
+}
+
+fn published(downloads: &Downloads, artifacts: &Artifacts, row: &Row) -> anyhow::Result<String> {
     let name = Name::parse(row.name).context("the row has a name of the table")?;
     let arch = if row.arch == "amd64" { Arch::Amd64 } else { Arch::Arm64 };
     let url = name.checksum_url(&row.version, arch).with_context(|| {
@@ -223,6 +241,7 @@ fn published(downloads: &Downloads, row: &Row) -> anyhow::Result<String> {
             row.url, row.version
         )
     })?;
+    let url = choose::mirrored(artifacts, &url);
     let text = downloads.text(&url)?;
     let file = row.url.rsplit('/').next().unwrap_or_default();
     checksum::find(&text, file).with_context(|| format!("{url} says nothing of {file}"))

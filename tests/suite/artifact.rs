@@ -34,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::binary::kubewright;
 use crate::support::small_host::ImageFiles;
 
 /// What the server calls good: larger than a buffer.
@@ -300,4 +301,62 @@ fn programs_come_out_of_an_archive_and_nothing_else_does() {
         fs::read_dir(site.path("opt")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(placed, ["one"]);
     assert_eq!(site.run(spec("bin"), false).totals().changed, 0);
+}
+
+/// A mirror that has checksum files, and says which it was asked for.
+fn mirror(sums: &'static [(&'static str, &'static str)]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            let found = sums.iter().find(|(known, _)| *known == path);
+            let (status, text) = found.map_or(("404 Not Found", ""), |(_, text)| ("200 OK", *text));
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", text.len());
+            let _ = stream.write_all((head + text).as_bytes());
+        }
+    });
+    format!("http://{address}/files")
+}
+
+#[test]
+fn a_mirror_stands_before_the_projects_for_the_list_and_the_lock_too() {
+    const SUM: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+    let mirror = mirror(&[
+        ("/files/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubelet.sha256", SUM),
+        ("/files/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubectl.sha256", SUM),
+    ]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.yaml");
+    let cluster = format!(
+        "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: demo}}\nspec:\n  \
+         hosts:\n  - {{name: cp1, address: 10.77.0.11, roles: [control-plane]}}\n  \
+         artifacts: {{source: download, mirror: \"{mirror}/\"}}\n---\n\
+         apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.36.99\n"
+    );
+    fs::write(&file, cluster).unwrap();
+    let file = file.to_str().unwrap();
+    let artifacts =
+        |verb: &str, arch: &str| kubewright(&["config", "artifacts", verb, "-f", file, "--arch", arch]);
+
+    let list = artifacts("list", "amd64").data();
+    let kubelet = format!(
+        "kubelet 1.36.99 amd64 {mirror}/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubelet unknown\n"
+    );
+    assert!(list.contains(&kubelet), "{list}");
+
+    let lock = artifacts("lock", "amd64");
+    assert!(lock.err.contains(&format!("2 checksums are the word of {mirror}/")), "{}", lock.err);
+    let lock = lock.data();
+    for name in ["kubelet", "kubectl"] {
+        assert!(lock.contains(&format!("{name} 1.36.99 amd64 {SUM}\n")), "{lock}");
+    }
+    assert!(lock.contains("containerd "), "what this program knows is not asked for: {lock}");
+
+    let missing = artifacts("lock", "arm64");
+    assert_ne!(missing.code, 0);
+    assert!(missing.err.contains("/bin/linux/arm64/kubelet.sha256 answered with 404"), "{}", missing.err);
 }

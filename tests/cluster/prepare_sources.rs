@@ -28,13 +28,7 @@ fn turn() -> MutexGuard<'static, ()> {
 #[test]
 fn packages_come_from_a_mirror_that_signs_with_its_own_key() {
     let test = "packages_come_from_a_mirror_that_signs_with_its_own_key";
-    if !lab::available(test) || !machine_has_apt(test) {
-        return;
-    }
-    let _turn = turn();
-    let images = lab::images();
-    let mirror = Mirror::new();
-    let host = bare(&images);
+    let Some(Site { _turn, mirror, host }) = Site::new(test) else { return };
     let runtime = "{provider: containerd}";
     cluster(&host, runtime, &format!("{{source: packages, mirror: \"{MIRROR}\"}}"));
 
@@ -72,13 +66,7 @@ fn packages_come_from_a_mirror_that_signs_with_its_own_key() {
 #[test]
 fn releases_come_from_a_mirror_by_the_host_or_by_the_operator() {
     let test = "releases_come_from_a_mirror_by_the_host_or_by_the_operator";
-    if !lab::available(test) || !machine_has_apt(test) {
-        return;
-    }
-    let _turn = turn();
-    let images = lab::images();
-    let mirror = Mirror::new();
-    let host = bare(&images);
+    let Some(Site { _turn, mirror, host }) = Site::new(test) else { return };
     let runtime = format!("{{provider: containerd, version: {}}}", mirror.containerd);
     host.ok("dpkg --purge --force-depends containerd runc containernetworking-plugins");
     let download = format!("source: download, mirror: \"{MIRROR}\", lockFile: kubewright.lock");
@@ -112,6 +100,27 @@ fn releases_come_from_a_mirror_by_the_host_or_by_the_operator() {
     let mended = host.ok(&format!("{INIT} 2>&1"));
     assert!(mended.contains(": 1 changed, "), "{mended}");
     host.ok("kubectl version --client");
+}
+
+/// A mirror, and a host that has nothing of Kubernetes but the images.
+struct Site {
+    /// There is one of each, and both are gone before it is given back.
+    _turn: MutexGuard<'static, ()>,
+    mirror: Mirror,
+    host: Host,
+}
+
+impl Site {
+    /// `None` where the test cannot run here, which it has said then.
+    fn new(test: &str) -> Option<Self> {
+        if !lab::available(test) || !machine_has_apt(test) {
+            return None;
+        }
+        let turn = turn();
+        let images = lab::images();
+        let mirror = Mirror::new();
+        Some(Self { _turn: turn, mirror, host: bare(&images) })
+    }
 }
 
 /// Whether this machine can ask for packages of the hosts' distribution.

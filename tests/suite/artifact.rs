@@ -46,7 +46,10 @@ fn digest() -> String {
     sha256(&program())["sha256:".len()..].to_owned()
 }
 
-/// A server on 127.0.0.1; each path misbehaves in its own way.
+/// What the server says that a release of its mirror hashes to.
+const SUM: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+
+/// A server on 127.0.0.1; each path misbehaves in its own way, but for the checksums of a mirror below `/files`.
 fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -92,6 +95,14 @@ fn answer(mut stream: TcpStream) {
             program.len()
         )
         .and_then(|()| stream.write_all(&program[..1000])),
+        "/files/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubelet.sha256"
+        | "/files/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubectl.sha256" => {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{SUM}",
+                SUM.len()
+            )
+        }
         "/other" => write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nother"),
         _ => write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
     };
@@ -303,32 +314,9 @@ fn programs_come_out_of_an_archive_and_nothing_else_does() {
     assert_eq!(site.run(spec("bin"), false).totals().changed, 0);
 }
 
-/// A mirror that has checksum files, and says which it was asked for.
-fn mirror(sums: &'static [(&'static str, &'static str)]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut line = String::new();
-            BufReader::new(&stream).read_line(&mut line).unwrap();
-            let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-            let found = sums.iter().find(|(known, _)| *known == path);
-            let (status, text) = found.map_or(("404 Not Found", ""), |(_, text)| ("200 OK", *text));
-            let head =
-                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", text.len());
-            let _ = stream.write_all((head + text).as_bytes());
-        }
-    });
-    format!("http://{address}/files")
-}
-
 #[test]
 fn a_mirror_stands_before_the_projects_for_the_list_and_the_lock_too() {
-    const SUM: &str = "1111111111111111111111111111111111111111111111111111111111111111";
-    let mirror = mirror(&[
-        ("/files/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubelet.sha256", SUM),
-        ("/files/dl.k8s.io/release/v1.36.99/bin/linux/amd64/kubectl.sha256", SUM),
-    ]);
+    let mirror = format!("{}/files", server());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.yaml");
     let cluster = format!(

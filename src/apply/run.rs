@@ -183,6 +183,8 @@ impl<'a> Run<'a> {
     /// Does what may begin, until nothing is left or nothing goes on.
     fn work(&self) {
         while let Some(turn) = self.next_turn() {
+            // Whoever did the last step of a phase may not have come to telling so.
+            self.end_phases();
             turn.steps.iter().for_each(|index| self.begin_phase(*index));
             let mut taken = Taken { run: self, turn: &turn, came: (0, Some(String::new())) };
             taken.came = self.perform(&turn);

@@ -17,6 +17,7 @@ use crate::facts::HostFacts;
 use crate::host::Entry;
 use crate::host::Host as _;
 use crate::host::blank::Blank;
+use crate::host::fleet::side_by_side;
 use crate::host::local::Local;
 use crate::kube::yaml;
 use crate::phase::Context;
@@ -47,6 +48,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use time::OffsetDateTime;
 
 /// Write every file of every host into a directory
@@ -193,30 +195,30 @@ impl Rendering {
 
     /// Writes everything, and says what was written.
     fn write(&self, resolver: &Resolver<'_>, target: &Target) -> Result<String, CliError> {
-        let mut files: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut hosts: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
         let mut objects = 0;
         for step in &self.plan.steps {
-            match &step.place {
-                Place::Host(host) => {
-                    if let Some(path) = write_entry(host, step, resolver, target)? {
-                        files.entry(host).or_default().insert(path);
-                    }
+            match (&step.place, &step.action) {
+                (Place::Host(host), _) => hosts.entry(host).or_default().push(step),
+                (Place::Cluster, Action::Object(spec)) => {
+                    objects += 1;
+                    let filled = self.filled(&spec.object, resolver)?;
+                    let entry = Entry::file(yaml::to_string(&filled), 0o600);
+                    target.put(&object_path(objects, &filled), &entry)?;
                 }
-                Place::Cluster => {
-                    if let Action::Object(spec) = &step.action {
-                        objects += 1;
-                        let filled = self.filled(&spec.object, resolver)?;
-                        target.put(
-                            &object_path(objects, &filled),
-                            &Entry::file(yaml::to_string(&filled), 0o600),
-                        )?;
-                    }
-                }
+                (Place::Cluster, _) => {}
             }
         }
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let written = side_by_side(hosts.into_iter().collect(), processors, |(host, steps)| {
+            (host, write_host(host, &steps, resolver, target))
+        });
         let mut text = String::new();
-        for (host, paths) in &files {
-            let _ = writeln!(text, "{:>4} files    {}/hosts/{host}", paths.len(), target.shown);
+        for (host, files) in written {
+            let files = files?;
+            if files > 0 {
+                let _ = writeln!(text, "{files:>4} files    {}/hosts/{host}", target.shown);
+            }
         }
         let _ = writeln!(text, "{objects:>4} objects  {}/cluster", target.shown);
         Ok(text)
@@ -238,6 +240,20 @@ impl Rendering {
         }
         Ok(value)
     }
+}
+
+/// Writes the files of a host; how many there are.
+fn write_host(
+    host: &str,
+    steps: &[&Step],
+    resolver: &Resolver<'_>,
+    target: &Target,
+) -> Result<usize, CliError> {
+    let mut files = BTreeSet::new();
+    for step in steps {
+        files.extend(write_entry(host, step, resolver, target)?);
+    }
+    Ok(files.len())
 }
 
 fn write_entry(

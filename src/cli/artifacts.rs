@@ -224,9 +224,10 @@ fn write_lock(args: &ArtifactsArgs, settings: &Settings) -> Result<Exit, CliErro
 
 /// Whoever can change a file there can change its checksum too.
 fn word_of_a_mirror(mirror: &str, asked: usize) -> Event {
+    let checksums = if asked == 1 { "1 checksum is".to_owned() } else { format!("{asked} checksums are") };
     Event::Warning {
         host: None,
-        message: format!("{asked} checksums are the word of {mirror}, not of the projects"),
+        message: format!("{checksums} the word of {mirror}, not of the projects"),
         hint: Some("compare them with what the projects publish before you rely on them".to_owned()),
     }
 }

@@ -197,7 +197,15 @@ fn validate_runtime(report: &mut Report, runtime: &Runtime, source: Source) {
     }
 }
 
+/// Anything fetched from there is named in plans and messages, so nothing in a URL may be secret.
 pub(super) fn url(report: &mut Report, url: &str, path: &Path) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+        report
+            .error(path, "the URL has a user name or a password in it")
+            .hint("plans and logs show URLs: let the server know these hosts by their addresses");
+        return;
+    }
     let whole = url.split_once("://").is_some_and(|(scheme, rest)| {
         ["http", "https"].contains(&scheme) && !rest.is_empty() && !rest.contains(char::is_whitespace)
     });

@@ -61,7 +61,7 @@ fn metrics_are_verified_both_ways_and_go_without_a_trace() {
     if !lab::available(test) || !lab::has(test, &["metrics-server"]) {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts_without_network(&[1, 2, 3]);
     let host = &hosts[0];

@@ -56,7 +56,7 @@ fn a_file_becomes_a_cluster_that_grows_and_heals() {
     if !lab::available("apply::a_file_becomes_a_cluster_that_grows_and_heals") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let mut hosts = operator.hosts(&[1, 2, 3, 4, 5]);
     // Bare: what runs containers does not run, and nobody told the kubelet anything.
@@ -117,7 +117,7 @@ fn the_holder_of_the_address_loses_its_power() {
     if !lab::available("apply::the_holder_of_the_address_loses_its_power") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3, 4]);
     let layout = Layout::of(&[1, 2, 3], &[4]);

@@ -70,7 +70,7 @@ fn the_cable_of_a_host_is_pulled_at_each_of_its_steps() {
     if !lab::available("apply_fault::the_cable_of_a_host_is_pulled_at_each_of_its_steps") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let whole = disturbed::undisturbed();
     let (operator, hosts) = disturbed::fresh();
     std::fs::write(operator.path(".ssh/config"), IMPATIENT).unwrap();
@@ -89,7 +89,7 @@ fn the_disk_of_a_host_is_full_at_each_of_its_steps() {
     if !lab::available("apply_fault::the_disk_of_a_host_is_full_at_each_of_its_steps") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let whole = disturbed::undisturbed();
     let (operator, hosts) = disturbed::fresh();
     make_small(&hosts[SECOND_CONTROL_PLANE]);

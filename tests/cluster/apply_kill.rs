@@ -25,7 +25,7 @@ fn killed_at_every_step() {
     if !lab::available("apply_kill::killed_at_every_step") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let whole = disturbed::undisturbed();
     let (operator, hosts) = disturbed::fresh();
     let mut met: BTreeSet<Step> = BTreeSet::new();
@@ -66,7 +66,7 @@ fn interrupted_once_and_twice() {
     if !lab::available("apply_kill::interrupted_once_and_twice") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let whole = disturbed::undisturbed();
     let (operator, hosts) = disturbed::fresh();
     for (steps, times) in TYPED {

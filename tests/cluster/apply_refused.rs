@@ -49,7 +49,7 @@ fn all_that_stands_in_the_way_is_told_together() {
     if !lab::bare_available("apply_refused::all_that_stands_in_the_way_is_told_together") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.bare_hosts(&[1, 2, 3, 4, 6, 7]);
     let [first, _, third, fourth, foreign, clone] = &hosts[..] else { unreachable!() };

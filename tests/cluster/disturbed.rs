@@ -14,7 +14,7 @@ const WORKER: usize = 4;
 const ALL: [usize; 4] = [1, 2, 3, WORKER];
 
 /// Fresh hosts, control planes first, and an operator with the file of their cluster. For the holder of the
-/// [`turn`](estate::turn).
+/// [`TURN`](estate::TURN).
 pub(crate) fn fresh() -> (Operator, Vec<Host>) {
     let operator = Operator::new();
     let hosts = operator.hosts(&ALL);
@@ -27,7 +27,7 @@ pub(crate) fn names() -> [&'static str; 4] {
     ALL.map(estate::name)
 }
 
-/// What an undisturbed run leaves; made once. For the holder of the [`turn`](estate::turn).
+/// What an undisturbed run leaves; made once. For the holder of the [`TURN`](estate::TURN).
 pub(crate) fn undisturbed() -> &'static [State] {
     static STATES: OnceLock<Vec<State>> = OnceLock::new();
     STATES.get_or_init(|| {

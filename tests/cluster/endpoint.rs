@@ -71,7 +71,7 @@ fn keepalived_and_haproxy_as_services() {
     if !lab::available("endpoint::keepalived_and_haproxy_as_services") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3]);
     let stages = survives("services", &operator, &Layout::of(&[1, 2, 3], &[]), &hosts);
@@ -114,7 +114,7 @@ fn keepalived_and_haproxy_as_static_pods() {
     if !lab::available("endpoint::keepalived_and_haproxy_as_static_pods") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3]);
     let endpoint = format!(
@@ -134,7 +134,7 @@ fn keepalived_and_haproxy_on_hosts_of_their_own() {
     if !lab::available("endpoint::keepalived_and_haproxy_on_hosts_of_their_own") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2]);
     let balancers = [operator.bare(3), operator.bare(4)];
@@ -160,7 +160,7 @@ fn node_local(test: &str, run_as: &str) {
     if !lab::available(test) {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3]);
     let endpoint = format!("{{provider: node-local, runAs: {run_as}, haproxy: {{maxConnections: 4000}}}}");
@@ -184,7 +184,7 @@ fn kube_vip_on_the_control_planes() {
     if !Path::new(&kube).join("kube-vip").is_file() {
         return skip(TEST, &format!("no kube-vip in {kube}"));
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3]);
     let endpoint = format!("{{host: {VIP}, provider: kube-vip}}");

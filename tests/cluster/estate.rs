@@ -4,13 +4,11 @@ use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use crate::lab::Outcome;
+use crate::turn::Turn;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kubewright");
@@ -28,10 +26,7 @@ const HOSTS: [(&str, u8); 7] = [
 pub(crate) const VIP: &str = "10.77.0.129";
 
 /// Whoever holds it may have hosts of these names.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) static TURN: Turn = Turn::new();
 
 /// What stands in the file with the cluster.
 pub(crate) struct Layout {
@@ -211,7 +206,7 @@ impl Operator {
     }
 }
 
-/// A fresh host by its number. For the holder of the [`turn`].
+/// A fresh host by its number. For the holder of the [`TURN`].
 pub(crate) fn host(number: usize) -> Host {
     let (name, octet) = HOSTS[number - 1];
     Host::kube(name, octet)

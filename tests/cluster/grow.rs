@@ -3,10 +3,8 @@
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use crate::lab::Outcome;
+use crate::turn::Turn;
 use serde_json::Value;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Names and octets of the hosts; the first one starts the cluster.
@@ -14,19 +12,16 @@ const HOSTS: [(&str, u8); 6] =
     [("kwt-j1", 41), ("kwt-j2", 42), ("kwt-j3", 43), ("kwt-j4", 44), ("kwt-j5", 45), ("kwt-j6", 46)];
 
 /// Whoever holds it may have hosts of these names.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) static TURN: Turn = Turn::new();
 
-/// A fresh host, by its number. For the holder of the [`turn`].
+/// A fresh host, by its number. For the holder of the [`TURN`].
 pub(crate) fn host(number: usize) -> Host {
     let (name, octet) = HOSTS[number - 1];
     Host::kube(name, octet)
 }
 
 /// The host that starts the cluster, with [`config`] in `ha.yaml`, and those that join it. For the holder of the
-/// [`turn`].
+/// [`TURN`].
 pub(crate) fn hosts<const JOINING: usize>() -> (Host, [Host; JOINING]) {
     std::thread::scope(|scope| {
         let first = scope.spawn(|| host(1));

@@ -22,7 +22,7 @@ fn a_cluster_grows_by_the_printed_commands() {
     if !lab::available("a_cluster_grows_by_the_printed_commands") {
         return;
     }
-    let _turn = grow::turn();
+    let _turn = grow::TURN.take();
     let (first, [second, third, fourth, fifth]) = grow::hosts::<4>();
     let commands = Commands::of(&first.ok(INIT), "kubewright");
     let roles = [
@@ -185,7 +185,7 @@ fn hosts_may_join_at_the_same_moment() {
     if !lab::available("hosts_may_join_at_the_same_moment") {
         return;
     }
-    let _turn = grow::turn();
+    let _turn = grow::TURN.take();
     let (first, joining) = grow::hosts::<5>();
     let commands = Commands::of(&first.ok(INIT), "kubewright");
     let command = |index| if index < 2 { &commands.control_plane } else { &commands.worker };

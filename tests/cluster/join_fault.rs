@@ -36,7 +36,7 @@ fn a_new_etcd_that_never_comes_up_is_withdrawn() {
     if !lab::available("a_new_etcd_that_never_comes_up_is_withdrawn") {
         return;
     }
-    let _turn = running::turn();
+    let _turn = running::TURN.take();
     let (cluster, host) = running::with_joiner();
     host.write(
         "/root/hasty.yaml",

@@ -45,7 +45,7 @@ fn a_killed_join_ends_like_an_undisturbed_one_and_none_shows_a_secret() {
     if !lab::available("a_killed_join_ends_like_an_undisturbed_one_and_none_shows_a_secret") {
         return;
     }
-    let _turn = running::turn();
+    let _turn = running::TURN.take();
     let (cluster, host) = running::with_joiner();
     host.write("/root/kill-at.pl", KILLER);
     the_searches_find_what_is_there(&host, &cluster);

@@ -199,7 +199,7 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
     if !lab::available("what_cannot_be_used_is_refused_and_nothing_is_written") {
         return;
     }
-    let _turn = running::turn();
+    let _turn = running::TURN.take();
     let (cluster, host) = running::with_joiner();
     let impatient = cluster.join(false, "timeouts: {discovery: 3s}\n");
     host.write("/root/closed.yaml", &impatient.replace("10.77.0.51:6443", "10.77.0.51:6444"));

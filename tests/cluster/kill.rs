@@ -26,7 +26,7 @@ fn killed_at_each_step_in_turn() {
     if !lab::available("killed_at_each_step_in_turn") {
         return;
     }
-    let _turn = state::turn();
+    let _turn = state::TURN.take();
     let whole = state::undisturbed();
     let host = prepared();
     let log = host.ok(&format!(
@@ -54,7 +54,7 @@ fn killed_once_where_it_hurts() {
     if !lab::available("killed_once_where_it_hurts") {
         return;
     }
-    let _turn = state::turn();
+    let _turn = state::TURN.take();
     let whole = state::undisturbed();
     for title in ["etcd-peer certificate", "kube-apiserver healthy"] {
         let host = prepared();

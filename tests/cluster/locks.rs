@@ -24,7 +24,7 @@ fn a_lock_is_respected_while_its_holder_may_live() {
     if !lab::bare_available("locks::a_lock_is_respected_while_its_holder_may_live") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.bare_hosts(&[1, 2]);
     operator.write(&Layout::of(&[1], &[2]));

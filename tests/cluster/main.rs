@@ -56,6 +56,7 @@ mod skip;
 mod ssh;
 mod state;
 mod tokens;
+mod turn;
 mod upgrade;
 mod vagrant;
 mod watched;

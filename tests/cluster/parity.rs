@@ -22,7 +22,7 @@ fn what_kubeadm_leaves() {
     if !lab::available("what_kubeadm_leaves") {
         return;
     }
-    let _turn = state::turn();
+    let _turn = state::TURN.take();
     let theirs = {
         let host = state::host();
         host.ok("kubeadm init --config config.yaml --upload-certs");

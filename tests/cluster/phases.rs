@@ -11,7 +11,7 @@ fn the_union_of_the_phases_is_the_whole() {
     if !lab::available("the_union_of_the_phases_is_the_whole") {
         return;
     }
-    let _turn = state::turn();
+    let _turn = state::TURN.take();
     let whole = state::undisturbed();
     let host = state::host();
     for phase in INIT {

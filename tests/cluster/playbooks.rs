@@ -113,7 +113,7 @@ fn playbooks_make_find_grow_and_reset_a_cluster() {
     if !available("playbooks::playbooks_make_find_grow_and_reset_a_cluster") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let mut hosts = operator.hosts(&[1, 2, 3, 4, 5]);
     stripped(&operator);
@@ -219,7 +219,7 @@ fn a_lost_first_control_plane_joins_and_begins_nothing() {
     if !available("playbooks::a_lost_first_control_plane_joins_and_begins_nothing") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let mut hosts = operator.hosts(&[1, 2, 3]);
     stripped(&operator);

@@ -142,7 +142,7 @@ fn bridges_connect_pods_of_different_nodes() {
     if !lab::available("pod_network::bridges_connect_pods_of_different_nodes") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts_without_network(&[1, 2, 3]);
     for mode in ["iptables", "nftables"] {
@@ -156,7 +156,7 @@ fn flannel_connects_pods_of_different_nodes() {
     if !lab::available(name) || !lab::has(name, &["flanneld", "flannel", "install-conf"]) {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts_without_network(&[1, 2, 3]);
     connects(&operator, &hosts, "{provider: flannel}", "iptables");

@@ -3,11 +3,9 @@
 use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
+use crate::turn::Turn;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 const CLUSTER: &str = "apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
@@ -35,17 +33,14 @@ fn bare() -> Host {
 }
 
 /// Whoever holds it may have the host of that name.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static TURN: Turn = Turn::new();
 
 #[test]
 fn an_empty_directory_prepares_no_host() {
     if !lab::bare_available("an_empty_directory_prepares_no_host") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let host = bare();
     let empty = host.run(&format!("{INIT} --prepare"));
     assert_eq!(empty.code, 3, "{}", empty.text());
@@ -58,7 +53,7 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
     if !lab::available("a_bare_host_becomes_a_control_plane_and_itself_again") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let images = lab::images();
     let host = bare();
     stock(&host, &images);

@@ -4,12 +4,11 @@ use crate::lab;
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use crate::skip::skip;
+use crate::turn::Turn;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -20,10 +19,7 @@ const PROGRAMS: &str = "/usr/local/bin/kubelet\n/usr/local/bin/containerd\n/usr/
 const INIT: &str = "kubewright init --prepare --config cluster.yaml";
 
 /// Whoever holds it may have the hosts of these names.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static TURN: Turn = Turn::new();
 
 #[test]
 fn packages_come_from_a_mirror_that_signs_with_its_own_key() {
@@ -116,7 +112,7 @@ impl Site {
         if !lab::available(test) || !machine_has_apt(test) {
             return None;
         }
-        let turn = turn();
+        let turn = TURN.take();
         let images = lab::images();
         let mirror = Mirror::new();
         Some(Self { _turn: turn, mirror, host: bare(&images) })

@@ -77,7 +77,7 @@ fn what_others_publish_is_taken_as_it_is_rendered() {
         skip(test, "KUBEWRIGHT_TEST_MANIFESTS names no directory of manifests");
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let host = cluster(&operator);
     for (name, addon, said) in PUBLISHED {
@@ -161,7 +161,7 @@ fn a_definition_that_never_counts_is_told_and_a_rerun_goes_on() {
     if !lab::available("published::a_definition_that_never_counts_is_told_and_a_rerun_goes_on") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let host = cluster(&operator);
     let said = "addons: {manifests: [{name: shop, sources: [{file: shop.yaml}]}]}";

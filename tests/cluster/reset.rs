@@ -3,10 +3,8 @@
 
 use crate::lab;
 use crate::lab::Host;
+use crate::turn::Turn;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 const SNAPSHOT: &str = include_str!("snapshot.sh");
@@ -21,10 +19,7 @@ const OTHER: &str = "kwt-re2";
 const MANY: u32 = 120;
 
 /// Whoever holds it may have the hosts of these names.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static TURN: Turn = Turn::new();
 
 /// A containerd namespace, a container in the kubelet's own namespace, a rule and a table of other programs, and a
 /// container on a bridge of its own.
@@ -104,7 +99,7 @@ fn reset_after_init_leaves_nothing() {
     if !lab::available("reset_after_init_leaves_nothing") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let host = host(ONE, 66);
     let before = snapshot(&host);
     let theirs = host.ok(THEIR_PROCESSES);
@@ -140,7 +135,7 @@ fn an_interrupted_reset_is_finished_by_the_next() {
     if !lab::available("an_interrupted_reset_is_finished_by_the_next") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let host = host(ONE, 66);
     let before = snapshot(&host);
     let theirs = host.ok(THEIR_PROCESSES);
@@ -168,7 +163,7 @@ fn a_host_of_kubeadm_is_reset_too() {
     if !lab::available("a_host_of_kubeadm_is_reset_too") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let host = host(ONE, 66);
     let before = snapshot(&host);
     let theirs = host.ok(THEIR_PROCESSES);
@@ -203,7 +198,7 @@ fn kubeadm_resets_our_host() {
     if !lab::available("kubeadm_resets_our_host") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let host = host("kwt-kadmre", 59);
     host.ok(&format!("{INIT} --pki-layout kubeadm"));
     host.settled();
@@ -228,7 +223,7 @@ fn reset_after_join_leaves_nothing() {
     if !lab::available("reset_after_join_leaves_nothing") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let (first, worker) = (Host::kube(OTHER, 67), host(ONE, 66));
     let before = snapshot(&worker);
     let theirs = worker.ok(THEIR_PROCESSES);
@@ -250,7 +245,7 @@ fn a_control_plane_leaves_and_comes_back() {
     if !lab::available("a_control_plane_leaves_and_comes_back") {
         return;
     }
-    let _turn = turn();
+    let _turn = TURN.take();
     let (first, second) = (Host::kube(OTHER, 67), host(ONE, 66));
     let before = snapshot(&second);
     let theirs = second.ok(THEIR_PROCESSES);

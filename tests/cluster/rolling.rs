@@ -40,7 +40,7 @@ fn a_change_of_all_control_planes_reaches_one_after_the_other() {
     if !lab::available("rolling::a_change_of_all_control_planes_reaches_one_after_the_other") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3]);
     let layout = Layout::of(&[1, 2, 3], &[]);

@@ -2,20 +2,15 @@
 
 use crate::lab::CONFIG;
 use crate::lab::Host;
+use crate::turn::Turn;
 use kubewright::etcd;
 use kubewright::etcd::Etcd as _;
 use kubewright::etcd::Tls;
 use kubewright::host::Local;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 /// Whoever holds it may have the hosts that these tests share.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) static TURN: Turn = Turn::new();
 
 /// A cluster, and a fresh host that can become a part of it.
 pub(crate) fn with_joiner() -> (Running, Host) {

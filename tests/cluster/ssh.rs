@@ -3,6 +3,7 @@
 
 use crate::lab;
 use crate::lab::Host as LabHost;
+use crate::turn::Turn;
 use kubewright::cluster::site::Access;
 use kubewright::cluster::site::HostKeyChecking;
 use kubewright::cluster::site::Sudo;
@@ -25,9 +26,7 @@ use kubewright::host::ssh::prompt::Nobody;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -49,8 +48,8 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        static TURN: Turn = Turn::new();
+        let turn = TURN.take();
         let host = LabHost::with_runtime(NAME, OCTET);
         host.ok("useradd -m -s /bin/bash ops && echo 'ops:open sesame' | chpasswd");
         host.ok("install -d -o ops -m 700 ~ops/.ssh && install -o ops ~/.ssh/authorized_keys ~ops/.ssh/");

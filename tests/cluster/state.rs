@@ -3,6 +3,7 @@
 use crate::lab::CONFIG;
 use crate::lab::Host;
 use crate::normal;
+use crate::turn::Turn;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -10,10 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::OnceLock;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 /// States are compared between hosts of one name and address, one after the other: nothing needs translation.
@@ -21,10 +19,7 @@ const NAME: &str = "kwt-cp";
 const OCTET: u8 = 21;
 
 /// Whoever holds it may have the host of that name.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) static TURN: Turn = Turn::new();
 
 /// The lab's configuration with a token and a certificate key that are not left to chance.
 fn config() -> String {
@@ -38,14 +33,14 @@ pub(crate) fn with_fixed_names(config: &str) -> String {
     config.replacen("kind: InitConfiguration\n", fixed, 1)
 }
 
-/// The host whose states are compared, fresh, with its configuration. For the holder of the [`turn`].
+/// The host whose states are compared, fresh, with its configuration. For the holder of the [`TURN`].
 pub(crate) fn host() -> Host {
     let host = Host::kube(NAME, OCTET);
     host.write("/root/config.yaml", &config());
     host
 }
 
-/// What an undisturbed [`INIT`] leaves; made once. For the holder of the [`turn`].
+/// What an undisturbed [`INIT`] leaves; made once. For the holder of the [`TURN`].
 pub(crate) fn undisturbed() -> &'static State {
     static STATE: OnceLock<State> = OnceLock::new();
     STATE.get_or_init(|| {

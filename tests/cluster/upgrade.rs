@@ -121,7 +121,7 @@ fn apply_moves_control_planes_first_and_nothing_back() {
         return;
     }
     let Some([old, new]) = Release::both(test) else { return };
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3, 4]);
     let stock = operator.path("stock");
@@ -186,7 +186,7 @@ fn the_playbook_moves_a_cluster_drains_its_hosts_and_goes_on_where_it_stopped() 
         return;
     }
     let Some([old, new]) = Release::both(test) else { return };
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let hosts = operator.hosts(&[1, 2, 3, 4]);
     stripped(&operator);

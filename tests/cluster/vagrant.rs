@@ -62,7 +62,7 @@ fn machines_that_are_up_become_a_cluster_and_a_new_one_is_taken_in() {
     if !lab::available("vagrant::machines_that_are_up_become_a_cluster_and_a_new_one_is_taken_in") {
         return;
     }
-    let _turn = estate::turn();
+    let _turn = estate::TURN.take();
     let operator = Operator::new();
     let mut hosts: Vec<Host> = MACHINES.into_iter().map(|(name, octet)| Host::kube(name, octet)).collect();
     let folder = operator.path("try");

@@ -287,9 +287,17 @@ impl<'a> Run<'a> {
     fn perform_at(&self, steps: &[(usize, &'a Step)], site: &mut Site) -> usize {
         let starts: Vec<Duration> = steps.iter().map(|(index, step)| self.begin(*index, step)).collect();
         let plain: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
-        let results = retry::perform(self, &plain, |left| match left {
-            [step] => vec![self.perform_alone(step, site)],
-            left => batch::perform(self, left, site),
+        let results = retry::perform(self, &plain, |left| {
+            let results = match left {
+                [step] => vec![self.perform_alone(step, site)],
+                left => batch::perform(self, left, site),
+            };
+            let untouched =
+                |result: &Result<Done, _>| matches!(result, Ok(done) if done.outcome == Outcome::Ok);
+            if !results.iter().all(untouched) {
+                site.touched();
+            }
+            results
         });
         // One write for all of them.
         let worth_it = |(number, result): (usize, &Result<Done, StepError>)| {

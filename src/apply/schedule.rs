@@ -162,6 +162,12 @@ impl<'a> Board<'a> {
         lane.is_some_and(|lane| self.lanes[*lane].stopped.is_some())
     }
 
+    /// The steps of a host that are not done, by position in the plan.
+    pub(crate) fn left_on(&self, host: &str) -> Vec<usize> {
+        let lane = self.by_lane.get(&Lane::Host(host.to_owned())).map(|lane| &self.lanes[*lane]);
+        lane.map(|row| row.steps[row.done..].to_vec()).unwrap_or_default()
+    }
+
     /// Whether nothing more comes of a group: each step is done, or its lane goes no further.
     pub(crate) fn is_over(&self, group: usize) -> bool {
         self.left[group] == 0

@@ -10,10 +10,14 @@ use crate::host::Entry;
 use crate::host::EntryKind;
 use crate::host::Host;
 use crate::host::Output;
+use crate::plan::Action;
 use crate::plan::ServiceSpec;
 use crate::plan::StopSpec;
 use crate::report::FailureKind;
 use crate::report::Outcome;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What manages services on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,9 @@ pub(crate) enum Manager {
 
 /// What systemd is asked about a unit.
 const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,NeedDaemonReload";
+
+/// For how long an answer about units counts: a host may have to wait for others between two of its steps.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// What makes systemd read its files.
 const RELOAD: &str = "daemon-reload";
@@ -39,8 +46,8 @@ pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Re
 /// Ends a unit that runs, or is started again and again.
 pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Done, StepError> {
     let Some(manager) = find(site)? else { return Ok(Done::new(Outcome::Ok)) };
+    let unit = manager.unit(run, &spec.unit, site)?;
     let host = site.host.as_ref();
-    let unit = manager.unit(host, &spec.unit)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
     if unit.activity != Activity::Off {
@@ -69,7 +76,7 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         return nobody(dry_run, spec);
     };
     let why = reason(spec, site);
-    let unit = manager.unit(site.host.as_ref(), &spec.unit)?;
+    let unit = manager.unit(run, &spec.unit, site)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
     if let Some(wanted) = spec.enabled.filter(|wanted| *wanted != unit.enabled) {
@@ -208,9 +215,32 @@ enum Activity {
     On,
 }
 
+/// The units that the rest of a host's plan has, since asking for all costs no more than asking for one.
+fn units_of(run: &Run<'_>, name: &str, host: &str) -> BTreeSet<String> {
+    let left = run.board().left_on(host);
+    let units = left.into_iter().filter_map(|index| match &run.plan.steps[index].action {
+        Action::Service(spec) => Some(spec.unit.clone()),
+        Action::Stop(spec) => Some(spec.unit.clone()),
+        _ => None,
+    });
+    units.chain([name.to_owned()]).collect()
+}
+
+/// How systemd says that units are: a paragraph for each, in the order in which they were named.
+fn shown(host: &dyn Host, names: &BTreeSet<String>) -> Result<BTreeMap<String, Unit>, StepError> {
+    let command = Command::query("systemctl").args(["show", "-p", PROPERTIES]).args(names);
+    let output = host.run(&command)?;
+    let text = output.text();
+    let paragraphs: Vec<&str> = text.trim_end().split("\n\n").collect();
+    if !output.success() || paragraphs.len() != names.len() {
+        return Err(StepError::command(&command, &output));
+    }
+    Ok(names.iter().cloned().zip(paragraphs.into_iter().map(Unit::shown)).collect())
+}
+
 /// How a unit is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Unit {
+pub(crate) struct Unit {
     activity: Activity,
     enabled: bool,
     /// systemd has not read its files since they changed.
@@ -218,15 +248,19 @@ struct Unit {
 }
 
 impl Manager {
-    fn unit(self, host: &dyn Host, name: &str) -> Result<Unit, StepError> {
+    fn unit(self, run: &Run<'_>, name: &str, site: &mut Site) -> Result<Unit, StepError> {
+        let host = site.host.as_ref();
         match self {
             Self::Systemd => {
-                let command = Command::query("systemctl").arg("show").arg("-p").arg(PROPERTIES).arg(name);
-                let output = host.run(&command)?;
-                if !output.success() {
-                    return Err(StepError::command(&command, &output));
+                let now = run.world.clock.monotonic();
+                let (asked, known) = &site.units;
+                if let Some(unit) = known.get(name).filter(|_| now < *asked + FRESH) {
+                    return Ok(*unit);
                 }
-                Ok(Unit::shown(&output.text()))
+                let units = shown(host, &units_of(run, name, host.name()))?;
+                let unit = units.get(name).copied().unwrap_or_default();
+                site.units = (now, units);
+                Ok(unit)
             }
             Self::OpenRc => {
                 let active = Command::query("rc-service").arg(name).arg("status");

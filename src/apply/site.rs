@@ -3,12 +3,14 @@
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
 use crate::apply::service::Manager;
+use crate::apply::service::Unit;
 use crate::host::Change;
 use crate::host::Entry;
 use crate::host::Host;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One host during a run.
 pub(crate) struct Site {
@@ -22,6 +24,8 @@ pub(crate) struct Site {
     pub units_read: usize,
     /// What manages services there, once somebody asked.
     pub manager: OnceCell<Option<Manager>>,
+    /// How units were when they were last asked, and when that was, while nothing has been done there since.
+    pub units: (Duration, BTreeMap<String, Unit>),
 }
 
 impl Site {
@@ -33,6 +37,7 @@ impl Site {
             ledger: None,
             units_read: 0,
             manager: OnceCell::new(),
+            units: Default::default(),
         }
     }
 
@@ -70,6 +75,11 @@ impl Site {
             Some(ledger) => ledger.save(self.host.as_ref()),
             None => Ok(()),
         }
+    }
+
+    /// To be called when something may have been done there: units are asked anew.
+    pub(crate) fn touched(&mut self) {
+        self.units.1.clear();
     }
 
     /// Brings what was written to the disk, before something is written elsewhere that builds on it.

@@ -19,8 +19,9 @@ pub struct Unit {
 
 /// Answers `systemctl` with these words.
 pub(crate) fn systemctl(units: &mut BTreeMap<String, Unit>, words: &[&str]) -> io::Result<Output> {
-    if let ["show", "-p", properties, name] = words {
-        return Ok(said(0, &shown(units, properties, name)));
+    if let ["show", "-p", properties, names @ ..] = words {
+        let shown: Vec<String> = names.iter().map(|name| shown(units, properties, name)).collect();
+        return Ok(said(0, &shown.join("\n")));
     }
     let words: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--")).collect();
     let [verb, name] = words.as_slice() else {
@@ -79,5 +80,5 @@ fn shown(units: &BTreeMap<String, Unit>, properties: &str, name: &str) -> String
     };
     let lines: Vec<String> =
         properties.split(',').map(|property| format!("{property}={}", value(property))).collect();
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }

@@ -736,6 +736,37 @@ fn a_unit_is_restarted_once_for_each_change() {
 }
 
 #[test]
+fn all_units_of_a_host_are_asked_for_at_once_until_something_is_done_there() {
+    let here = || Place::Host("cp1".to_owned());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&asked);
+    let host = Fake::new("cp1")
+        .with("/run/systemd/system", Entry::directory(0o755))
+        .with_unit("containerd", Unit { active: true, ..Unit::default() })
+        .with_unit("haproxy", Unit { active: true, ..Unit::default() })
+        .on_run(&["systemctl", "show"], move |command, _| {
+            let names: Vec<String> = command.args[3..].iter().map(|name| name.expose().to_owned()).collect();
+            telling.lock().unwrap().push(names.join(" "));
+            let unit = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n";
+            said(0, &vec![unit; names.len()].join("\n"))
+        });
+    let stage = Stage { hosts: [("cp1", Arc::new(host))].into(), ..Stage::new() };
+    let service = |unit: &str| {
+        let service = ServiceSpec { unit: unit.to_owned(), ..ServiceSpec::default() };
+        step("s", here(), Action::Service(service))
+    };
+    let file = step("f", here(), text("/a", "x"));
+    let steps =
+        vec![service("containerd"), service("haproxy"), file, service("containerd"), service("haproxy")];
+    let plan = Plan { steps, ..Plan::default() };
+    let times = || std::mem::take(&mut *asked.lock().unwrap());
+    assert!(stage.run(&plan).success());
+    assert_eq!(times(), ["containerd haproxy", "containerd haproxy"], "again after the file was written");
+    assert!(stage.run(&plan).success());
+    assert_eq!(times(), ["containerd haproxy"], "nothing is done");
+}
+
+#[test]
 fn systemd_reads_its_files_where_one_of_them_changed() {
     let here = || Place::Host("cp1".to_owned());
     let settings = "/etc/systemd/system/kubelet.service.d/20-etcd.conf";

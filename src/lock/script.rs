@@ -1,5 +1,5 @@
 //! What runs on a host for its lock, in POSIX shell. A hard link is made or refused atomically, and by then the file
-//! is whole.
+//! is whole: of a run that is killed on the way only a part may arrive, which would be nobody's lock.
 
 use crate::host::Command;
 use crate::lock::Holder;
@@ -13,6 +13,7 @@ umask 022
 mkdir -p "${1%/*}" || exit 3
 t="$1.$2"
 cat >"$t" || { rm -f "$t"; exit 3; }
+[ "$(wc -c <"$t")" -eq "$3" ] || { rm -f "$t"; echo 'only a part of it arrived' >&2; exit 3; }
 why=$(ln "$t" "$1" 2>&1) && { rm -f "$t"; exit 0; }
 rm -f "$t"
 [ -e "$1" ] || { echo "$why" >&2; exit 3; }
@@ -49,7 +50,8 @@ exit 9
 "#;
 
 pub(super) fn take(path: &str, holder: &Holder) -> Command {
-    sh(Command::change("sh"), TAKE, &[path, &holder.run]).stdin(holder.text())
+    let text = holder.text();
+    sh(Command::change("sh"), TAKE, &[path, &holder.run, &text.len().to_string()]).stdin(text)
 }
 
 pub(super) fn look(path: &str) -> Command {
@@ -70,4 +72,34 @@ pub(super) fn break_off(path: &str, of: &str, by: &str) -> Command {
 
 fn sh(command: Command, script: &str, words: &[&str]) -> Command {
     command.args(["-c", script.trim(), "kubewright-lock"]).args(words.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host as _;
+    use crate::host::Local;
+    use crate::lock::holder::Process;
+
+    #[test]
+    fn a_part_of_a_lock_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock").to_str().unwrap().to_owned();
+        let holder = Holder {
+            run: "aaaa".to_owned(),
+            user: "jane".to_owned(),
+            machine: "laptop".to_owned(),
+            since: "2026-05-01T12:00:00Z".to_owned(),
+            command: "kubewright apply".to_owned(),
+            process: Process::default(),
+        };
+        let (host, text) = (Local::new("here"), holder.text());
+        for arrived in [0, text.len() / 2, text.len() - 1] {
+            let output = host.run(&take(&path, &holder).stdin(&text[..arrived])).unwrap();
+            assert_eq!((output.status, output.error_tail().as_str()), (3, "only a part of it arrived"));
+            assert_eq!(host.read(&path).unwrap(), None);
+            assert_eq!(host.read(&format!("{path}.aaaa")).unwrap(), None);
+        }
+        assert!(host.run(&take(&path, &holder)).unwrap().success());
+    }
 }

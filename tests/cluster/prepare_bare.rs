@@ -104,6 +104,19 @@ fn a_bare_host_becomes_a_control_plane_and_itself_again() {
     assert_eq!(host.run("systemctl is-active containerd").code, 3, "containerd did not run before");
     assert_eq!(host.run("systemctl is-enabled containerd").code, 1, "containerd was not enabled before");
     assert_eq!(host.run("ls -d /etc/systemd/system/kubelet.service* /var/lib/kubewright").code, 2);
+    gives_a_runtime_that_ran_its_configuration_back(&host, &theirs);
+}
+
+/// It has read the file as it was before once reset has ended, and not only when somebody starts it again.
+fn gives_a_runtime_that_ran_its_configuration_back(host: &Host, theirs: &str) {
+    let process = || host.ok("systemctl show -p MainPID --value containerd");
+    host.ok("systemctl start containerd");
+    host.ok(&format!("{INIT} --prepare"));
+    let of_the_cluster = process();
+    host.ok("kubewright reset --force");
+    assert_eq!(host.ok("cat /etc/containerd/config.toml"), theirs);
+    host.ok("systemctl is-active containerd");
+    assert_ne!(process(), of_the_cluster);
 }
 
 /// What the operator of a site without a network puts together.

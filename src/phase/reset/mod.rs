@@ -3,8 +3,8 @@
 //! Everything is planned from what is there, so a host on which nothing of a cluster is left has an empty plan. That
 //! is the proof of a reset as well: planned again afterwards, there is nothing left to do.
 
+mod again;
 mod belongs;
-mod endpoint;
 mod etcd;
 mod filters;
 mod forget;

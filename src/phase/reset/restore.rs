@@ -2,8 +2,8 @@
 
 use super::Facts;
 use super::Undo;
+use super::again;
 use super::belongs;
-use super::endpoint;
 use super::run;
 use super::sh;
 use crate::apply::receipt::Before;
@@ -31,8 +31,8 @@ pub(super) fn undo(facts: &Facts) -> Vec<Undo> {
     // A unit of ours ends before its file goes.
     let mut undos = services(facts);
     let files = files(facts);
-    let endpoint = endpoint::undo(facts, &files);
-    undos.extend(files.into_iter().chain(endpoint));
+    let again = again::undo(facts, &files);
+    undos.extend(files.into_iter().chain(again));
     undos.extend(firewall(facts));
     undos.extend(plugin_directory(facts));
     undos.extend(rights(facts));

@@ -1,5 +1,5 @@
-//! HAProxy and keepalived where they ran before: with the configuration that they had then. Those that were started for
-//! the cluster are stopped with the other services.
+//! Services that ran before: started again with the configuration that they had then. Those that were started for the
+//! cluster are stopped with the other services.
 
 use super::Facts;
 use super::Undo;
@@ -9,7 +9,8 @@ use crate::apply::receipt::Receipt;
 use crate::host::Command;
 use crate::phase::Draft;
 
-const UNITS: [&str; 2] = ["haproxy", "keepalived"];
+/// Containers outlive these runtimes. Those of Docker end with it, so whoever has some chooses when it starts again.
+const UNITS: [&str; 4] = ["haproxy", "keepalived", "containerd", "crio"];
 
 /// `files` are those that were or will be restored; comes after them.
 pub(super) fn undo(facts: &Facts, files: &[Undo]) -> Vec<Undo> {

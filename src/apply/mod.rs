@@ -12,6 +12,7 @@ mod drain;
 mod failure;
 mod file;
 mod ledger;
+mod manager;
 mod member;
 mod object;
 mod package;

@@ -292,8 +292,7 @@ impl<'a> Run<'a> {
                 [step] => vec![self.perform_alone(step, site)],
                 left => batch::perform(self, left, site),
             };
-            let untouched =
-                |result: &Result<Done, _>| matches!(result, Ok(done) if done.outcome == Outcome::Ok);
+            let untouched = |result: &Result<Done, _>| matches!(result, Ok(done) if matches!(done.outcome, Outcome::Ok | Outcome::WouldChange));
             if !results.iter().all(untouched) {
                 site.touched();
             }

@@ -1,39 +1,26 @@
 //! Services: running, enabled as wanted, and restarted or reloaded when one of their files changed.
 
 use crate::apply::failure::StepError;
+use crate::apply::manager::Activity;
+use crate::apply::manager::Manager;
+use crate::apply::manager::RELOAD;
+use crate::apply::manager::Unit;
 use crate::apply::receipt::Before;
 use crate::apply::run::Done;
 use crate::apply::run::Run;
 use crate::apply::site::Site;
 use crate::host::Command;
-use crate::host::Entry;
-use crate::host::EntryKind;
-use crate::host::Host;
 use crate::host::Output;
 use crate::plan::Action;
 use crate::plan::ServiceSpec;
 use crate::plan::StopSpec;
 use crate::report::FailureKind;
 use crate::report::Outcome;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What manages services on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manager {
-    Systemd,
-    OpenRc,
-}
-
-/// What systemd is asked about a unit.
-const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,NeedDaemonReload";
-
 /// For how long an answer about units counts: a host may have to wait for others between two of its steps.
 const FRESH: Duration = Duration::from_secs(5);
-
-/// What makes systemd read its files.
-const RELOAD: &str = "daemon-reload";
 
 /// Brings a unit where it is wanted; a failure is only a warning where the plan says so.
 pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, StepError> {
@@ -46,7 +33,7 @@ pub(crate) fn converge(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Re
 /// Ends a unit that runs, or is started again and again.
 pub(crate) fn stop(run: &Run<'_>, spec: &StopSpec, site: &mut Site) -> Result<Done, StepError> {
     let Some(manager) = find(site)? else { return Ok(Done::new(Outcome::Ok)) };
-    let unit = manager.unit(run, &spec.unit, site)?;
+    let unit = unit(run, manager, &spec.unit, site)?;
     let host = site.host.as_ref();
     let mut commands = Vec::new();
     let mut said = Vec::new();
@@ -76,7 +63,7 @@ fn attempt(run: &Run<'_>, spec: &ServiceSpec, site: &mut Site) -> Result<Done, S
         return nobody(dry_run, spec);
     };
     let why = reason(spec, site);
-    let unit = manager.unit(run, &spec.unit, site)?;
+    let unit = unit(run, manager, &spec.unit, site)?;
     let mut commands = Vec::new();
     let mut said = Vec::new();
     if let Some(wanted) = spec.enabled.filter(|wanted| *wanted != unit.enabled) {
@@ -190,32 +177,29 @@ fn find(site: &Site) -> Result<Option<Manager>, StepError> {
     if let Some(known) = site.manager.get() {
         return Ok(*known);
     }
-    // What systemd's own sd_booted(3) looks at.
-    let paths = ["/run/systemd/system", "/run/openrc"].map(str::to_owned);
-    let found = site.host.read_many(&paths)?;
-    let is_directory = |entry: &Entry| entry.kind == EntryKind::Directory;
-    let manager = match found.as_slice() {
-        [Some(entry), _] if is_directory(entry) => Some(Manager::Systemd),
-        [_, Some(_)] => Some(Manager::OpenRc),
-        _ => None,
-    };
+    let manager = Manager::of(site.host.as_ref())?;
     Ok(*site.manager.get_or_init(|| manager))
 }
 
-fn succeeds(host: &dyn Host, command: &Command) -> Result<bool, StepError> {
-    Ok(host.run(command)?.success())
+/// How a unit is. systemd is asked once for all units that the rest of the host's plan has, and its answer counts while
+/// nothing is done there.
+fn unit(run: &Run<'_>, manager: Manager, name: &str, site: &mut Site) -> Result<Unit, StepError> {
+    let now = run.world.clock.monotonic();
+    let (asked, known) = &site.units;
+    if let Some(unit) = known.get(name).filter(|_| now < *asked + FRESH) {
+        return Ok(*unit);
+    }
+    let host = site.host.as_ref();
+    let names = match manager {
+        Manager::Systemd => units_of(run, name, host.name()),
+        Manager::OpenRc => BTreeSet::from([name.to_owned()]),
+    };
+    let units = manager.ask(host, &names)?;
+    let unit = units.get(name).copied().unwrap_or_default();
+    site.units = (now, units);
+    Ok(unit)
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Activity {
-    #[default]
-    Off,
-    /// It starts, ends, or is started again and again.
-    OnTheWay,
-    On,
-}
-
-/// The units that the rest of a host's plan has, since asking for all costs no more than asking for one.
 fn units_of(run: &Run<'_>, name: &str, host: &str) -> BTreeSet<String> {
     let left = run.board().left_on(host);
     let units = left.into_iter().filter_map(|index| match &run.plan.steps[index].action {
@@ -224,150 +208,4 @@ fn units_of(run: &Run<'_>, name: &str, host: &str) -> BTreeSet<String> {
         _ => None,
     });
     units.chain([name.to_owned()]).collect()
-}
-
-/// How systemd says that units are: a paragraph for each, in the order in which they were named.
-fn shown(host: &dyn Host, names: &BTreeSet<String>) -> Result<BTreeMap<String, Unit>, StepError> {
-    let command = Command::query("systemctl").args(["show", "-p", PROPERTIES]).args(names);
-    let output = host.run(&command)?;
-    let text = output.text();
-    let paragraphs: Vec<&str> = text.trim_end().split("\n\n").collect();
-    if !output.success() || paragraphs.len() != names.len() {
-        return Err(StepError::command(&command, &output));
-    }
-    Ok(names.iter().cloned().zip(paragraphs.into_iter().map(Unit::shown)).collect())
-}
-
-/// How a unit is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Unit {
-    activity: Activity,
-    enabled: bool,
-    /// systemd has not read its files since they changed.
-    stale: bool,
-}
-
-impl Manager {
-    fn unit(self, run: &Run<'_>, name: &str, site: &mut Site) -> Result<Unit, StepError> {
-        let host = site.host.as_ref();
-        match self {
-            Self::Systemd => {
-                let now = run.world.clock.monotonic();
-                let (asked, known) = &site.units;
-                if let Some(unit) = known.get(name).filter(|_| now < *asked + FRESH) {
-                    return Ok(*unit);
-                }
-                let units = shown(host, &units_of(run, name, host.name()))?;
-                let unit = units.get(name).copied().unwrap_or_default();
-                site.units = (now, units);
-                Ok(unit)
-            }
-            Self::OpenRc => {
-                let active = Command::query("rc-service").arg(name).arg("status");
-                let enabled = Command::query("sh")
-                    .args(["-c", r#"rc-update show default | grep -qw -- "$1""#, "sh"])
-                    .arg(name);
-                let (active, enabled) = (succeeds(host, &active)?, succeeds(host, &enabled)?);
-                let activity = if active { Activity::On } else { Activity::Off };
-                Ok(Unit { activity, enabled, stale: false })
-            }
-        }
-    }
-
-    fn stop(self, unit: &str) -> Command {
-        match self {
-            Self::Systemd => Command::change("systemctl").arg("stop").arg(unit),
-            Self::OpenRc => Command::change("rc-service").arg(unit).arg("stop"),
-        }
-    }
-
-    fn enable(self, unit: &str, wanted: bool) -> Command {
-        match (self, wanted) {
-            // Of a unit that has an init script as well Debian's systemctl tells the scripts' manager too, and all read
-            // all unit files again: three seconds of a busy host for what systemd never looks at.
-            (Self::Systemd, true) => Command::change("systemctl")
-                .env("SYSTEMCTL_SKIP_SYSV", "1")
-                .args(["enable", "--no-reload"])
-                .arg(unit),
-            (Self::Systemd, false) => Command::change("systemctl").arg("disable").arg(unit),
-            (Self::OpenRc, true) => Command::change("rc-update").arg("add").arg(unit).arg("default"),
-            (Self::OpenRc, false) => Command::change("rc-update").arg("del").arg(unit).arg("default"),
-        }
-    }
-
-    /// Starts, or restarts when it runs. systemd reads its unit files first where one changed: that takes it a
-    /// second on a busy host.
-    fn restart(self, name: &str, unit: Unit) -> Vec<Command> {
-        match self {
-            Self::Systemd => {
-                let read = unit.stale.then(|| Command::change("systemctl").arg(RELOAD));
-                // A unit that fails and is started again by systemd counts as inactive; only a restart makes it
-                // begin at once.
-                let restart = Command::change("systemctl").arg("restart").arg(name);
-                read.into_iter().chain([restart]).collect()
-            }
-            Self::OpenRc => {
-                let verb = if unit.is_active() { "restart" } else { "start" };
-                vec![Command::change("rc-service").arg(name).arg(verb)]
-            }
-        }
-    }
-
-    fn reload(self, unit: &str) -> Command {
-        match self {
-            Self::Systemd => Command::change("systemctl").arg("reload").arg(unit),
-            Self::OpenRc => Command::change("rc-service").arg(unit).arg("reload"),
-        }
-    }
-
-    fn look_at(self, unit: &str) -> String {
-        match self {
-            Self::Systemd => format!("look at `systemctl status {unit}` and `journalctl -xeu {unit}`"),
-            Self::OpenRc => format!("look at `rc-service {unit} status` and the log of {unit}"),
-        }
-    }
-}
-
-impl Unit {
-    fn is_active(self) -> bool {
-        self.activity == Activity::On
-    }
-
-    /// Reads what `systemctl show` prints, by the words that `is-active` and `is-enabled` count as a yes.
-    fn shown(text: &str) -> Self {
-        let value = |key: &str| {
-            text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
-        };
-        Self {
-            activity: match value("ActiveState") {
-                "active" | "reloading" | "refreshing" => Activity::On,
-                "activating" | "deactivating" => Activity::OnTheWay,
-                _ => Activity::Off,
-            },
-            enabled: matches!(
-                value("UnitFileState"),
-                "enabled" | "enabled-runtime" | "static" | "alias" | "indirect" | "generated" | "transient"
-            ),
-            stale: value("NeedDaemonReload") != "no" || value("LoadState") != "loaded",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_is_as_systemd_shows_it() {
-        let shown = "LoadState=loaded\nActiveState=activating\nUnitFileState=disabled\nNeedDaemonReload=no\n";
-        assert_eq!(Unit::shown(shown), Unit { activity: Activity::OnTheWay, ..Unit::default() });
-        let shown = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=yes\n";
-        assert_eq!(Unit::shown(shown), Unit { activity: Activity::On, enabled: true, stale: true });
-    }
-
-    #[test]
-    fn a_unit_that_is_not_known_yet_makes_systemd_read_its_files() {
-        let shown = "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\n";
-        assert_eq!(Unit::shown(shown), Unit { stale: true, ..Unit::default() });
-    }
 }

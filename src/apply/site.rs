@@ -2,8 +2,8 @@
 
 use crate::apply::failure::StepError;
 use crate::apply::ledger::Ledger;
-use crate::apply::service::Manager;
-use crate::apply::service::Unit;
+use crate::apply::manager::Manager;
+use crate::apply::manager::Unit;
 use crate::host::Change;
 use crate::host::Entry;
 use crate::host::Host;

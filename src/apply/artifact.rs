@@ -8,7 +8,6 @@ use crate::host::Command;
 use crate::host::Host;
 use crate::host::Output;
 use crate::plan::ArtifactSpec;
-use crate::plan::ImageArchiveSpec;
 use crate::plan::Supply;
 use crate::plan::Unpack;
 use crate::report::FailureKind;
@@ -19,7 +18,7 @@ use std::time::Duration;
 
 const SCRIPT: &str = include_str!("artifact.sh");
 /// A slow line and a large file.
-const LIMIT: Duration = Duration::from_mins(30);
+pub(super) const LIMIT: Duration = Duration::from_mins(30);
 /// What is pushed at a time, in bytes: memory stays small, however many hosts are pushed to.
 const CHUNK: usize = 8 << 20;
 
@@ -59,7 +58,7 @@ fn in_place(spec: &ArtifactSpec, host: &dyn Host) -> Result<bool, StepError> {
 }
 
 /// Where a download waits until it is verified: beside the receipt.
-fn part(run: &Run<'_>, sha256: &str) -> String {
+pub(super) fn part(run: &Run<'_>, sha256: &str) -> String {
     let receipt = run.world.options.receipt.as_deref().unwrap_or(crate::apply::receipt::PATH);
     let directory = receipt.rsplit_once('/').map_or("", |(directory, _)| directory);
     format!("{directory}/download/{sha256}.part")
@@ -70,7 +69,7 @@ fn script(words: &[&str]) -> Command {
 }
 
 /// Brings the bytes to the host.
-fn obtain(
+pub(super) fn obtain(
     run: &Run<'_>,
     supply: &Supply,
     sha256: &str,
@@ -137,7 +136,7 @@ fn push(mut reader: Box<dyn Read + Send>, size: u64, part: &str, host: &dyn Host
     }
 }
 
-fn must(host: &dyn Host, command: &Command) -> Result<Output, StepError> {
+pub(super) fn must(host: &dyn Host, command: &Command) -> Result<Output, StepError> {
     let output = host.run(command)?;
     if output.success() { Ok(output) } else { Err(StepError::command(command, &output)) }
 }
@@ -170,57 +169,4 @@ fn diff(spec: &ArtifactSpec) -> String {
         let _ = writeln!(text, "+ {place} of {}", spec.name);
     }
     text
-}
-
-/// Loads an archive where the runtime lacks one of its images.
-pub(crate) fn load_images(run: &Run<'_>, spec: &ImageArchiveSpec, site: &Site) -> Result<Done, StepError> {
-    let host = site.host.as_ref();
-    let images = run.world.images;
-    let mut missing = Vec::new();
-    for reference in &spec.references {
-        match images.present(host, &spec.cri_socket, reference) {
-            Ok(true) => {}
-            Ok(false) => missing.push(reference.as_str()),
-            // Without a runtime to ask, all that can be said is that the image is wanted.
-            Err(_) if run.world.options.dry_run => missing.push(reference),
-            Err(error) => return Err(StepError::new(FailureKind::Command, error)),
-        }
-    }
-    if missing.is_empty() {
-        return Ok(Done::new(Outcome::Ok));
-    }
-    let lacking = missing.join(", ");
-    if !run.world.options.dry_run {
-        let name = spec.references.join(" ");
-        let part = part(run, &crate::apply::receipt::sha256(name.as_bytes())["sha256:".len()..]);
-        // One that an earlier push left may be of another build of the image, which no digest would tell.
-        host.remove(&part)?;
-        obtain(run, &spec.supply, "", &part, host)?;
-        let loaded = must(host, &import(&spec.cri_socket, &part, &spec.references));
-        host.remove(&part)?;
-        loaded.map_err(|error| error.hint("is it an archive of `docker save` or `ctr images export`?"))?;
-    }
-    Ok(Done::new(run.changed()).detail(lacking))
-}
-
-/// How images come to where CRI-O, podman and skopeo keep theirs, from the archive `$1` with the references that follow.
-/// CRI-O itself takes in no archives, and its release brings no program that does.
-const INTO_CONTAINERS_STORAGE: &str = r#"archive=$1; shift
-if command -v skopeo >/dev/null 2>&1; then
-  for it; do skopeo copy -q "docker-archive:$archive:$it" "containers-storage:$it" || exit; done
-elif command -v podman >/dev/null 2>&1; then podman load -q -i "$archive"
-else echo "neither skopeo nor podman is here" >&2; exit 1; fi"#;
-
-/// Each runtime has its own way of taking in images.
-fn import(cri_socket: &str, part: &str, references: &[String]) -> Command {
-    if cri_socket.contains("crio") {
-        let load = ["-c", INTO_CONTAINERS_STORAGE, "sh", part];
-        Command::change("sh").args(load).args(references)
-    } else if cri_socket.contains("dockerd") {
-        Command::change("docker").args(["load", "-q", "-i", part])
-    } else {
-        let address = cri_socket.trim_start_matches("unix://");
-        Command::change("ctr").args(["-a", address, "-n", "k8s.io", "images", "import", part])
-    }
-    .timeout(LIMIT)
 }

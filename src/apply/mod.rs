@@ -11,6 +11,7 @@ pub mod diff;
 mod drain;
 mod failure;
 mod file;
+mod image;
 mod ledger;
 mod manager;
 mod member;

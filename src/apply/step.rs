@@ -5,6 +5,7 @@ use crate::apply::batch;
 use crate::apply::clear;
 use crate::apply::drain;
 use crate::apply::failure::StepError;
+use crate::apply::image;
 use crate::apply::member;
 use crate::apply::object;
 use crate::apply::package;
@@ -21,13 +22,11 @@ use crate::host::Command;
 use crate::host::Host;
 use crate::host::HostError;
 use crate::plan::Action;
-use crate::plan::ImageSpec;
 use crate::plan::Place;
 use crate::plan::RunSpec;
 use crate::plan::Step;
 use crate::report::Outcome;
 use std::io::ErrorKind;
-use std::time::Duration;
 
 /// Makes a step true, or in a dry run says whether it is. `site` is the step's host; for a step through the API it
 /// is the host on which it is written down.
@@ -60,11 +59,11 @@ fn on_host(run: &Run<'_>, step: &Step, site: &mut Site) -> Result<Done, StepErro
         Action::Service(spec) => service::converge(run, spec, site),
         Action::Run(spec) => command(run, spec, site),
         Action::Replaced(spec) => replaced::hold(run, step, spec, site),
-        Action::Image(spec) => image(run, step, spec, site.host.as_ref()),
+        Action::Image(spec) => image::pull(run, step, spec, site.host.as_ref()),
         Action::Artifact(spec) => artifact::place(run, spec, site),
         Action::Package(spec) => package::install(run, spec, site.host.as_ref()),
         Action::Key(spec) => package::key(run, spec, site),
-        Action::ImageArchive(spec) => artifact::load_images(run, spec, site),
+        Action::ImageArchive(spec) => image::load(run, step, spec, site.host.as_ref()),
         Action::Clear(spec) => clear::clear(run, spec, site),
         Action::Stop(spec) => service::stop(run, spec, site),
         Action::Pod(spec) => pod::remove(run, spec, site.host.as_ref()),
@@ -117,37 +116,4 @@ fn remember(spec: &RunSpec, site: &mut Site) -> Result<(), StepError> {
         })?;
     }
     Ok(())
-}
-
-/// How long a runtime may need until it answers after its start.
-const RUNTIME_STARTS: Duration = Duration::from_secs(30);
-
-fn image(run: &Run<'_>, step: &Step, spec: &ImageSpec, host: &dyn Host) -> Result<Done, StepError> {
-    let images = run.world.images;
-    let present = images.present(host, &spec.cri_socket, &spec.reference);
-    if run.world.options.dry_run {
-        // Without a runtime to ask, all that can be said is that the image is wanted.
-        let there = present.as_ref().is_ok_and(|present| *present);
-        return Ok(Done::new(if there { Outcome::Ok } else { Outcome::WouldChange }));
-    }
-    let present = match present.map_err(StepError::of_question) {
-        Ok(present) => present,
-        Err(error) if error.may_pass() => return Err(error),
-        // One that was started a moment ago says that it is not initialized yet.
-        Err(first) => {
-            let ask = || match images
-                .present(host, &spec.cri_socket, &spec.reference)
-                .map_err(StepError::of_question)
-            {
-                Ok(present) => Ok(Ok(present)),
-                Err(error) => error.not_yet().map(Err),
-            };
-            wait::until(run, step, &spec.reference, RUNTIME_STARTS, ask)?.map_err(|_| first)?
-        }
-    };
-    if present && !spec.always {
-        return Ok(Done::new(Outcome::Ok));
-    }
-    images.pull(host, &spec.cri_socket, &spec.reference).map_err(StepError::of_question)?;
-    Ok(if present { Done::new(Outcome::Ok).detail("pulled again") } else { Done::new(Outcome::Changed) })
 }

@@ -86,8 +86,17 @@ fn rand() -> usize {
 /// Images as files of the host, so that its faults are theirs too.
 struct ImageFiles;
 
+/// While a runtime starts, what it is asked is refused: once for this file, and always for the other.
+const STARTING: &str = "/run/runtime-starts";
+const BROKEN: &str = "/run/runtime-is-broken";
+
 impl Images for ImageFiles {
     fn present(&self, host: &dyn Host, _: &str, reference: &str) -> anyhow::Result<bool> {
+        if host.read(STARTING)?.is_some() {
+            host.remove(STARTING)?;
+            anyhow::bail!("server is not initialized yet");
+        }
+        anyhow::ensure!(host.read(BROKEN)?.is_none(), "no such plugin");
         Ok(host.read(&format!("/images/{reference}"))?.is_some())
     }
 
@@ -764,6 +773,26 @@ fn all_units_of_a_host_are_asked_for_at_once_until_something_is_done_there() {
     assert_eq!(times(), ["containerd haproxy", "containerd haproxy"], "again after the file was written");
     assert!(stage.run(&plan).success());
     assert_eq!(times(), ["containerd haproxy"], "nothing is done");
+}
+
+#[test]
+fn a_runtime_that_was_just_started_is_asked_again() {
+    let references = vec!["coredns:1".to_owned()];
+    let supply = Supply::File { path: "/stock/coredns.tar".to_owned() };
+    let archive = ImageArchiveSpec { cri_socket: String::new(), supply, references };
+    let image = ImageSpec { reference: "coredns:1".into(), cri_socket: String::new(), always: false };
+    for action in [Action::ImageArchive(archive), Action::Image(image)] {
+        let plan = Plan { steps: vec![step("images", Place::Host("cp1".into()), action)], ..Plan::default() };
+        let host = |marker| {
+            let there = Fake::new("cp1").with("/images/coredns:1", Entry::file("", 0o644));
+            Arc::new(there.with(marker, Entry::file("", 0o644)))
+        };
+        let stage = |marker| Stage { hosts: [("cp1", host(marker))].into(), ..Stage::new() };
+        let report = stage(STARTING).run(&plan);
+        assert_eq!((report.success(), report.records[0].outcome), (true, Outcome::Ok), "{report:?}");
+        let report = stage(BROKEN).run(&plan);
+        assert!(report.failures[0].causes[0].contains("no such plugin"), "{:?}", report.failures);
+    }
 }
 
 #[test]

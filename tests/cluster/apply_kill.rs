@@ -49,12 +49,10 @@ fn killed_at_every_step() {
         met.extend(ended.under_way);
         met.insert(new);
     }
-    // What a host has done between a step elsewhere and the kill is not among them, and how much that is, is luck.
     for host in disturbed::names() {
         let count = met.iter().filter(|step| step.host == host).count();
-        assert!(count > 8, "only {count} steps on {host}");
+        assert!(count > 15, "only {count} steps on {host}");
     }
-    assert!(met.len() > 150, "only {} steps", met.len());
     disturbed::finish(&operator);
     disturbed::assert_undisturbed(whole, &hosts);
 }

@@ -114,7 +114,7 @@ fn at_every_step(fault: &Fault, what: &str, operator: &Operator, hosts: &[Host],
             );
             break;
         };
-        watched.go_on(Duration::from_millis(LATER[run % LATER.len()]));
+        watched.go_on(Duration::from_millis(LATER[run % LATER.len()]), |_| false);
         watched.paused(|| (fault.happen)(host));
         let start = Instant::now();
         let ended = watched.end();

@@ -122,11 +122,13 @@ impl Watched {
         }
     }
 
-    /// Lets it go on for some time.
-    pub(crate) fn go_on(&mut self, time: Duration) {
+    /// Lets it go on for some time, or until a step begins that is `wanted`.
+    pub(crate) fn go_on(&mut self, time: Duration, wanted: impl Fn(&Step) -> bool) {
         let end = Instant::now() + time;
         while let Ok(event) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.note(&event);
+            if self.note(&event).is_some_and(|step| wanted(&step)) {
+                break;
+            }
         }
     }
 
